@@ -1,0 +1,93 @@
+package dirwatch
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"testing"
+)
+
+// TestWatcher does one thing after another in a directory, and expects exactly
+// its event.
+func TestWatcher(t *testing.T) {
+	dir, outside := t.TempDir(), t.TempDir()
+	in := func(name string) string { return filepath.Join(dir, name) }
+	must := func(err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	must(os.WriteFile(filepath.Join(outside, "made"), []byte("x"), 0o600))
+	w, err := New(dir)
+	must(err)
+	defer w.Close()
+
+	var open *os.File
+	for _, step := range []struct {
+		what string
+		do   func()
+		want string
+	}{
+		{"create", func() { open, err = os.Create(in("a")); must(err) }, "[{a begun}]"},
+		{"close", func() { must(open.Close()) }, "[{a complete}]"},
+		{"rename in", func() { must(os.Rename(filepath.Join(outside, "made"), in("b"))) }, "[{b complete}]"},
+		{"rename", func() { must(os.Rename(in("b"), in("c"))) }, "[{b gone} {c complete}]"},
+		{"hard link", func() { must(os.Link(in("c"), in("d"))) }, "[{d complete}]"},
+		{"symlink", func() { must(os.Symlink("c", in("e"))) }, "[{e complete}]"},
+		{"remove", func() { must(os.Remove(in("c"))) }, "[{c gone}]"},
+		{"write at once", func() { must(os.WriteFile(in("f"), nil, 0o600)) }, "[{f complete}]"},
+		{"directory, then file", func() { must(os.Mkdir(in("sub"), 0o700)); must(os.Remove(in("f"))) }, "[{f gone}]"},
+	} {
+		step.do()
+		events, err := w.Next()
+		must(err)
+		if got := text(events); got != step.want {
+			t.Errorf("%s: got %s, want %s", step.what, got, step.want)
+		}
+	}
+	must(os.RemoveAll(dir))
+	for lost := false; !lost; {
+		events, err := w.Next()
+		must(err)
+		for _, e := range events {
+			lost = lost || e.Op == Lost
+		}
+	}
+	must(os.Mkdir(dir, 0o700))
+	must(w.Add(dir))
+	must(os.WriteFile(in("g"), nil, 0o600))
+	events, err := w.Next()
+	must(err)
+	if got := text(events); got != "[{g complete}]" {
+		t.Errorf("after the directory came back: got %s", got)
+	}
+}
+
+func text(events []Event) string {
+	var out []string
+	for _, e := range events {
+		out = append(out, fmt.Sprintf("{%s %s}", e.Name, []string{"begun", "complete", "gone", "rescan", "lost"}[e.Op]))
+	}
+	return fmt.Sprint(out)
+}
+
+func TestClose(t *testing.T) {
+	w, err := New(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	ended := make(chan error)
+	go func() { _, err := w.Next(); ended <- err }()
+	w.Close()
+	if err := <-ended; !errors.Is(err, os.ErrClosed) {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestNoDirectory(t *testing.T) {
+	if _, err := New(filepath.Join(t.TempDir(), "none")); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("got %v", err)
+	}
+}

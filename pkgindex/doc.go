@@ -1,0 +1,34 @@
+// Package pkgindex knows which packages are installed and what is in them.
+//
+// Installing a package is dropping its package file into a package directory.
+// A Store watches such directories, reads each package file once, and keeps
+// what it found in two files of its own: a package index (metadata, directories
+// and attributes) and a payload (the contents of all regular files, one after
+// another). Everything else in the system reads these two and never the package
+// file again. Both can be deleted and are made again.
+//
+// # Lifecycle
+//
+// Open reads the heads of the indexes that exist, so its cost follows the
+// number of packages and not what they contain. Run indexes what is missing,
+// follows the directories with inotify, and publishes a new Set for each
+// change. A Set and all that hangs off it is immutable: readers take it from
+// Store.Set and keep it as long as they like. The rest of an index is read when
+// a package's files are first looked at.
+//
+// A package file is all there or not there: index and payload are written
+// beside, synced and renamed in, the index last. A package file that cannot be
+// read, or does not agree with its own checksums, is set aside with its reason
+// and shows in Set.Rejected.
+//
+// # Locks
+//
+// Store.mu guards the table of package files and is never held while a package
+// file is read. Package.mu guards the loading of its index. payloadCache.mu is
+// innermost.
+//
+// # What it refuses to do
+//
+// It runs no maintainer scripts, writes nothing into a package directory, and
+// serves no device nodes or sockets out of packages.
+package pkgindex

@@ -1,0 +1,162 @@
+package pkgindex
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"os"
+	"path"
+	"slices"
+	"strings"
+
+	"github.com/bmatcuk/doublestar/v4"
+	"github.com/pelletier/go-toml/v2"
+)
+
+// An override file, NAME.toml or NAME=VERSION.toml in the overrides directory,
+// declares what a package's maintainer scripts would have done, or mends its
+// metadata. The keys are those of this struct.
+type override struct {
+	Links       map[string]string `toml:"links"`        // path → symlink target, verbatim
+	Mutable     []string          `toml:"mutable"`      // globs of paths that users may change
+	Provides    []string          `toml:"provides"`     // relations as in Debian
+	Depends     []string          `toml:"depends"`      // clauses, with alternatives
+	DropDepends []string          `toml:"drop-depends"` // names; every clause that names one goes
+
+	file     string // base name
+	provides []Term
+	depends  []Clause
+	mutable  globs
+	extra    *Index
+}
+
+const (
+	overrideSuffix  = ".toml"
+	maxOverrideSize = 1 << 20
+)
+
+// readOverride reads and checks an override file.
+func readOverride(file string, aliases Aliases) (*override, error) {
+	info, err := os.Stat(file)
+	if err != nil {
+		return nil, err
+	}
+	if !info.Mode().IsRegular() || info.Size() > maxOverrideSize {
+		return nil, fmt.Errorf("not a file of at most %d bytes", maxOverrideSize)
+	}
+	data, err := os.ReadFile(file)
+	if err != nil {
+		return nil, err
+	}
+	return parseOverride(path.Base(file), data, aliases)
+}
+
+func parseOverride(base string, data []byte, aliases Aliases) (*override, error) {
+	o := &override{file: base}
+	dec := toml.NewDecoder(bytes.NewReader(data)).DisallowUnknownFields()
+	if err := dec.Decode(o); err != nil {
+		return nil, describeTOML(err)
+	}
+	if _, err := ParseRef(strings.TrimSuffix(base, overrideSuffix)); err != nil {
+		return nil, fmt.Errorf("its name must be NAME.toml or NAME=VERSION.toml: %w", err)
+	}
+	for _, s := range o.Provides {
+		clauses, err := ParseDebianRelations(s)
+		if err != nil {
+			return nil, fmt.Errorf("provides %q: %w", s, err)
+		}
+		for _, c := range clauses {
+			if len(c) != 1 || c[0].Op != OpAny && c[0].Op != OpEqual {
+				return nil, fmt.Errorf("provides %q: want NAME or NAME (= VERSION)", s)
+			}
+			o.provides = append(o.provides, c[0])
+		}
+	}
+	for _, s := range o.Depends {
+		clauses, err := ParseDebianRelations(s)
+		if err != nil {
+			return nil, fmt.Errorf("depends %q: %w", s, err)
+		}
+		o.depends = append(o.depends, clauses...)
+	}
+	for _, g := range o.Mutable {
+		if !doublestar.ValidatePattern(g) || !strings.HasPrefix(g, "/") {
+			return nil, fmt.Errorf("mutable %q: not a glob of absolute paths such as /etc/**", g)
+		}
+		o.mutable = append(o.mutable, strings.TrimPrefix(g, "/"))
+	}
+	return o, o.buildLinks(aliases)
+}
+
+// buildLinks makes the index that brings the links.
+func (o *override) buildLinks(aliases Aliases) error {
+	if len(o.Links) == 0 {
+		return nil
+	}
+	b := newBuilder(aliases)
+	var paths []string
+	for p := range o.Links {
+		paths = append(paths, p)
+	}
+	slices.Sort(paths)
+	for _, p := range paths {
+		target := o.Links[p]
+		rel := strings.TrimPrefix(p, "/")
+		switch {
+		case !strings.HasPrefix(p, "/") || rel == "" || path.Clean(p) != p || slices.ContainsFunc(strings.Split(rel, "/"), longName):
+			return fmt.Errorf("links %q: not a clean absolute path", p)
+		case target == "" || len(target) > 4095 || strings.Contains(target+p, "\x00"):
+			return fmt.Errorf("links %q: its target must have 1 to 4095 bytes", p)
+		}
+		for q := path.Dir(p); q != "/"; q = path.Dir(q) {
+			if _, ok := o.Links[q]; ok {
+				return fmt.Errorf("links %q: lies below the link %q", p, q)
+			}
+		}
+		if err := b.add(Entry{Path: rel, Type: Symlink, Mode: 0o777, Target: target}, 0, [32]byte{}); err != nil {
+			return fmt.Errorf("links: %w", err)
+		}
+	}
+	o.extra = b.index()
+	return nil
+}
+
+func longName(s string) bool { return len(s) > 255 }
+
+// apply returns the package with the override applied; a nil override changes
+// nothing.
+func (o *override) apply(src *imported) *Package {
+	p := &Package{Meta: src.meta, ID: packageID(src.meta), File: path.Base(src.path), source: src}
+	if o == nil {
+		return p
+	}
+	p.Override, p.extra, p.marks = o.file, o.extra, o.mutable
+	p.Provides = slices.Concat(p.Provides, o.provides)
+	p.Depends = slices.Concat(slices.DeleteFunc(slices.Clone(p.Depends), func(c Clause) bool {
+		return slices.ContainsFunc(c, func(t Term) bool { return slices.Contains(o.DropDepends, t.Name) })
+	}), o.depends)
+	return p
+}
+
+// describeTOML makes a decoder's error say line and key.
+func describeTOML(err error) error {
+	var strict *toml.StrictMissingError
+	if errors.As(err, &strict) && len(strict.Errors) > 0 {
+		e := strict.Errors[0]
+		line, _ := e.Position()
+		return fmt.Errorf("line %d: unknown key %q", line, strings.Join(e.Key(), "."))
+	}
+	var dec *toml.DecodeError
+	if errors.As(err, &dec) {
+		line, _ := dec.Position()
+		return fmt.Errorf("line %d: %w", line, dec)
+	}
+	return err
+}
+
+// globs are patterns of relative paths, in which ** matches across slashes.
+type globs []string
+
+func (g globs) match(p string) bool {
+	return slices.ContainsFunc(g, func(pattern string) bool { return doublestar.MatchUnvalidated(pattern, p) })
+}

@@ -1,0 +1,160 @@
+package pkgindex
+
+import (
+	"errors"
+	"fmt"
+	"hash/fnv"
+	"os"
+	"path/filepath"
+	"sync"
+	"sync/atomic"
+)
+
+// A Package is one installed package: its metadata with the override file
+// applied, and its files. It is immutable. A Package made by hand, without a
+// Store, has metadata only and no files.
+type Package struct {
+	Meta
+	ID   uint64 // the same for the same Ref, architecture and format on every start
+	File string // base name of the package file
+
+	Override string // base name of the override file that applies, or empty
+
+	source *imported // nil in a package without files
+	extra  *Index    // files that the override adds, or nil
+	marks  globs     // paths that the override makes mutable
+}
+
+// packageID is a hash: 64 bits are enough for qids to differ.
+func packageID(m Meta) uint64 {
+	h := fnv.New64a()
+	for _, s := range []string{m.Name, m.Version, m.Architecture, string(m.Format)} {
+		h.Write([]byte(s))
+		h.Write([]byte{0})
+	}
+	return h.Sum64()
+}
+
+// imported is what all Packages made from one package file share: the files that
+// hold index and payload.
+type imported struct {
+	id      string // names the files below index/ and payload/
+	path    string // of the package file
+	meta    Meta   // as the package file has it
+	head    head
+	store   *Store
+	broken  func(*imported, error) // called once when the index cannot be read
+	reclaim atomic.Bool            // broken was called
+
+	mu    sync.Mutex // guards what follows
+	index *Index     // nil until looked at
+}
+
+// files returns the index, reading it at the first call.
+func (s *imported) files() (*Index, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.index != nil {
+		return s.index, nil
+	}
+	f, err := os.Open(s.store.indexPath(s.id))
+	if err == nil {
+		defer f.Close()
+		s.index, err = readIndex(f, s.head)
+	}
+	if err != nil {
+		if !s.reclaim.Swap(true) {
+			go s.broken(s, err)
+		}
+		return nil, fmt.Errorf("index of %s: %w", s.meta.Ref, err)
+	}
+	return s.index, nil
+}
+
+// A Layer is a tree of files that a package brings.
+type Layer struct {
+	*Index
+	Package *Package
+	Salt    uint64 // makes inode numbers of different layers differ
+}
+
+// Ino numbers inode i of this layer: the same on every start, for as long as
+// the package file is the same.
+func (l *Layer) Ino(i InodeID) uint64 {
+	// The finaliser of splitmix64 spreads the bits.
+	z := l.Salt + uint64(i+1)*0x9e3779b97f4a7c15
+	z = (z ^ z>>30) * 0xbf58476d1ce4e5b9
+	z = (z ^ z>>27) * 0x94d049bb133111eb
+	return z ^ z>>31
+}
+
+// Loaded says whether Layers will answer without reading a disk.
+func (p *Package) Loaded() bool {
+	if p.source == nil {
+		return true
+	}
+	p.source.mu.Lock()
+	defer p.source.mu.Unlock()
+	return p.source.index != nil
+}
+
+// Layers returns the package's trees, the first winning where two have one
+// path: what the override file adds, then the package file's own.
+func (p *Package) Layers() ([]Layer, error) {
+	if p.source == nil {
+		return nil, nil
+	}
+	index, err := p.source.files()
+	if err != nil {
+		return nil, err
+	}
+	layers := []Layer{{Index: index, Package: p, Salt: p.ID}}
+	if p.extra != nil {
+		layers = append([]Layer{{Index: p.extra, Package: p, Salt: ^p.ID}}, layers...)
+	}
+	return layers, nil
+}
+
+// Mutable says whether users may change the file at path, relative and clean,
+// that inode describes.
+func (p *Package) Mutable(path string, inode Inode) bool {
+	return inode.Mutable || p.marks.match(path)
+}
+
+// Counts tells how many regular files the package has and how many bytes are
+// in them.
+func (p *Package) Counts() (files int, bytes int64) {
+	if p.source == nil {
+		return 0, 0
+	}
+	return int(p.source.head.files), int64(p.source.head.installd)
+}
+
+// Path is where the package file lies.
+func (p *Package) Path() string {
+	if p.source == nil {
+		return ""
+	}
+	return p.source.path
+}
+
+// ErrGone says that a package's contents are no longer there: the package was
+// removed after the caller found the file.
+var ErrGone = errors.New("package was removed")
+
+// Payload opens the package's contents. The caller must Close what it gets; it
+// stays readable until then, whatever happens to the package.
+func (p *Package) Payload() (*Payload, error) {
+	if p.source == nil {
+		return nil, ErrGone
+	}
+	return p.source.store.payloads.open(p.source)
+}
+
+func (s *Store) indexPath(id string) string {
+	return filepath.Join(s.config.State, "index", id+".index")
+}
+
+func (s *Store) payloadPath(id string) string {
+	return filepath.Join(s.config.State, "payload", id+".payload")
+}

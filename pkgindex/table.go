@@ -1,0 +1,373 @@
+package pkgindex
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/packagefs/packagefs/pkgindex/dirwatch"
+)
+
+// table is what a Store knows of each package file and override file. The
+// goroutine of Store.Run owns it, and before Run the one of Open.
+type table struct {
+	files     map[string]*file // by path
+	ids       map[string]int   // how many files have this id
+	byPackage map[identity][]*file
+	overrides map[string]*override // by Ref as in the file name
+	faults    map[string]string    // override file → what is wrong with it
+
+	aside map[*file]bool // files with a reason
+
+	queue   []job
+	pending int         // files queued or being read
+	removed []*Package  // published, and their files gone since
+	dead    []*imported // whose index and payload may go
+	waiting []chan struct{}
+
+	touched map[identity]bool // since the last publish
+	noise   bool              // rejected or pending changed since then
+}
+
+// identity is what can be installed once.
+type identity struct {
+	Ref
+	architecture string
+	format       Format
+}
+
+// file is one package file.
+type file struct {
+	path   string
+	dir    int // index into Config.Packages
+	id     string
+	source *imported // nil until it is indexed
+	reason string    // why it is set aside, or empty
+	queued bool      // counts in pending
+
+	pkg *Package // as published, or nil
+}
+
+func newTable() table {
+	return table{
+		files: make(map[string]*file), ids: make(map[string]int), byPackage: make(map[identity][]*file),
+		aside: make(map[*file]bool), overrides: make(map[string]*override), faults: make(map[string]string), touched: make(map[identity]bool),
+	}
+}
+
+func (t *table) uses(id string) bool { return t.ids[id] > 0 }
+
+func (s *imported) identity() identity {
+	return identity{s.meta.Ref, s.meta.Architecture, s.meta.Format}
+}
+
+// ignored names are no package files: hidden files, and what download tools and
+// signatures leave beside them.
+func ignored(name string) bool {
+	if strings.HasPrefix(name, ".") || strings.HasSuffix(name, "~") {
+		return true
+	}
+	switch filepath.Ext(name) {
+	case ".part", ".partial", ".tmp", ".crdownload", ".asc", ".sig", ".minisig":
+		return true
+	}
+	return false
+}
+
+// handle takes what happened in the directories. What came is looked at before
+// what went, so that a rename finds its index.
+func (s *Store) handle(events []dirwatch.Event) {
+	var gone []dirwatch.Event
+	for _, e := range events {
+		switch {
+		case e.Op == dirwatch.Lost:
+			s.config.Log.Error().Str("directory", e.Dir).Msg("directory is gone; its packages stay as they are until it is back")
+			s.wg.Go(func() { s.awaitDir(e.Dir) })
+		case e.Op == dirwatch.Rescan:
+			if err := s.scan(e.Dir); err != nil {
+				s.config.Log.Error().Err(err).Msg("directory is not read")
+			}
+		case e.Op == dirwatch.Gone:
+			gone = append(gone, e)
+		default:
+			s.look(e.Dir, e.Name, e.Op == dirwatch.Begun)
+		}
+	}
+	for _, e := range gone {
+		s.look(e.Dir, e.Name, false)
+	}
+}
+
+// awaitDir waits for a directory that went away.
+func (s *Store) awaitDir(dir string) {
+	tick := time.NewTicker(time.Second)
+	defer tick.Stop()
+	for {
+		select {
+		case <-s.done:
+			return
+		case <-tick.C:
+		}
+		if s.watch.Add(dir) == nil {
+			select {
+			case s.requests <- request{events: []dirwatch.Event{{Dir: dir, Op: dirwatch.Rescan}}}:
+			case <-s.done:
+			}
+			return
+		}
+	}
+}
+
+// scan looks at everything in dir, and at everything that is known to have been
+// there.
+func (s *Store) scan(dir string) error {
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return err
+	}
+	names := make(map[string]bool, len(entries))
+	for _, e := range entries {
+		names[e.Name()] = true
+		s.look(dir, e.Name(), false)
+	}
+	for path := range s.files {
+		if filepath.Dir(path) == filepath.Clean(dir) && !names[filepath.Base(path)] {
+			s.look(dir, filepath.Base(path), false)
+		}
+	}
+	if dir == s.config.Overrides {
+		for ref := range s.overrides {
+			if !names[ref+overrideSuffix] {
+				s.lookOverride(ref + overrideSuffix)
+			}
+		}
+	}
+	return nil
+}
+
+// look brings the table up to date with one name. begun says that its writer
+// has not closed it yet.
+func (s *Store) look(dir, name string, begun bool) {
+	if dir == s.config.Overrides && !slices.Contains(s.config.Packages, dir) {
+		if !begun {
+			s.lookOverride(name)
+		}
+		return
+	}
+	if ignored(name) {
+		return
+	}
+	path := filepath.Join(dir, name)
+	info, err := os.Stat(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		s.drop(path)
+		return
+	}
+	if err != nil || info.IsDir() {
+		if err != nil {
+			s.set(&file{path: path, dir: slices.Index(s.config.Packages, dir), reason: err.Error()})
+		}
+		return
+	}
+	f := &file{path: path, dir: slices.Index(s.config.Packages, dir), id: fileID(info)}
+	have := s.files[path]
+	switch {
+	case !info.Mode().IsRegular():
+		f.reason = "not a regular file"
+	case begun:
+		f.reason = "it is still being written; it is read when its writer closes it"
+	case have != nil && have.id == f.id && (have.source != nil || have.queued):
+		return
+	default:
+		src, err := s.openSource(path, f.id)
+		if err == nil {
+			f.source = src
+			break
+		}
+		if errors.Is(err, errIndex) {
+			s.config.Log.Warn().Err(err).Str("file", name).Msg("index is made again")
+		}
+		f.queued = true
+		s.queue = append(s.queue, job{path, f.id})
+	}
+	s.set(f)
+}
+
+// set puts f in the place of what was known of its path.
+func (s *Store) set(f *file) {
+	if have := s.files[f.path]; have != nil {
+		s.unlink(have)
+	}
+	s.files[f.path] = f
+	s.ids[f.id]++
+	if f.queued {
+		s.pending++
+	}
+	s.setAside(f, f.reason)
+	s.link(f)
+}
+
+// setAside sets the reason why f is not served, "" for none.
+func (s *Store) setAside(f *file, reason string) {
+	s.noise = true
+	if f.reason = reason; reason == "" {
+		delete(s.aside, f)
+	} else {
+		s.aside[f] = true
+	}
+}
+
+// link enters f, once it is indexed, among the files of its package.
+func (s *Store) link(f *file) {
+	if f.source == nil {
+		return
+	}
+	id := f.source.identity()
+	s.byPackage[id] = append(s.byPackage[id], f)
+	slices.SortFunc(s.byPackage[id], byFile)
+	s.touched[id] = true
+}
+
+// unlink undoes set.
+func (s *Store) unlink(f *file) {
+	s.setAside(f, "")
+	delete(s.files, f.path)
+	if s.ids[f.id]--; s.ids[f.id] == 0 {
+		delete(s.ids, f.id)
+	}
+	if f.queued {
+		s.pending--
+	}
+	if f.source != nil {
+		id := f.source.identity()
+		s.byPackage[id] = slices.DeleteFunc(s.byPackage[id], func(o *file) bool { return o == f })
+		s.touched[id] = true
+		if f.pkg != nil {
+			s.removed = append(s.removed, f.pkg)
+		}
+		s.dead = append(s.dead, f.source)
+	}
+}
+
+func (s *Store) drop(path string) {
+	if f := s.files[path]; f != nil {
+		s.unlink(f)
+	}
+}
+
+// finish takes the result of a job, unless the file has changed since.
+func (s *Store) finish(r *result) {
+	f := s.files[r.path]
+	if f == nil || f.id != r.id || !f.queued {
+		if r.err == nil && !s.uses(r.id) {
+			s.dead = append(s.dead, s.newSource(r.path, r.id, r.meta, r.head))
+		}
+		return
+	}
+	f.queued = false
+	s.pending--
+	s.setAside(f, "")
+	if r.err == nil {
+		f.source = s.newSource(r.path, r.id, r.meta, r.head)
+		s.link(f)
+		return
+	}
+	reason := r.err.Error()
+	var own *storeError
+	if errors.As(r.err, &own) {
+		reason = "the state directory cannot take it: " + reason
+	}
+	s.setAside(f, reason)
+	s.config.Log.Warn().Err(r.err).Str("file", filepath.Base(r.path)).Msg("package file is set aside")
+}
+
+// again queues a package file whose index is unreadable. The package stays
+// until the new index is there.
+func (s *Store) again(src *imported) {
+	f := s.files[src.path]
+	if f == nil || f.source != src {
+		return
+	}
+	next := &file{path: f.path, dir: f.dir, id: f.id, queued: true}
+	s.queue = append(s.queue, job{f.path, f.id})
+	s.set(next)
+}
+
+// changes compares the table with what is published, which it then takes to be
+// the same.
+func (s *Store) changes() (added, removed []*Package, rejected []Rejected, changed bool) {
+	if !s.noise && len(s.touched) == 0 {
+		return nil, nil, nil, false
+	}
+	removed, s.removed = s.removed, nil
+	for id := range s.touched {
+		files := s.byPackage[id]
+		if len(files) == 0 {
+			delete(s.byPackage, id)
+			continue
+		}
+		for i, f := range files {
+			if f.pkg != nil {
+				removed = append(removed, f.pkg)
+				f.pkg = nil
+			}
+			if i == 0 {
+				s.setAside(f, "")
+				f.pkg = s.overrideFor(id.Ref).apply(f.source)
+				added = append(added, f.pkg)
+			} else {
+				s.setAside(f, fmt.Sprintf("%s (%s) is installed already, from %s; remove one of the two", id.Ref, id.architecture, files[0].path))
+			}
+		}
+	}
+	for f := range s.aside {
+		rejected = append(rejected, Rejected{filepath.Base(f.path), f.reason})
+	}
+	for name, reason := range s.faults {
+		rejected = append(rejected, Rejected{filepath.Join("overrides", name), reason})
+	}
+	slices.SortFunc(rejected, func(a, b Rejected) int { return strings.Compare(a.File, b.File) })
+	clear(s.touched)
+	s.noise = false
+	return added, removed, rejected, true
+}
+
+// overrideFor prefers the file that names the version.
+func (s *Store) overrideFor(ref Ref) *override {
+	if o := s.overrides[ref.String()]; o != nil {
+		return o
+	}
+	return s.overrides[ref.Name]
+}
+
+// lookOverride reads one override file again, and touches the packages it is
+// for. A file with an error keeps its last good meaning.
+func (s *Store) lookOverride(name string) {
+	ref, ok := strings.CutSuffix(name, overrideSuffix)
+	if !ok || ignored(name) {
+		return
+	}
+	o, err := readOverride(filepath.Join(s.config.Overrides, name), s.config.Aliases)
+	delete(s.faults, name)
+	s.noise = true
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		delete(s.overrides, ref)
+	case err != nil:
+		s.faults[name] = err.Error()
+		s.config.Log.Warn().Err(err).Str("file", name).Msg("override file keeps its last good meaning")
+		return
+	default:
+		s.overrides[ref] = o
+	}
+	for id := range s.byPackage {
+		if id.Name == ref || id.Ref.String() == ref {
+			s.touched[id] = true
+		}
+	}
+}

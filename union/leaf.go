@@ -1,0 +1,167 @@
+package union
+
+import (
+	"io"
+	"syscall"
+
+	"github.com/hugelgupf/p9/p9"
+
+	"github.com/packagefs/packagefs/pkgindex"
+)
+
+// leaf is a handle of anything but a directory. It stays with the file that it
+// was walked to.
+type leaf struct {
+	readOnly
+
+	e       *entry
+	payload *pkgindex.Payload // once opened
+	offset  int64             // of the file in the payload
+	size    int64
+}
+
+// WalkPart clones the handle; there is nothing below it.
+func (f *leaf) WalkPart(qids []p9.QID, names []string, _ bool) ([]p9.QID, p9.File, error) {
+	if len(names) > 0 {
+		return qids, nil, errNotDir
+	}
+	return qids, &leaf{e: f.e}, nil
+}
+
+// Walk implements p9.File.
+func (f *leaf) Walk(names []string) ([]p9.QID, p9.File, error) { return f.WalkPart(nil, names, true) }
+
+// Ready says that nothing but reading waits for a disk.
+func (f *leaf) Ready() bool { return true }
+
+// GetAttr implements p9.File.
+func (f *leaf) GetAttr(p9.AttrMask) (p9.QID, p9.AttrMask, p9.Attr, error) {
+	q, inode := f.e.qid(), f.e.layer.Inode(f.e.ino)
+	attr := p9.Attr{
+		Mode: p9.ModeRegular, NLink: p9.NLink(inode.Links), Size: uint64(inode.Size), BlockSize: blockSize,
+		Blocks: uint64(inode.Size+511) / 512, DataVersion: uint64(q.Version),
+	}
+	switch inode.Type {
+	case pkgindex.Symlink:
+		attr.Mode, attr.Blocks = p9.ModeSymlink, 0
+	case pkgindex.Fifo:
+		attr.Mode = p9.ModeNamedPipe
+	}
+	fill(&attr, inode)
+	return q, p9.AttrMaskAll, attr, nil
+}
+
+// StatFS implements p9.File.
+func (f *leaf) StatFS() (p9.FSStat, error) {
+	files, bytes := f.e.layer.Package.Counts()
+	return statFS(uint64(files), uint64(bytes)), nil
+}
+
+// oDirectory is O_DIRECTORY of the protocol, which is x86's everywhere.
+const oDirectory = 0o200000
+
+// Open implements p9.File.
+func (f *leaf) Open(mode p9.OpenFlags) (p9.QID, uint32, error) {
+	if mode&oDirectory != 0 {
+		return p9.QID{}, 0, errNotDir
+	}
+	switch f.e.layer.Type(f.e.ino) {
+	case pkgindex.Symlink:
+		return p9.QID{}, 0, syscall.ELOOP
+	case pkgindex.Fifo:
+		return p9.QID{}, 0, syscall.ENXIO // clients open fifos by themselves
+	}
+	if mode.Mode() != p9.ReadOnly {
+		return p9.QID{}, 0, syscall.EROFS
+	}
+	payload, err := f.e.layer.Package.Payload()
+	if err != nil {
+		return p9.QID{}, 0, err
+	}
+	f.payload, f.offset, f.size = payload, f.e.layer.Offset(f.e.ino), f.e.layer.Inode(f.e.ino).Size
+	return f.e.qid(), 0, nil
+}
+
+// clip cuts p to what the file has at off.
+func (f *leaf) clip(p []byte, off int64) ([]byte, error) {
+	switch {
+	case f.payload == nil:
+		return nil, syscall.EBADF
+	case off < 0:
+		return nil, syscall.EINVAL
+	case off >= f.size:
+		return nil, io.EOF
+	}
+	return p[:min(int64(len(p)), f.size-off)], nil
+}
+
+// ReadAt implements p9.File.
+func (f *leaf) ReadAt(p []byte, off int64) (int, error) {
+	q, err := f.clip(p, off)
+	if err != nil {
+		return 0, err
+	}
+	n, err := f.payload.ReadAt(q, f.offset+off)
+	switch {
+	case n < len(q):
+		return n, shortRead(err)
+	case n < len(p):
+		return n, io.EOF
+	}
+	return n, nil
+}
+
+// ReadNow reads from memory or fails with EAGAIN; see server.NowReader.
+func (f *leaf) ReadNow(p []byte, off int64) (int, error) {
+	q, err := f.clip(p, off)
+	if err != nil {
+		return 0, err
+	}
+	n, err := f.payload.ReadNow(q, f.offset+off)
+	if n == 0 && err == io.EOF {
+		err = shortRead(err)
+	}
+	return n, err
+}
+
+// shortRead is the error of a payload that ends too early. Its size was checked
+// when it was taken over, so this is damage.
+func shortRead(err error) error {
+	if err == nil || err == io.EOF {
+		return syscall.EIO
+	}
+	return err
+}
+
+// Readlink implements p9.File.
+func (f *leaf) Readlink() (string, error) {
+	if f.e.layer.Type(f.e.ino) != pkgindex.Symlink {
+		return "", syscall.EINVAL
+	}
+	return f.e.layer.Target(f.e.ino), nil
+}
+
+// packageXattr tells which package a file is from. It is not listed, so that
+// copies do not carry it.
+const packageXattr = "user.packagefs.package"
+
+// GetXattr implements p9.File.
+func (f *leaf) GetXattr(name string) ([]byte, error) {
+	if name == packageXattr {
+		return []byte(f.e.layer.Package.Ref.String()), nil
+	}
+	return getXattr(f.e.layer, f.e.ino, name)
+}
+
+// ListXattrs implements p9.File.
+func (f *leaf) ListXattrs() ([]string, error) { return listXattrs(f.e.layer, f.e.ino), nil }
+
+// Close implements p9.File.
+func (f *leaf) Close() error {
+	if f.payload == nil {
+		return nil
+	}
+	err := f.payload.Close()
+	f.payload = nil
+	return err
+}

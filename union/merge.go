@@ -1,0 +1,273 @@
+package union
+
+import (
+	"cmp"
+	"encoding/binary"
+	"hash/fnv"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+
+	"github.com/hugelgupf/p9/p9"
+
+	"github.com/packagefs/packagefs/pkgindex"
+)
+
+// A contributor is a directory of one package that takes part in a merged one.
+type contributor struct {
+	layer pkgindex.Layer
+	dir   pkgindex.DirID
+	ino   pkgindex.InodeID
+}
+
+func (c *contributor) equal(o *contributor) bool {
+	return c.layer.Index == o.layer.Index && c.layer.Package == o.layer.Package && c.dir == o.dir
+}
+
+// dir is a merged directory. Trees share it.
+type dir struct {
+	path  string        // relative and clean; "" for the root
+	qid   p9.QID        // its version differs where other packages contribute
+	from  []contributor // in the order of the tree
+	attrs int           // which of from has the directory's attributes, -1 for none
+
+	mu   sync.Mutex // guards the merging and prev
+	prev *dir       // the merged directory at this path in an earlier tree, until this one is merged
+	list atomic.Pointer[listing]
+}
+
+// newDir returns a directory that is not yet merged.
+func newDir(path string, from []contributor, prev *dir) *dir {
+	h := fnv.New64a()
+	h.Write([]byte{'/'})
+	h.Write([]byte(path))
+	d := &dir{path: path, from: from, prev: prev, attrs: -1}
+	d.qid = p9.QID{Type: p9.TypeDir, Path: h.Sum64()}
+	h.Reset()
+	var b [12]byte
+	for i := range from {
+		c := &from[i]
+		binary.LittleEndian.PutUint64(b[:], c.layer.Ino(c.ino))
+		binary.LittleEndian.PutUint32(b[8:], c.layer.Stamp())
+		h.Write(b[:])
+		// What the package file has itself comes before what only had to be
+		// there for something below it.
+		if implicit := c.layer.Inode(c.ino).Implicit; d.attrs < 0 || !implicit && from[d.attrs].implicit() {
+			d.attrs = i
+		}
+	}
+	d.qid.Version = fold(h.Sum64())
+	return d
+}
+
+func (c *contributor) implicit() bool { return c.layer.Inode(c.ino).Implicit }
+
+// fold makes a qid version: not 0, which stands for a file that changes.
+func fold(h uint64) uint32 {
+	if v := uint32(h) ^ uint32(h>>32); v != 0 {
+		return v
+	}
+	return 1
+}
+
+// merged returns d if it was merged, else the merged directory of an earlier
+// tree that it would share from, or nil.
+func (d *dir) merged() *dir {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.list.Load() != nil {
+		return d
+	}
+	return d.prev
+}
+
+// listing is what is in a merged directory.
+type listing struct {
+	entries []entry // by name
+	special bool    // some are neither files, directories nor symlinks
+	dirents atomic.Pointer[p9.Dirents]
+}
+
+// entry is one name, as the contributor has it that wins.
+type entry struct {
+	name   string
+	layer  *pkgindex.Layer
+	ino    pkgindex.InodeID
+	dir    *dir // of a directory, else nil
+	shared bool // more contributors have the name
+}
+
+func (e *entry) qid() p9.QID {
+	if e.dir != nil {
+		return e.dir.qid
+	}
+	q := p9.QID{Path: e.layer.Ino(e.ino)}
+	switch e.layer.Type(e.ino) {
+	case pkgindex.Regular:
+		d := e.layer.Digest(e.ino)
+		q.Version = fold(binary.LittleEndian.Uint64(d[:]))
+	case pkgindex.Symlink:
+		q.Type = p9.TypeSymlink
+		fallthrough
+	default:
+		q.Version = fold(q.Path)
+	}
+	return q
+}
+
+// find returns nil where there is no such name.
+func (l *listing) find(name string) *entry {
+	lo, hi := 0, len(l.entries)
+	for lo < hi {
+		mid := int(uint(lo+hi) >> 1)
+		switch c := strings.Compare(l.entries[mid].name, name); {
+		case c == 0:
+			return &l.entries[mid]
+		case c < 0:
+			lo = mid + 1
+		default:
+			hi = mid
+		}
+	}
+	return nil
+}
+
+// child looks a name up.
+func (d *dir) child(name string, wait bool) (*entry, error) {
+	l := d.list.Load()
+	if l == nil {
+		var err error
+		if l, err = d.merge(wait); err != nil {
+			return nil, err
+		}
+	}
+	if e := l.find(name); e != nil {
+		return e, nil
+	}
+	return nil, errNoEntry
+}
+
+// mergeAtOnce is how many entries are merged without leaving it to a worker.
+const mergeAtOnce = 1024
+
+// merge returns the listing, computing it at the first call. With wait unset it
+// fails with errWait where that takes long or somebody else is at it.
+func (d *dir) merge(wait bool) (*listing, error) {
+	if l := d.list.Load(); l != nil {
+		return l, nil
+	}
+	if wait {
+		d.mu.Lock()
+	} else if !d.mu.TryLock() {
+		return nil, errWait
+	}
+	defer d.mu.Unlock()
+	if l := d.list.Load(); l != nil {
+		return l, nil
+	}
+	if !wait && d.size() > mergeAtOnce {
+		return nil, errWait
+	}
+	var before *listing
+	if d.prev != nil {
+		before = d.prev.list.Load()
+	}
+	l := d.compute(before)
+	d.list.Store(l)
+	d.prev = nil
+	return l, nil
+}
+
+// size is how many entries the contributors have together.
+func (d *dir) size() int {
+	n := 0
+	for i := range d.from {
+		lo, hi := d.from[i].layer.Entries(d.from[i].dir)
+		n += int(hi - lo)
+	}
+	return n
+}
+
+// named is one name of one contributor.
+type named struct {
+	name string
+	from int
+	ino  pkgindex.InodeID
+}
+
+// names returns the names of all contributors, by name and within a name in the
+// order of the tree, and how many different ones there are.
+func (d *dir) names() (names []named, distinct int) {
+	names = make([]named, 0, d.size())
+	for i := range d.from {
+		c := &d.from[i]
+		for e, hi := c.layer.Entries(c.dir); e < hi; e++ {
+			name, ino := c.layer.Entry(e)
+			names = append(names, named{name, i, ino})
+		}
+	}
+	if len(d.from) > 1 {
+		slices.SortFunc(names, func(a, b named) int {
+			return cmp.Or(strings.Compare(a.name, b.name), cmp.Compare(a.from, b.from))
+		})
+	}
+	for i := range names {
+		if i == 0 || names[i].name != names[i-1].name {
+			distinct++
+		}
+	}
+	return names, distinct
+}
+
+// compute makes the listing. It shares directories with before, which is the
+// listing of an earlier tree or nil.
+func (d *dir) compute(before *listing) *listing {
+	names, distinct := d.names()
+	l := &listing{entries: make([]entry, 0, distinct)}
+	for len(names) > 0 {
+		n := 1
+		for n < len(names) && names[n].name == names[0].name {
+			n++
+		}
+		e := d.settle(names[:n], before)
+		l.special = l.special || e.layer.Type(e.ino) == pkgindex.Fifo
+		l.entries = append(l.entries, e)
+		names = names[n:]
+	}
+	return l
+}
+
+// settle decides one name, which group has in the order of the tree. The
+// symlink of a path alias gives way to whatever else a package has there.
+func (d *dir) settle(group []named, before *listing) entry {
+	win := group[0]
+	for _, n := range group {
+		if l := &d.from[n.from].layer; l.Type(n.ino) != pkgindex.Symlink || !l.Inode(n.ino).Implicit {
+			win = n
+			break
+		}
+	}
+	e := entry{name: win.name, layer: &d.from[win.from].layer, ino: win.ino, shared: len(group) > 1}
+	if e.layer.Type(e.ino) != pkgindex.Directory {
+		return e
+	}
+	from := make([]contributor, 0, len(group))
+	for _, n := range group {
+		if l := d.from[n.from].layer; l.Type(n.ino) == pkgindex.Directory {
+			from = append(from, contributor{layer: l, dir: l.Dir(n.ino), ino: n.ino})
+		}
+	}
+	var prev *dir
+	if before != nil {
+		if old := before.find(e.name); old != nil && old.dir != nil {
+			if slices.EqualFunc(old.dir.from, from, func(a, b contributor) bool { return a.equal(&b) }) {
+				e.dir = old.dir
+				return e
+			}
+			prev = old.dir.merged()
+		}
+	}
+	e.dir = newDir(join(d.path, e.name), from, prev)
+	return e
+}
