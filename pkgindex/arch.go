@@ -40,7 +40,7 @@ func (s *source) readArch(kind compression) error {
 	}
 	u := unpack(s.section(0, s.size), s.size, kind, s.limits)
 	defer u.close()
-	w := tarWalk{limits: s.limits, sink: s.sink, admit: func(e *Entry) bool {
+	w := tarWalk{limits: s.limits, sink: s.sink, marked: true, admit: func(e *Entry) bool {
 		e.Mutable = e.Type == Regular && backup[e.Path]
 		return !hidden(e.Path)
 	}}

@@ -187,7 +187,7 @@ var errStop = errors.New("stop")
 // its end. do may end it before that with errStop.
 func eachMember(r io.Reader, limits Limits, do func(name string, h *tar.Header, r io.Reader) error) error {
 	tr := tar.NewReader(r)
-	for range limits.Members {
+	for n := 0; ; n++ {
 		h, err := tr.Next()
 		if err == io.EOF {
 			_, err := io.Copy(io.Discard, r)
@@ -195,6 +195,9 @@ func eachMember(r io.Reader, limits Limits, do func(name string, h *tar.Header, 
 		}
 		if err != nil {
 			return tarError(err)
+		}
+		if n == limits.Members {
+			return fmt.Errorf("%q: it is one of more than %d members", h.Name, limits.Members)
 		}
 		name, err := cleanPath(h.Name, limits)
 		if err == nil {
@@ -207,7 +210,6 @@ func eachMember(r io.Reader, limits Limits, do func(name string, h *tar.Header, 
 			return fmt.Errorf("%q: %w", h.Name, err)
 		}
 	}
-	return fmt.Errorf("has more than %d members", limits.Members)
 }
 
 // readMetadata reads a metadata file of at most limit bytes.

@@ -179,10 +179,10 @@ func (s *Store) look(dir, name string, begun bool) {
 	switch {
 	case !info.Mode().IsRegular():
 		f.reason = "not a regular file"
-	case begun:
-		f.reason = "it is still being written; it is read when its writer closes it"
 	case have != nil && have.id == f.id && (have.source != nil || have.queued):
 		return
+	case begun:
+		f.reason = "it is still being written; it is read when its writer closes it"
 	default:
 		src, err := s.openSource(path, f.id)
 		if err == nil {

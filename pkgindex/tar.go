@@ -22,6 +22,10 @@ type tarWalk struct {
 	// checks, if set, compares the members with the package's own checksums.
 	checks checker
 
+	// marked says that the archive must have its end mark. Without it, one
+	// that was cut short between two members looks whole.
+	marked bool
+
 	left    int64 // bytes of content that the limits still allow
 	paths   int64 // likewise bytes of paths
 	count   int
@@ -61,7 +65,8 @@ func (w *tarWalk) walkTar(r io.Reader, packed int64) error {
 	w.left, w.paths = w.limits.unpacked(packed), w.limits.Paths
 	w.members, w.links = make(map[string]member), make(map[string]string)
 	w.buf = make([]byte, 64*kib)
-	tr := tar.NewReader(r)
+	end := &endReader{r: r}
+	tr := tar.NewReader(end)
 	for {
 		h, err := tr.Next()
 		if err == io.EOF {
@@ -77,9 +82,24 @@ func (w *tarWalk) walkTar(r io.Reader, packed int64) error {
 			return fmt.Errorf("%q: %w", h.Name, err)
 		}
 	}
+	if w.marked && end.reached {
+		return fmt.Errorf("its archive has no end mark: %w", io.ErrUnexpectedEOF)
+	}
 	// The padding is read too, so that the decompressor sees its checksum.
 	_, err := io.CopyBuffer(discard{}, r, w.buf)
 	return err
+}
+
+// endReader tells whether the end of r was reached.
+type endReader struct {
+	r       io.Reader
+	reached bool
+}
+
+func (e *endReader) Read(p []byte) (int, error) {
+	n, err := e.r.Read(p)
+	e.reached = e.reached || err == io.EOF
+	return n, err
 }
 
 // discard is io.Discard without a buffer of its own.

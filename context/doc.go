@@ -1,0 +1,68 @@
+// Package context decides who sees which packages. An attach names a context (a
+// user, a group, a package, or everything); this package turns that name, the
+// context files and the installed packages into a view: an ordered list of
+// packages, each with the reason why it is there.
+//
+// # Parts
+//
+// ParseAttachName reads attach names, ParseFile context files. A Store follows
+// the directory of context files and publishes what they mean as one immutable
+// Snapshot. A Directory knows the users and groups of the system. Contexts puts
+// these together: Resolve makes views, Explain tells why, List tells which
+// contexts there are.
+//
+// # What rules apply where
+//
+// A user's context is made of the layers system, the user's groups by name with
+// the primary group last, and the user's own file. A group's context is made of
+// system and the group's file. In both, toplevel and allow lists add up over the
+// layers, a deny in any layer always wins, and for prefer, pins and single
+// values the layer nearest to the user wins.
+//
+// A context shows one version of a name: the one that the nearest toplevel entry
+// with a version asks for, else a version that the nearest pin admits, else the
+// newest. Where a name is there for several architectures the machine's own
+// comes first, and where it is there in several formats the one that most
+// installed packages have. A pin that no installed version matches shows none.
+//
+// An allow list bounds what a context shows, and a deny what exists for it:
+// closures never go through a denied package, and go through one that is merely
+// not allowed only where nothing else will do, without showing it.
+//
+// The packages that an attach name adds behind plus signs are toplevel, and
+// their closures are shown even in a context that hides dependencies, since they
+// are there to build against. A toplevel package whose closure does not resolve
+// is shown itself and listed in View.Missing, so that one broken package never
+// locks a user out.
+//
+// package:NAME is the closure of that package and nothing else. The deny, pins
+// and prefer of system apply to it; the allow list does not bound its
+// dependencies, for a program must run with what it needs. all shows every
+// version of every package, with the prefer of system.
+//
+// # Who may attach
+//
+// A trusted caller may attach to everything that is not denied. A user may
+// attach to the context of that user, of the user's groups, of packages that the
+// user's own context allows, and to all if nothing restricts that user. Everyone
+// may attach to contexts whose files say public = true; in system.toml it means
+// all of them.
+//
+// # What errors tell
+//
+// Resolve fails with an *Error. Its class (ErrUnknown, ErrNotInstalled, …) and
+// its text may be shown to the caller; its Reason is for the log and for
+// administrators, since it may tell of packages that do not exist for the
+// caller. Whether a name is allowed is decided before whether it is installed, so
+// that the class does not tell either.
+//
+// # Lifecycle and locks
+//
+// Open starts one goroutine, which Close ends and waits for. Snapshots, views
+// and everything they hold are immutable. Contexts keeps what it worked out until
+// the installed packages or the files change; its one lock is never held while
+// something is worked out or a Directory is asked.
+//
+// The package never writes context files, and starts no network lookups but
+// those of the system's own user database.
+package context

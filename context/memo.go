@@ -1,0 +1,115 @@
+package context
+
+import (
+	"sync"
+
+	"github.com/packagefs/packagefs/pkgindex"
+)
+
+const (
+	// maxKept bounds the packages in the views that are kept for the next who
+	// asks.
+	maxKept = 1 << 20
+
+	maxKeptViews = 1024
+)
+
+// memo keeps what was worked out from one Set and one Snapshot.
+type memo struct {
+	set      *pkgindex.Set
+	snap     *Snapshot
+	universe func() *universe
+
+	mu    sync.Mutex // guards what follows
+	made  map[string]*rules
+	views map[string]*work
+	kept  int // packages in views
+}
+
+// work is a view that is made by the first who asks.
+type work struct {
+	once sync.Once
+	view *View
+	err  error
+}
+
+// memoFor returns the memo for set and the files as they are. A set older than
+// the one seen last gets one of its own.
+func (c *Contexts) memoFor(set *pkgindex.Set) *memo {
+	snap := c.Store.Snapshot()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	last := c.memo
+	if last != nil && last.set == set && last.snap == snap {
+		return last
+	}
+	m := &memo{
+		set:   set,
+		snap:  snap,
+		made:  make(map[string]*rules),
+		views: make(map[string]*work),
+	}
+	switch {
+	case last != nil && last.set == set:
+		m.universe = last.universe
+	default:
+		m.universe = sync.OnceValue(func() *universe { return newUniverse(set, c.Architecture) })
+	}
+	if last == nil || last.set.Generation <= set.Generation {
+		c.memo = m
+	}
+	return m
+}
+
+// rules puts together the files of these contexts, the farthest first.
+func (m *memo) rules(contexts ...string) (*rules, error) {
+	layers, key, err := m.snap.layersOf(contexts...)
+	if err != nil {
+		return nil, err
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	r := m.made[key]
+	if r == nil {
+		r = newRules(layers, key)
+		m.made[key] = r
+	}
+	return r, nil
+}
+
+// view returns the view of a subject. Users to whom the same files apply share
+// one, whose Name is not set.
+func (m *memo) view(s *subject) (*View, error) {
+	key := s.name.selectors + "\x00" + s.rules.key
+	switch s.name.Kind {
+	case KindPackage:
+		key = "package:" + key
+	case KindAll:
+		key = "all:" + key
+	default:
+		key = "user:" + key
+	}
+	if s.may != nil {
+		key += "\x00" + s.may.key
+	}
+	m.mu.Lock()
+	w := m.views[key]
+	if w == nil {
+		if len(m.views) >= maxKeptViews || m.kept >= maxKept {
+			clear(m.views)
+			m.kept = 0
+		}
+		w = new(work)
+		m.views[key] = w
+	}
+	m.mu.Unlock()
+	w.once.Do(func() {
+		w.view, w.err = m.build(s)
+		if w.view != nil {
+			m.mu.Lock()
+			m.kept += len(w.view.Packages)
+			m.mu.Unlock()
+		}
+	})
+	return w.view, w.err
+}

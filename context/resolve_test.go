@@ -1,0 +1,348 @@
+package context
+
+import (
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/packagefs/packagefs/pkgindex"
+)
+
+// What package: contexts resolve to, for an administrator. want is the view, or
+// the class of the error and what its reason says.
+func TestClosures(t *testing.T) {
+	for _, c := range []struct{ story, packages, root, want string }{
+		{"a package that needs nothing",
+			"app 1:", "app", "app"},
+		{"the newest that fits",
+			"app 1: lib (>= 2)\nlib 1:\nlib 2: libc\nlib 3: libc\nlibc 1:",
+			"app", "app (lib=3) (libc)"},
+		{"the newest is not the last as text",
+			"app 1: lib\nlib 1.9:\nlib 1.10:", "app", "app (lib=1.10)"},
+		{"a version relation that only an older one meets",
+			"app 1: lib (<< 3)\nlib 1:\nlib 2:\nlib 3:", "app", "app (lib=2)"},
+		{"a named version",
+			"app 1: lib (= 1)\napp 2: lib (= 2)\nlib 1:\nlib 2:", "app=1", "app=1 (lib=1)"},
+		{"the first alternative",
+			"app 1: a | b\na 1:\nb 1:", "app", "app (a)"},
+		{"the second where the first is not installed",
+			"app 1: a | b\nb 1:", "app", "app (b)"},
+		{"what is there already, before a first alternative",
+			"app 1: a | b, b\na 1:\nb 1:", "app", "app (b)"},
+		{"an alternative that itself does not resolve",
+			"app 1: a | b\na 1: nosuch\nb 1:", "app", "app (b)"},
+		{"an older version where the newest does not resolve",
+			"app 1: lib\nlib 1:\nlib 2: nosuch", "app", "app (lib=1)"},
+		{"a circle",
+			"libc6 2.36: libgcc-s1\nlibgcc-s1 12: gcc-12-base (= 12), libc6 (>= 2.35)\ngcc-12-base 12:",
+			"libc6", "libc6 (gcc-12-base) (libgcc-s1)"},
+		{"a virtual package",
+			"app 1: mta\nexim 4:\n provides: mta", "app", "app (exim)"},
+		{"a package before those that provide its name",
+			"app 1: mta\nexim 4:\n provides: mta\nmta 1:", "app", "app (mta)"},
+		{"a relation with a version, and one who provides the name without",
+			"app 1: mta (>= 2)\nexim 4:\n provides: mta", "app",
+			"ErrUnresolvable app needs mta (>= 2): exim=4 provides it, but not in that version"},
+		{"a relation with a version, and one who provides it with one",
+			"app 1: api (>= 2)\nx 1:\n provides: api (= 1)\ny 1:\n provides: api (= 2)", "app", "app (y)"},
+		{"a package that provides what it needs",
+			"app 1: api\n provides: api", "app", "app"},
+		{"a conflict decides between alternatives",
+			"app 1: a | b, c\na 1:\n conflicts: c\nb 1:\nc 1:", "app", "app (b) (c)"},
+		{"a conflict with a virtual package, and not with itself",
+			"app 1: x, y | z\nx 1:\n provides: v\n conflicts: v\ny 1:\n provides: v\nz 1:", "app", "app (x) (z)"},
+		{"a conflict with some versions only",
+			"app 1: lib, x\nx 1:\n conflicts: lib (<< 2)\nlib 1:\nlib 2:", "app", "app (lib=2) (x)"},
+		{"a conflict that only an older version avoids",
+			"app 1: lib, x\nx 1:\n conflicts: lib (>> 1)\nlib 1:\nlib 2:", "app", "app (lib=1) (x)"},
+		{"one version of a name for all who need it",
+			"app 1: lib, x\nx 1: lib (<< 2)\nlib 1:\nlib 2:", "app", "app (lib=1) (x)"},
+		{"a decision far back is at fault",
+			"app 1: a | b, m | n, o | p, z\na 1:\nb 1:\nm 1:\nn 1:\no 1:\np 1:\nz 1: y | x\ny 1:\n conflicts: a\nx 1:\n conflicts: a",
+			"app", "app (b) (m) (o) (y) (z)"},
+
+		{"another architecture does not do",
+			"app 1: lib\nlib 2:\n arch: i386\nlib 1:", "app", "app (lib=1)"},
+		{"none of the right architecture",
+			"app 1: lib\nlib 2:\n arch: i386", "app", "ErrUnresolvable app needs lib: installed for i386 only"},
+		{"a tool of any architecture does",
+			"app 1: tool\ntool 2:\n arch: i386\n multi-arch: foreign", "app", "app (tool)"},
+		{"what is for every architecture does",
+			"app 1: data\ndata 2: lib\n arch: all\nlib 1:\nlib 2:\n arch: i386", "app", "app (data) (lib=1)"},
+		{"an interpreter that admits any, asked so",
+			"app 1: python:any\npython 3:\n arch: arm64\n multi-arch: allowed", "app", "app (python)"},
+		{"an interpreter that admits any, not asked so",
+			"app 1: python\npython 3:\n arch: arm64\n multi-arch: allowed", "app", "ErrUnresolvable app needs python: installed for arm64 only"},
+		{"an architecture that is named",
+			"app 1: lib:i386\nlib 1:\nlib 1:\n arch: i386", "app", "app (lib=1:i386)"},
+		{"one library for two architectures",
+			"app 1: lib, wine\nwine 1: lib\n arch: i386\n multi-arch: foreign\nlib 1:\n multi-arch: same\nlib 1:\n multi-arch: same\n arch: i386",
+			"app", "app (lib=1) (lib=1:i386) (wine)"},
+		{"but not at two versions",
+			"app 1: lib, wine\nwine 1: lib\n arch: i386\n multi-arch: foreign\nlib 1:\n multi-arch: same\nlib 2:\n multi-arch: same\n arch: i386",
+			"app", "ErrUnresolvable app needs wine, wine needs lib: lib=2 cannot be there together with lib=1 (which app needs)"},
+		{"a package of another architecture than the machine's brings its own",
+			"app 1: lib, data\n arch: i386\nlib 1:\n arch: i386\nlib 1:\ndata 1: lib\n arch: all", "app", "app (data) (lib=1:i386)"},
+		{"the machine's own architecture before a newer version of another",
+			"app 2:\n arch: arm64\napp 1:", "app", "app=1"},
+
+		{"a relation with a version is for the same format only",
+			"app 1: lib (>= 1)\nlib 5:\n scheme: alpine\n arch: x86_64", "app",
+			"ErrUnresolvable app needs lib (>= 1): installed is 5 (not comparable: apk)"},
+		{"one without a version takes another format",
+			"app 1: lib\nlib 5:\n scheme: alpine\n arch: x86_64", "app", "app (lib)"},
+		{"but its own first",
+			"app 1: lib\nlib 5:\n scheme: alpine\n arch: x86_64\nlib 1:\nother 1:", "app", "app (lib=1)"},
+		{"Alpine's libraries",
+			"app 1: so:libc.musl-x86_64.so.1\n scheme: alpine\n arch: x86_64\nmusl 1.2.4-r2:\n scheme: alpine\n arch: x86_64\n provides: so:libc.musl-x86_64.so.1 (= 1)",
+			"app", "app (musl)"},
+
+		{"what is not installed is named",
+			"app 1: nosuch", "app", "ErrUnresolvable app needs nosuch: not installed"},
+		{"and by what way it is needed",
+			"app 1: liba\nliba 1: libb (>= 2)\nlibb 1:", "app",
+			"ErrUnresolvable app needs liba, liba needs libb (>= 2): installed is 1"},
+		{"the versions that are there are listed",
+			"blender 3: python3 (>= 3.11)\npython3 2.7.18:\npython3 3.9.2:", "blender",
+			"ErrUnresolvable blender needs python3 (>= 3.11): installed are 3.9.2 and 2.7.18"},
+		{"no alternative is installed",
+			"app 1: a | b", "app", "ErrUnresolvable app needs a | b: none of them is installed"},
+		{"every alternative has its own reason",
+			"app 1: a | b\na 1: nosuch\nb 1:\n conflicts: app", "app",
+			"ErrUnresolvable app needs a | b: a=1 needs nosuch: not installed; b=1 conflicts with app: there is app=1"},
+		{"two who need two versions",
+			"app 1: x, y\nx 1: lib (<< 2)\ny 1: lib (>= 2)\nlib 1:\nlib 2:", "app",
+			"ErrUnresolvable app needs y, y needs lib (>= 2): lib=2 cannot be there together with lib=1 (which x needs)"},
+		{"a conflict without a way out",
+			"app 1: x, y\nx 1:\ny 1:\n conflicts: x", "app",
+			"ErrUnresolvable app needs y: y=1 conflicts with x: there is x=1 (which app needs)"},
+		{"nor in the other direction",
+			"app 1: y, x\nx 1:\ny 1:\n conflicts: x", "app",
+			"ErrUnresolvable app needs x: y=1 (which app needs) conflicts with x=1"},
+
+		{"no such package", "app 1:", "nosuch", "ErrNotInstalled nosuch is not installed"},
+		{"no such version", "app 1:\napp 3:", "app=2", "ErrNotInstalled app=2: installed are 3 and 1"},
+		{"no packages at all", "", "app", "ErrNotInstalled app is not installed"},
+	} {
+		set := setOf(t, c.packages)
+		v, err := (&Contexts{Directory: people(""), Architecture: "amd64"}).Resolve(set, mustParse(t, "package:"+c.root), Caller{Trusted: true})
+		if got := outcome(set, v, err); got != c.want {
+			t.Errorf("%s:\ngot  %s\nwant %s", c.story, got, c.want)
+		}
+	}
+}
+
+// outcome writes a view or a refusal as text.
+func outcome(set *pkgindex.Set, v *View, err error) string {
+	if err == nil {
+		return refs(set, v)
+	}
+	var e *Error
+	if !errors.As(err, &e) {
+		return "error " + err.Error()
+	}
+	for name, class := range map[string]error{
+		"ErrAttachName": ErrAttachName, "ErrUnknown": ErrUnknown, "ErrDenied": ErrDenied,
+		"ErrNotInstalled": ErrNotInstalled, "ErrUnresolvable": ErrUnresolvable, "ErrBroken": ErrBroken,
+	} {
+		if errors.Is(err, class) {
+			return name + " " + e.Reason
+		}
+	}
+	return "no class " + err.Error()
+}
+
+// The search gives up instead of exploding, and says so. Pigeons in too few
+// holes are what no such search sees through.
+func TestSearchBudget(t *testing.T) {
+	const pigeons = 12
+	var b strings.Builder
+	var all []string
+	for i := range pigeons {
+		var holes []string
+		for j := range pigeons - 1 {
+			holes = append(holes, fmt.Sprintf("in%d-%d", i, j))
+		}
+		fmt.Fprintf(&b, "pigeon%d 1: %s\n", i, strings.Join(holes, " | "))
+		for _, h := range holes {
+			_, hole, _ := strings.Cut(h, "-")
+			fmt.Fprintf(&b, "%s 1:\n provides: hole%s\n conflicts: hole%s\n", h, hole, hole)
+		}
+		all = append(all, fmt.Sprintf("pigeon%d", i))
+	}
+	set := setOf(t, "app 1: "+strings.Join(all, ", ")+"\n"+b.String())
+	o := &policy{universe: newUniverse(set, "amd64"), rules: newRules(nil, ""), base: "amd64"}
+	s := newSearch(o, 20_000)
+	f := s.extend(set.Named("app"))
+	if f == nil || !f.budget || s.steps > 20_001 {
+		t.Fatalf("failure %+v after %d steps", f, s.steps)
+	}
+	if text := o.words(f, nil); !strings.Contains(text, "gave up") {
+		t.Error(text)
+	}
+}
+
+// A chain that is as deep as an archive is large.
+func TestDeepClosure(t *testing.T) {
+	const depth = 60_000
+	all := make([]*pkgindex.Package, depth)
+	for i := range all {
+		all[i] = &pkgindex.Package{ID: uint64(i)}
+		all[i].Name, all[i].Version, all[i].Scheme = fmt.Sprintf("p%06d", i), "1", pkgindex.DebianScheme
+		if i+1 < depth {
+			all[i].Depends = []pkgindex.Clause{{{Name: fmt.Sprintf("p%06d", i+1)}}}
+		}
+	}
+	c := &Contexts{Directory: people("")}
+	v, err := c.Resolve(pkgindex.NewSet(1, all, nil), mustParse(t, "package:p000000"), Caller{Trusted: true})
+	if err != nil || len(v.Packages) != depth {
+		t.Fatal(err)
+	}
+	all[depth-1].Depends = []pkgindex.Clause{{{Name: "nosuch"}}}
+	_, err = c.Resolve(pkgindex.NewSet(2, all, nil), mustParse(t, "package:p000000"), Caller{Trusted: true})
+	var e *Error
+	if !errors.As(err, &e) || len(e.Reason) > 300 || !strings.HasSuffix(e.Reason, "p059999 needs nosuch: not installed") {
+		t.Fatal(err, e)
+	}
+}
+
+// Small random archives: a closure is right wherever one exists, and refused only
+// where none does, as trying every subset tells.
+func TestResolveAgainstEverySubset(t *testing.T) {
+	r := rand.New(rand.NewPCG(1, 2))
+	resolved, refused := 0, 0
+	for round := range 3000 {
+		text := randomArchive(r)
+		set := setOf(t, text)
+		u := newUniverse(set, "amd64")
+		o := &policy{universe: u, rules: newRules(nil, ""), base: u.native}
+		root := set.Packages[r.IntN(len(set.Packages))]
+		s := newSearch(o, 1_000_000)
+		failed := s.extend([]*pkgindex.Package{root})
+		possible := someSubset(o, set.Packages, root)
+		if (failed == nil) != possible {
+			t.Fatalf("round %d, %s: found %v, possible %v in\n%s", round, root.Ref, failed == nil, possible, text)
+		}
+		if failed != nil {
+			refused++
+			if words := o.words(failed, nil); words == "" || len(words) > 4000 {
+				t.Fatalf("round %d: reason %q", round, words)
+			}
+			continue
+		}
+		resolved++
+		var got []*pkgindex.Package
+		for _, c := range s.trail {
+			got = append(got, c.pkg)
+		}
+		if why := inconsistent(o, got); why != "" {
+			t.Fatalf("round %d, %s: %s in\n%s", round, root.Ref, why, text)
+		}
+	}
+	if resolved < 300 || refused < 300 {
+		t.Errorf("%d resolved and %d refused: the archives prove little", resolved, refused)
+	}
+}
+
+func randomArchive(r *rand.Rand) string {
+	var b strings.Builder
+	names := []string{"a", "b", "c", "d", "e", "f"}
+	term := func() string {
+		n := names[r.IntN(len(names))]
+		if r.IntN(8) == 0 {
+			n = "v"
+		}
+		switch r.IntN(4) {
+		case 0:
+			return n + " (>= 2)"
+		case 1:
+			return n + " (<< 2)"
+		}
+		return n
+	}
+	list := func(most int, sep string) string {
+		var out []string
+		for range r.IntN(most + 1) {
+			out = append(out, term())
+		}
+		return strings.Join(out, sep)
+	}
+	for _, n := range names {
+		for version := range 1 + r.IntN(2) {
+			var depends []string
+			for range r.IntN(4) {
+				if clause := list(3, " | "); clause != "" {
+					depends = append(depends, clause)
+				}
+			}
+			fmt.Fprintf(&b, "%s %d: %s\n conflicts: %s\n", n, version+1, strings.Join(depends, ", "), list(2, ", "))
+			if r.IntN(4) == 0 {
+				fmt.Fprintf(&b, " provides: v (= %d)\n", 1+r.IntN(2))
+			}
+		}
+	}
+	return b.String()
+}
+
+// someSubset tries every subset of all that holds root.
+func someSubset(o *policy, all []*pkgindex.Package, root *pkgindex.Package) bool {
+	for bits := range 1 << len(all) {
+		var some []*pkgindex.Package
+		for i, p := range all {
+			if bits>>i&1 == 1 {
+				some = append(some, p)
+			}
+		}
+		if slices.Contains(some, root) && inconsistent(o, some) == "" {
+			return true
+		}
+	}
+	return false
+}
+
+// inconsistent says what is wrong with a set of packages, by the definitions and
+// without the resolver's own structures.
+func inconsistent(o *policy, some []*pkgindex.Package) string {
+	for i, p := range some {
+		for _, q := range some[:i] {
+			if p.Name == q.Name {
+				return fmt.Sprintf("%s beside %s", p.Ref, q.Ref)
+			}
+		}
+		for _, clause := range p.Depends {
+			if !slices.ContainsFunc(some, func(q *pkgindex.Package) bool {
+				return slices.ContainsFunc(clause, func(term pkgindex.Term) bool { return carriesPlainly(term, q) })
+			}) {
+				return fmt.Sprintf("%s lacks %s", p.Ref, clause)
+			}
+		}
+		for _, term := range p.Conflicts {
+			for _, q := range some {
+				if q.Name != p.Name && carriesPlainly(term, q) {
+					return fmt.Sprintf("%s beside %s, which it conflicts with", p.Ref, q.Ref)
+				}
+			}
+		}
+	}
+	return ""
+}
+
+func carriesPlainly(t pkgindex.Term, p *pkgindex.Package) bool {
+	have := map[string]string{p.Name: p.Version}
+	for _, v := range p.Provides {
+		have[v.Name] = v.Version
+	}
+	version, ok := have[t.Name]
+	switch {
+	case !ok:
+		return false
+	case t.Op == pkgindex.OpLaterEqual:
+		return version >= t.Version
+	case t.Op == pkgindex.OpEarlier:
+		return version < t.Version
+	}
+	return true
+}

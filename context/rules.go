@@ -1,0 +1,144 @@
+package context
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/packagefs/packagefs/pkgindex"
+)
+
+// A layer is one context file's part in a context.
+type layer struct {
+	context string // "system", "group:dev", "user:alice"
+	base    string // base name of the file
+	file    *File
+}
+
+// rules are what the layers of a context say together. They are immutable.
+type rules struct {
+	layers []layer // the farthest from the user first
+	key    string  // the same for rules made of the same files
+
+	allow, deny *patterns
+	allowAll    bool // nobody has an allow list
+	prefer      *patterns
+	toplevel    []toplevelEntry // the nearest layer's first
+	toplevelAll bool            // nobody has a toplevel list
+
+	dependencies Dependencies
+	mutable      Mutability
+	public       bool
+}
+
+type toplevelEntry struct {
+	Pattern
+	layer layer
+}
+
+// newRules puts layers together, the farthest first.
+func newRules(layers []layer, key string) *rules {
+	r := &rules{layers: layers, key: key, allowAll: true, toplevelAll: true, dependencies: Hidden, mutable: MutableOwn}
+	var allow, deny, prefer []Pattern
+	for _, l := range layers {
+		f := l.file
+		allow, deny = append(allow, f.Allow...), append(deny, f.Deny...)
+		prefer = slices.Concat(f.Prefer, prefer)
+		r.allowAll = r.allowAll && f.Allow == nil
+		r.toplevelAll = r.toplevelAll && f.Toplevel == nil
+		if f.Dependencies != "" {
+			r.dependencies = f.Dependencies
+		}
+		if f.Mutable != "" {
+			r.mutable = f.Mutable
+		}
+		if f.Public != nil {
+			r.public = *f.Public
+		}
+		entries := make([]toplevelEntry, 0, len(f.Toplevel)+len(r.toplevel))
+		for _, p := range f.Toplevel {
+			entries = append(entries, toplevelEntry{p, l})
+		}
+		r.toplevel = append(entries, r.toplevel...)
+	}
+	r.allow, r.deny, r.prefer = newPatterns(allow), newPatterns(deny), newPatterns(prefer)
+	return r
+}
+
+// unrestricted says that the rules hide nothing. So do no rules at all.
+func (r *rules) unrestricted() bool { return r == nil || r.allowAll && len(r.deny.list) == 0 }
+
+func (r *rules) denies(p *pkgindex.Package) bool { return r.deny.index(p.Ref) >= 0 }
+
+// allows says whether a context of these rules may show p.
+func (r *rules) allows(p *pkgindex.Package) bool {
+	return (r.allowAll || r.allow.index(p.Ref) >= 0) && !r.denies(p)
+}
+
+// allowsRef says whether ref, or some version of it where it has none, could be
+// allowed. It does not depend on what is installed.
+func (r *rules) allowsRef(ref pkgindex.Ref) bool {
+	if ref.Version != "" {
+		return (r.allowAll || r.allow.index(ref) >= 0) && r.deny.index(ref) < 0
+	}
+	return (r.allowAll || r.allow.names(ref.Name)) && !r.deny.namesAll(ref.Name)
+}
+
+// pin returns the version glob that the nearest layer with a pin for name has,
+// and the base name of its file.
+func (r *rules) pin(name string) (version, file string, ok bool) {
+	for _, l := range slices.Backward(r.layers) {
+		for _, p := range l.file.Pin {
+			if match(p.Name, name) {
+				return p.Version, l.base, true
+			}
+		}
+	}
+	return "", "", false
+}
+
+// pinned says whether the pins admit p.
+func (r *rules) pinned(p *pkgindex.Package) bool {
+	version, _, ok := r.pin(p.Name)
+	return !ok || match(version, p.Version)
+}
+
+// refusal says in words for administrators why ref, or all versions of it where
+// it has none, is not allowed.
+func (r *rules) refusal(ref pkgindex.Ref) string {
+	denies := func(deny *patterns) bool {
+		return ref.Version == "" && deny.namesAll(ref.Name) || ref.Version != "" && deny.index(ref) >= 0
+	}
+	if denies(r.deny) {
+		return "denied by " + r.filesWith(func(f *File) bool { return denies(newPatterns(f.Deny)) })
+	}
+	return "not in the allow list of " + r.filesWith(func(f *File) bool { return f.Allow != nil })
+}
+
+func (r *rules) filesWith(has func(*File) bool) string {
+	var names []string
+	for _, l := range r.layers {
+		if has(l.file) {
+			names = append(names, l.base)
+		}
+	}
+	return strings.Join(names, ", ")
+}
+
+// layersOf collects the layers of these contexts from a snapshot, and the key
+// that tells their meanings from others. A context without a file is no layer;
+// one whose file never was good is an error, since what it denies is not known.
+func (n *Snapshot) layersOf(contexts ...string) (layers []layer, key string, err error) {
+	for _, c := range contexts {
+		e := n.files[c]
+		if e == nil {
+			continue
+		}
+		if e.file == nil {
+			return nil, "", &Error{Class: ErrBroken, Reason: fmt.Sprintf("%v (mend the file, or remove it)", e.err)}
+		}
+		layers = append(layers, layer{c, e.base, e.file})
+		key += fmt.Sprintf("%s#%d ", c, e.serial)
+	}
+	return layers, key, nil
+}

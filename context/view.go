@@ -1,0 +1,213 @@
+package context
+
+import (
+	"cmp"
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/hex"
+	"fmt"
+
+	"github.com/packagefs/packagefs/pkgindex"
+)
+
+// A View is a context resolved to an ordered list of packages. It is immutable.
+type View struct {
+	Name       AttachName // canonical: names in the place of numbers
+	Generation uint64     // of the Set it was made from
+
+	// Packages is in the view's order: of two files with one path, the package
+	// that comes first wins. Why has the reason of each.
+	Packages []*pkgindex.Package
+	Why      []Why
+
+	// Missing lists what the context asks for and does not get.
+	Missing []Missing
+
+	// Key is the same for views of one Set that have the same packages in the
+	// same order, and for no others.
+	Key string
+
+	Dependencies Dependencies
+	Mutable      Mutability
+}
+
+// Why says why a package is in a view.
+type Why struct {
+	Toplevel bool // else it is there for another
+
+	Pattern string            // the entry of a toplevel list, or the selector of the attach name
+	File    string            // base name of the context file with that entry
+	By      *pkgindex.Package // that needs it
+	Clause  pkgindex.Clause   // of By
+}
+
+func (w Why) String() string {
+	switch {
+	case w.By != nil:
+		return fmt.Sprintf("%s needs %s", w.By.Ref, w.Clause)
+	case w.File != "":
+		return fmt.Sprintf("toplevel %q in %s", w.Pattern, w.File)
+	case w.Pattern != "":
+		return fmt.Sprintf("%q in the attach name", w.Pattern)
+	}
+	return "no file has a toplevel list: every allowed package is toplevel"
+}
+
+// A Missing is something that a context asks for and does not get.
+type Missing struct {
+	Package string `json:"package"`        // as asked for: a name, a selector or a glob
+	From    string `json:"from,omitempty"` // base name of the file that asks, if one does
+	Reason  string `json:"reason"`         // for administrators
+
+	// public is what everyone may read; empty if not even that it is missing.
+	public string
+}
+
+// build makes the view of a subject, without its Name.
+func (m *memo) build(s *subject) (*View, error) {
+	b := &builder{universe: m.universe(), subject: s, shown: make(map[string]*pkgindex.Package)}
+	v := &View{Generation: m.set.Generation, Dependencies: s.rules.dependencies, Mutable: s.rules.mutable}
+	var err error
+	switch s.name.Kind {
+	case KindPackage:
+		v.Dependencies, v.Mutable = Visible, MutableNone
+		err = b.packageView()
+	case KindAll:
+		v.Dependencies, v.Mutable = Visible, MutableNone
+		err = b.allView()
+	default:
+		err = b.userView()
+	}
+	if err != nil {
+		return nil, err
+	}
+	members := order(b.members, s.rules.prefer)
+	v.Missing = b.missing
+	v.Packages = make([]*pkgindex.Package, len(members))
+	v.Why = make([]Why, len(members))
+	digest := sha256.New()
+	var id [8]byte
+	for i, member := range members {
+		v.Packages[i], v.Why[i] = member.pkg, member.why
+		binary.LittleEndian.PutUint64(id[:], member.pkg.ID)
+		digest.Write(id[:])
+	}
+	v.Key = hex.EncodeToString(digest.Sum(nil)[:16])
+	return v, nil
+}
+
+// builder gathers the members of one view.
+type builder struct {
+	*universe
+	*subject
+	members []member
+	shown   map[string]*pkgindex.Package // toplevel packages by name, one each
+	missing []Missing
+
+	selectors int // how many toplevel packages the attach name brings
+}
+
+func (b *builder) add(p *pkgindex.Package, why Why) {
+	b.members = append(b.members, member{p, why})
+	if why.Toplevel {
+		b.shown[p.Name] = p
+	}
+}
+
+// allView shows every version of every package.
+func (b *builder) allView() error {
+	picks, err := b.selected()
+	if err != nil {
+		return err
+	}
+	named := make(map[*pkgindex.Package]string)
+	for _, p := range picks {
+		named[p.pkg] = p.why.Pattern
+	}
+	for _, p := range b.set.Packages {
+		b.add(p, Why{Toplevel: true, Pattern: cmp.Or(named[p], "all")})
+	}
+	return nil
+}
+
+// packageView shows the closure of one package, and of those that the attach
+// name adds.
+func (b *builder) packageView() error {
+	picks, err := b.selected()
+	if err != nil {
+		return err
+	}
+	for _, p := range picks {
+		b.add(p.pkg, p.why)
+	}
+	root := picks[0].pkg
+	o := b.policy()
+	if !independent(root) {
+		o.base = architecture(root.Architecture)
+	}
+	c := resolve(o, packagesOf(picks), searchBudget)
+	for _, f := range c.failed {
+		if f.root == root {
+			return &Error{Class: ErrUnresolvable, Reason: o.words(f.failure, nil)}
+		}
+	}
+	b.addClosure(o, c)
+	return nil
+}
+
+// userView shows what the rules of a user or a group say.
+func (b *builder) userView() error {
+	picks, err := b.selected()
+	if err != nil {
+		return err
+	}
+	for _, p := range picks {
+		b.add(p.pkg, p.why)
+	}
+	if b.rules.toplevelAll {
+		b.everything()
+	} else {
+		picks = append(picks, b.toplevel()...)
+	}
+	roots := packagesOf(picks)
+	if b.rules.dependencies == Hidden {
+		roots = roots[:b.selectors]
+	}
+	if len(roots) > 0 {
+		o := b.policy()
+		o.bounded = true
+		b.addClosure(o, resolve(o, roots, searchBudget))
+	}
+	return nil
+}
+
+func (b *builder) policy() *policy {
+	return &policy{universe: b.universe, rules: b.rules, fixed: b.shown, base: b.native}
+}
+
+// addClosure adds the dependencies of a closure, as far as they may be shown,
+// and notes what failed.
+func (b *builder) addClosure(o *policy, c *closure) {
+	for _, f := range c.failed {
+		b.miss(f.root.Ref.String(), "", "shown without all it needs: "+o.words(f.failure, nil), "shown without all it needs")
+	}
+	for _, choice := range c.chosen {
+		p := choice.pkg
+		switch {
+		case choice.by == nil || b.shown[p.Name] == p:
+		case o.bounded && !b.rules.allows(p):
+			b.miss(p.Ref.String(), "", fmt.Sprintf("%s needs it, but it is %s", choice.by.pkg.Ref, b.rules.refusal(p.Ref)), "")
+		default:
+			b.add(p, Why{By: choice.by.pkg, Clause: choice.clause})
+		}
+	}
+}
+
+// miss notes something missing. Where the rules hide nothing, everyone may read
+// the reason.
+func (b *builder) miss(what, from, reason, public string) {
+	if b.rules.unrestricted() && b.may.unrestricted() {
+		public = reason
+	}
+	b.missing = append(b.missing, Missing{what, from, reason, public})
+}

@@ -1,0 +1,112 @@
+package pkgindex
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/packagefs/packagefs/pkgindex/mkpkg"
+)
+
+// many fills dir with n small package files.
+func many(b *testing.B, dir string, n int) {
+	for i := range n {
+		f, err := os.Create(filepath.Join(dir, fmt.Sprintf("p%05d.deb", i)))
+		if err != nil {
+			b.Fatal(err)
+		}
+		name := fmt.Sprintf("p%05d", i)
+		err = mkpkg.Deb(f, mkpkg.Spec{Name: name, Depends: []string{"p00000 (>= 0)"}, Compression: mkpkg.Plain, Files: []mkpkg.File{
+			{Path: "usr/bin/" + name, Body: "x"}, {Path: "usr/share/doc/" + name + "/copyright", Body: "y"},
+		}})
+		f.Close()
+		if err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+// BenchmarkOpen starts a store whose packages are indexed already.
+func BenchmarkOpen(b *testing.B) {
+	const n = 1000
+	config := Config{Packages: []string{b.TempDir()}, State: b.TempDir()}
+	many(b, config.Packages[0], n)
+	s, err := Open(config)
+	if err != nil {
+		b.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan struct{})
+	go func() { s.Run(ctx); close(ended) }()
+	if err := s.Settle(ctx); err != nil {
+		b.Fatal(err)
+	}
+	cancel()
+	<-ended
+	for b.Loop() {
+		s, err := Open(config)
+		if err != nil {
+			b.Fatal(err)
+		}
+		if len(s.Set().Packages) != n {
+			b.Fatal("packages are missing")
+		}
+		s.Close()
+	}
+	b.ReportMetric(float64(b.Elapsed().Microseconds())/float64(b.N)/n, "µs/package")
+}
+
+// BenchmarkPublish makes a generation that differs by one package from one of
+// the size of Debian's archive.
+func BenchmarkPublish(b *testing.B) {
+	var packages []*Package
+	for i := range 60000 {
+		packages = append(packages, &Package{Meta: Meta{
+			Ref: Ref{fmt.Sprintf("p%05d", i), "1.0-1"}, Scheme: DebianScheme, Architecture: "amd64", Provides: []Term{{Name: "v"}},
+		}})
+	}
+	set := NewSet(1, packages, nil)
+	extra := []*Package{{Meta: Meta{Ref: Ref{"p30000", "1.0-2"}, Scheme: DebianScheme}}}
+	for b.Loop() {
+		set.with(extra, nil)
+	}
+}
+
+// BenchmarkImport reads a package of a thousand files into index and payload.
+func BenchmarkImport(b *testing.B) {
+	config := Config{Packages: []string{b.TempDir()}, State: b.TempDir()}
+	spec := mkpkg.Spec{Name: "big", Compression: mkpkg.Zstd}
+	body := make([]byte, 16<<10)
+	for i := range 1000 {
+		for j := range body {
+			body[j] = byte(i * j >> 5)
+		}
+		spec.Files = append(spec.Files, mkpkg.File{Path: fmt.Sprintf("usr/share/big/%02d/%d", i%20, i), Body: string(body)})
+	}
+	name := filepath.Join(config.Packages[0], "big.deb")
+	f, err := os.Create(name)
+	if err != nil {
+		b.Fatal(err)
+	}
+	if err := mkpkg.Deb(f, spec); err != nil {
+		b.Fatal(err)
+	}
+	f.Close()
+	info, err := os.Stat(name)
+	if err != nil {
+		b.Fatal(err)
+	}
+	s, err := Open(config)
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer s.Close()
+	b.SetBytes(int64(len(spec.Files) * len(body)))
+	for b.Loop() {
+		if _, _, err := s.importFile(name, fileID(info)); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
