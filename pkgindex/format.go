@@ -20,14 +20,16 @@ type Sink interface {
 	// holds a regular file's bytes, exactly Size of them, and is nil for
 	// everything else, hard links included: their Size is 0. A directory that
 	// the archive leaves out is not added, and one may come after what it
-	// holds. What the sink leaves of content is drained. An error ends the
-	// reading and comes back, wrapped, from ReadPackage.
+	// holds. content is valid during the call only; what the sink leaves of it
+	// is drained. An error ends the reading and comes back, wrapped, from
+	// ReadPackage.
 	Add(e Entry, content io.Reader) error
 }
 
 // ReadPackage reads the package file of size bytes in r, in one pass and with
-// bounded memory, and hands what it holds to sink. Its content tells its
-// format; name, the package file's base name, is for messages only.
+// bounded memory, and hands what it holds to sink. (Arch packages whose metadata
+// is not at their start are read twice.) Its content tells its format; name, the
+// package file's base name, is for messages only.
 //
 // The package's own checksums are verified on the way: until ReadPackage has
 // returned nil, nothing that the sink got may be used. An error says what is

@@ -3,6 +3,7 @@ package pkgindex
 import (
 	"errors"
 	"fmt"
+	"hash/crc32"
 	"hash/fnv"
 	"os"
 	"path/filepath"
@@ -86,6 +87,20 @@ func (l *Layer) Ino(i InodeID) uint64 {
 	z = (z ^ z>>30) * 0xbf58476d1ce4e5b9
 	z = (z ^ z>>27) * 0x94d049bb133111eb
 	return z ^ z>>31
+}
+
+// Version is a checksum of inode i, its content included: where the package is
+// made anew under the same version, files that changed have another. It is
+// never 0.
+func (l *Layer) Version(i InodeID) uint32 {
+	b := l.inode(i)
+	sum := crc32.Checksum(b[:28], crcTable) // type to modification time
+	if l.Type(i) == Symlink {
+		sum = crc32.Update(sum, crcTable, []byte(l.Target(i)))
+	} else {
+		sum = crc32.Update(sum, crcTable, b[48:]) // digest
+	}
+	return max(sum, 1)
 }
 
 // Loaded says whether Layers will answer without reading a disk.

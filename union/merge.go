@@ -57,19 +57,12 @@ func newDir(path string, from []contributor, prev *dir) *dir {
 			d.attrs = i
 		}
 	}
-	d.qid.Version = fold(h.Sum64())
+	sum := h.Sum64()
+	d.qid.Version = max(uint32(sum)^uint32(sum>>32), 1) // 0 stands for a file that changes
 	return d
 }
 
 func (c *contributor) implicit() bool { return c.layer.Inode(c.ino).Implicit }
-
-// fold makes a qid version: not 0, which stands for a file that changes.
-func fold(h uint64) uint32 {
-	if v := uint32(h) ^ uint32(h>>32); v != 0 {
-		return v
-	}
-	return 1
-}
 
 // merged returns d if it was merged, else the merged directory of an earlier
 // tree that it would share from, or nil.
@@ -102,16 +95,9 @@ func (e *entry) qid() p9.QID {
 	if e.dir != nil {
 		return e.dir.qid
 	}
-	q := p9.QID{Path: e.layer.Ino(e.ino)}
-	switch e.layer.Type(e.ino) {
-	case pkgindex.Regular:
-		d := e.layer.Digest(e.ino)
-		q.Version = fold(binary.LittleEndian.Uint64(d[:]))
-	case pkgindex.Symlink:
+	q := p9.QID{Path: e.layer.Ino(e.ino), Version: e.layer.Version(e.ino)}
+	if e.layer.Type(e.ino) == pkgindex.Symlink {
 		q.Type = p9.TypeSymlink
-		fallthrough
-	default:
-		q.Version = fold(q.Path)
 	}
 	return q
 }

@@ -427,6 +427,35 @@ func TestQIDs(t *testing.T) {
 	}
 }
 
+// TestRebuilt makes a package anew under the same version: what changed in it,
+// in content or attributes, has another qid, and nothing else has.
+func TestRebuilt(t *testing.T) {
+	spec := func(body string, mode, time int64, target string) mkpkg.Spec {
+		return mkpkg.Spec{Name: "one", Version: "1", Files: []mkpkg.File{
+			{Path: "still", Body: "still"}, {Path: "body", Body: body}, {Path: "mode", Mode: mode, Body: "x"},
+			{Path: "time", Time: time, Body: "x"}, {Path: "target", Target: target}, {Path: "stillink", Target: "still"},
+		}}
+	}
+	s := newSite(t, spec("a", 0o644, 5, "x"))
+	source := &live{tree: NewTree(s.named("one"), nil)}
+	qids := func() map[string]p9.QID {
+		all := make(map[string]p9.QID)
+		for _, e := range list(t, attach(t, source)) {
+			all[e.Name] = e.QID
+		}
+		return all
+	}
+	before := qids()
+	s.install(spec("b", 0o600, 6, "y"))
+	s.settle()
+	source.tree = NewTree(s.named("one"), source.tree)
+	for name, q := range qids() {
+		if same := strings.HasPrefix(name, "still"); (q == before[name]) != same {
+			t.Errorf("%s: %v, was %v", name, q, before[name])
+		}
+	}
+}
+
 func TestWalkPart(t *testing.T) {
 	s := newSite(t, one)
 	root := attach(t, &live{tree: NewTree(s.named("one"), nil)}).(*dirFile)
