@@ -1,0 +1,183 @@
+package server
+
+import (
+	"github.com/hugelgupf/p9/linux"
+	"github.com/hugelgupf/p9/p9"
+)
+
+// basicMask is what struct stat has. It is always answered.
+const (
+	basicMask = 0x7ff
+	allMask   = 0x3fff
+)
+
+// attrMask takes the bits of Tgetattr apart.
+func attrMask(m uint64) p9.AttrMask {
+	return p9.AttrMask{
+		Mode: m&0x1 != 0, NLink: m&0x2 != 0, UID: m&0x4 != 0, GID: m&0x8 != 0, RDev: m&0x10 != 0,
+		ATime: m&0x20 != 0, MTime: m&0x40 != 0, CTime: m&0x80 != 0, INo: m&0x100 != 0,
+		Size: m&0x200 != 0, Blocks: m&0x400 != 0,
+		BTime: m&0x800 != 0, Gen: m&0x1000 != 0, DataVersion: m&0x2000 != 0,
+	}
+}
+
+// extraMask returns the bits of m that are not in basicMask.
+func extraMask(m *p9.AttrMask) (bits uint64) {
+	if m.BTime {
+		bits |= 0x800
+	}
+	if m.Gen {
+		bits |= 0x1000
+	}
+	if m.DataVersion {
+		bits |= 0x2000
+	}
+	return bits
+}
+
+func tgetattr(r *request) error {
+	d := decoder{b: r.body}
+	id, mask := d.u32(), d.u64()
+	if !d.end() {
+		return errMalformed
+	}
+	f, err := r.find(id)
+	if err != nil {
+		return err
+	}
+	defer r.drop(f)
+	if !r.mayCall(f.file) {
+		return errLater
+	}
+	qid, valid, attr, err := f.file.GetAttr(attrMask(mask&allMask | basicMask))
+	if err != nil {
+		return err
+	}
+	if !valid.NLink {
+		attr.NLink = 1
+	}
+	r.begin(8 + qidSize + 4*3 + 8*15)
+	r.out = le.AppendUint64(r.out, basicMask|extraMask(&valid)&mask)
+	r.out = appendAttr(appendQID(r.out, qid), &attr)
+	return nil
+}
+
+func appendAttr(b []byte, a *p9.Attr) []byte {
+	b = le.AppendUint32(b, uint32(a.Mode))
+	b = le.AppendUint32(b, uint32(a.UID))
+	b = le.AppendUint32(b, uint32(a.GID))
+	b = le.AppendUint64(b, uint64(a.NLink))
+	b = le.AppendUint64(b, uint64(a.RDev))
+	b = le.AppendUint64(b, a.Size)
+	b = le.AppendUint64(b, a.BlockSize)
+	b = le.AppendUint64(b, a.Blocks)
+	b = le.AppendUint64(b, a.ATimeSeconds)
+	b = le.AppendUint64(b, a.ATimeNanoSeconds)
+	b = le.AppendUint64(b, a.MTimeSeconds)
+	b = le.AppendUint64(b, a.MTimeNanoSeconds)
+	b = le.AppendUint64(b, a.CTimeSeconds)
+	b = le.AppendUint64(b, a.CTimeNanoSeconds)
+	b = le.AppendUint64(b, a.BTimeSeconds)
+	b = le.AppendUint64(b, a.BTimeNanoSeconds)
+	b = le.AppendUint64(b, a.Gen)
+	return le.AppendUint64(b, a.DataVersion)
+}
+
+func tsetattr(r *request) error {
+	d := decoder{b: r.body}
+	id, m := d.u32(), d.u32()
+	attr := p9.SetAttr{
+		Permissions: p9.FileMode(d.u32() & 07777), UID: p9.UID(d.u32()), GID: p9.GID(d.u32()), Size: d.u64(),
+		ATimeSeconds: d.u64(), ATimeNanoSeconds: d.u64(), MTimeSeconds: d.u64(), MTimeNanoSeconds: d.u64(),
+	}
+	if !d.end() {
+		return errMalformed
+	}
+	if !r.wait {
+		return errLater
+	}
+	f, err := r.find(id)
+	if err != nil {
+		return err
+	}
+	defer r.drop(f)
+	valid := p9.SetAttrMask{
+		Permissions: m&0x1 != 0, UID: m&0x2 != 0, GID: m&0x4 != 0, Size: m&0x8 != 0,
+		ATime: m&0x10 != 0, MTime: m&0x20 != 0, CTime: m&0x40 != 0,
+		ATimeNotSystemTime: m&0x80 != 0, MTimeNotSystemTime: m&0x100 != 0,
+	}
+	if valid.Size && attr.Size > 1<<63-1 {
+		return linux.EFBIG
+	}
+	if err := f.file.SetAttr(valid, attr); err != nil {
+		return err
+	}
+	r.begin(0)
+	return nil
+}
+
+func tstatfs(r *request) error {
+	d := decoder{b: r.body}
+	id := d.u32()
+	if !d.end() {
+		return errMalformed
+	}
+	f, err := r.find(id)
+	if err != nil {
+		return err
+	}
+	defer r.drop(f)
+	if !r.mayCall(f.file) {
+		return errLater
+	}
+	st, err := f.file.StatFS()
+	if err != nil {
+		return err
+	}
+	const v9fsMagic = 0x01021997
+	for _, v := range []struct {
+		field *uint32
+		value uint32
+	}{{&st.Type, v9fsMagic}, {&st.BlockSize, 4096}, {&st.NameLength, maxName}} {
+		if *v.field == 0 {
+			*v.field = v.value
+		}
+	}
+	r.begin(4*3 + 8*6)
+	r.out = le.AppendUint32(r.out, st.Type)
+	r.out = le.AppendUint32(r.out, st.BlockSize)
+	for _, v := range []uint64{st.Blocks, st.BlocksFree, st.BlocksAvailable, st.Files, st.FilesFree, st.FSID} {
+		r.out = le.AppendUint64(r.out, v)
+	}
+	r.out = le.AppendUint32(r.out, st.NameLength)
+	return nil
+}
+
+func treadlink(r *request) error {
+	d := decoder{b: r.body}
+	id := d.u32()
+	if !d.end() {
+		return errMalformed
+	}
+	f, err := r.find(id)
+	if err != nil {
+		return err
+	}
+	defer r.drop(f)
+	if !isSymlink(f.qid) {
+		return linux.EINVAL
+	}
+	if !r.mayCall(f.file) {
+		return errLater
+	}
+	target, err := f.file.Readlink()
+	if err != nil {
+		return err
+	}
+	if len(target) >= int(r.s.msize)-headerSize-2 || len(target) > 1<<16-1 {
+		return linux.ENAMETOOLONG
+	}
+	r.begin(2 + len(target))
+	r.out = appendStr(r.out, target)
+	return nil
+}

@@ -1,0 +1,241 @@
+package server
+
+import (
+	stdcontext "context"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+	"weak"
+
+	"github.com/rs/zerolog"
+
+	"github.com/packagefs/packagefs/context"
+	"github.com/packagefs/packagefs/pkgindex"
+	"github.com/packagefs/packagefs/union"
+)
+
+// A Config says what an FS serves, and where.
+type Config struct {
+	Packages  []string // package directories
+	State     string   // state directory
+	Contexts  string   // directory of context files; State/contexts if empty
+	Overrides string   // directory of override files; State/overrides if empty
+	Listen    []string // addresses: unix:PATH, tcp:HOST:PORT
+
+	TrustNetworks []netip.Prefix // TCP peers in these speak for everybody
+	Limits        Limits
+	PackageLimits pkgindex.Limits
+	Log           zerolog.Logger
+
+	// Progress is told how many of the package files that were to be indexed
+	// at the start are done. It may be nil.
+	Progress func(done, total int)
+}
+
+// An FS serves packages through contexts.
+type FS struct {
+	config   Config
+	packages *pkgindex.Store
+	files    *context.Store
+	contexts *context.Contexts
+	engine   *Server
+	listen   []net.Listener
+	started  time.Time
+
+	generation atomic.Uint64 // counts what changes views: packages and context files
+
+	mu    sync.Mutex // guards trees
+	trees map[string]weak.Pointer[union.Tree]
+}
+
+// New opens what config names and listens. Packages that were indexed before
+// are there at once; Serve indexes the others.
+func New(config Config) (*FS, error) {
+	if len(config.Listen) == 0 {
+		return nil, errors.New("nothing to listen on; name an address with --listen")
+	}
+	if config.Contexts == "" {
+		config.Contexts = filepath.Join(config.State, "contexts")
+	}
+	fs := &FS{config: config, started: time.Now(), trees: make(map[string]weak.Pointer[union.Tree])}
+	fs.engine = &Server{Attacher: fs, Log: config.Log, Limits: config.Limits}
+	if err := fs.open(); err != nil {
+		fs.close()
+		return nil, err
+	}
+	return fs, nil
+}
+
+func (fs *FS) open() (err error) {
+	total := 0
+	fs.packages, err = pkgindex.Open(pkgindex.Config{
+		Packages: fs.config.Packages, State: fs.config.State, Overrides: fs.config.Overrides,
+		Limits: fs.config.PackageLimits, Log: fs.config.Log,
+		OnChange: func(set *pkgindex.Set) {
+			fs.generation.Add(1)
+			if total = max(total, set.Pending); fs.config.Progress != nil && total > 0 {
+				fs.config.Progress(total-set.Pending, total)
+			}
+		},
+	})
+	if err != nil {
+		return err
+	}
+	if fs.files, err = context.Open(fs.config.Contexts, fs.config.Log); err != nil {
+		return err
+	}
+	fs.files.Subscribe(func(*context.Snapshot) { fs.generation.Add(1) })
+	fs.contexts = &context.Contexts{Store: fs.files}
+	for _, addr := range fs.config.Listen {
+		l, err := Listen(addr)
+		if err != nil {
+			return err
+		}
+		fs.listen = append(fs.listen, l)
+	}
+	return nil
+}
+
+// close undoes open, for an FS that does not come to serve.
+func (fs *FS) close() {
+	for _, l := range fs.listen {
+		l.Close()
+	}
+	if fs.files != nil {
+		fs.files.Close()
+	}
+	if fs.packages != nil {
+		fs.packages.Close()
+	}
+}
+
+// Addrs returns where the FS listens, with the ports that the system chose.
+func (fs *FS) Addrs() []string {
+	var out []string
+	for _, l := range fs.listen {
+		out = append(out, l.Addr().Network()+":"+l.Addr().String())
+	}
+	return out
+}
+
+// Settle waits until every package file that is complete now is live or set
+// aside.
+func (fs *FS) Settle(ctx stdcontext.Context) error { return fs.packages.Settle(ctx) }
+
+// shutdownTime is how long Serve lets requests end by themselves.
+const shutdownTime = 5 * time.Second
+
+// Serve serves until ctx ends, then lets the requests that are being worked on
+// end. It is called once.
+func (fs *FS) Serve(ctx stdcontext.Context) error {
+	ctx, stop := stdcontext.WithCancel(ctx)
+	defer stop()
+	indexing := make(chan struct{})
+	go func() { fs.packages.Run(ctx); close(indexing) }()
+	failed := make(chan error, len(fs.listen))
+	for _, l := range fs.listen {
+		go func() { failed <- fs.engine.Serve(ctx, l) }()
+	}
+	var err error
+	for range fs.listen {
+		if e := <-failed; e != nil && err == nil {
+			err = fmt.Errorf("serve: %w", e)
+			stop()
+		}
+	}
+	drain, cancel := stdcontext.WithTimeout(stdcontext.Background(), shutdownTime)
+	defer cancel()
+	if e := fs.engine.Shutdown(drain); e != nil {
+		fs.config.Log.Warn().Msg("some requests did not end; their connections were cut")
+	}
+	<-indexing
+	fs.files.Close()
+	return err
+}
+
+// treeFor returns the tree of a view. Contexts with equal views share it, as
+// long as one of them is attached to; prev is the tree that it comes after.
+func (fs *FS) treeFor(v *context.View, prev *union.Tree) *union.Tree {
+	fs.mu.Lock()
+	defer fs.mu.Unlock()
+	known := fs.trees[v.Key].Value()
+	if known != nil && samePackages(known.Packages(), v.Packages) {
+		return known
+	}
+	if known != nil {
+		prev = known
+	}
+	t := union.NewTree(v.Packages, prev)
+	if len(fs.trees) >= 2*maxIdleTrees {
+		for key, p := range fs.trees {
+			if p.Value() == nil {
+				delete(fs.trees, key)
+			}
+		}
+	}
+	fs.trees[v.Key] = weak.Make(t)
+	return t
+}
+
+// maxIdleTrees is how many keys of trees that are gone may gather.
+const maxIdleTrees = 1024
+
+func samePackages(a, b []*pkgindex.Package) bool {
+	if len(a) != len(b) {
+		return false
+	}
+	for i := range a {
+		if a[i] != b[i] {
+			return false
+		}
+	}
+	return true
+}
+
+// Listen opens a listening socket at unix:PATH or tcp:HOST:PORT. The socket of
+// a server that is gone is replaced, and everybody may connect to it: who they
+// are decides what they see.
+func Listen(addr string) (net.Listener, error) {
+	if hostPort, ok := strings.CutPrefix(addr, "tcp:"); ok {
+		l, err := net.Listen("tcp", hostPort)
+		if err != nil {
+			return nil, fmt.Errorf("listen on %s: %w", addr, err)
+		}
+		return l, nil
+	}
+	path, ok := strings.CutPrefix(addr, "unix:")
+	if !ok {
+		return nil, fmt.Errorf("listen on %q: want unix:PATH or tcp:HOST:PORT", addr)
+	}
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		return nil, fmt.Errorf("listen on %s: %w", addr, err)
+	}
+	if info, err := os.Lstat(path); err == nil {
+		if info.Mode()&os.ModeSocket == 0 {
+			return nil, fmt.Errorf("listen on %s: there is something that is no socket; remove it or name another path", addr)
+		}
+		if c, err := net.Dial("unix", path); err == nil {
+			c.Close()
+			return nil, fmt.Errorf("listen on %s: a server is running there; stop it or name another path", addr)
+		}
+		if err := os.Remove(path); err != nil {
+			return nil, fmt.Errorf("listen on %s: %w", addr, err)
+		}
+	}
+	l, err := net.Listen("unix", path)
+	if err != nil {
+		return nil, fmt.Errorf("listen on %s: %w", addr, err)
+	}
+	if err := os.Chmod(path, 0o666); err != nil {
+		l.Close()
+		return nil, fmt.Errorf("listen on %s: %w", addr, err)
+	}
+	return l, nil
+}

@@ -1,0 +1,363 @@
+package server
+
+import (
+	"bytes"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"path"
+	"runtime/debug"
+	"slices"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/packagefs/packagefs/context"
+	"github.com/packagefs/packagefs/pkgindex"
+	"github.com/packagefs/packagefs/union"
+)
+
+// queries are the operations of the query file.
+var queries = map[string]func(*FS, *inquiry) (any, error){
+	OpPackages: (*FS).queryPackages,
+	OpInfo:     (*FS).queryInfo,
+	OpFiles:    (*FS).queryFiles,
+	OpOwns:     (*FS).queryOwns,
+	OpExplain:  (*FS).queryExplain,
+	OpContexts: (*FS).queryContexts,
+	OpStatus:   (*FS).queryStatus,
+}
+
+// An inquiry is a query with who asks it.
+type inquiry struct {
+	Query
+	as   caller
+	name context.AttachName // Query.Context, parsed
+	set  *pkgindex.Set
+}
+
+// runQuery answers one query. Errors tell callers nothing that they may not
+// know; the whole reason is for trusted ones.
+func (fs *FS) runQuery(as caller, question []byte) (any, error) {
+	q := &inquiry{as: as, set: fs.packages.Set()}
+	dec := json.NewDecoder(bytes.NewReader(question))
+	dec.DisallowUnknownFields()
+	if err := dec.Decode(&q.Query); err != nil {
+		return nil, fmt.Errorf("query is not understood: %w (%w)", err, syscall.EINVAL)
+	}
+	run := queries[q.Op]
+	if run == nil {
+		return nil, fmt.Errorf("query has the unknown operation %q: %w", q.Op, syscall.EINVAL)
+	}
+	var err error
+	if q.name, err = context.ParseAttachName(q.Context); err != nil {
+		return nil, err
+	}
+	result, err := run(fs, q)
+	if reason := reasonOf(err); reason != "" && as.Trusted {
+		err = fmt.Errorf("%w: %s", err, reason)
+	}
+	return result, err
+}
+
+// view resolves the context that is asked about.
+func (fs *FS) view(q *inquiry) (*context.View, error) {
+	return fs.contexts.Resolve(q.set, q.name, q.as)
+}
+
+// anything resolves all if no context is named and the caller may attach to it,
+// else the context that is named.
+func (fs *FS) anything(q *inquiry) (*context.View, error) {
+	if q.Context == "" {
+		v, err := fs.contexts.Resolve(q.set, context.AttachName{Kind: context.KindAll}, q.as)
+		if err == nil || !errors.Is(err, context.ErrDenied) {
+			return v, err
+		}
+	}
+	return fs.view(q)
+}
+
+func packageRow(p *pkgindex.Package, why context.Why) PackageRow {
+	return PackageRow{
+		Name: p.Name, Version: p.Version, Architecture: p.Architecture, Format: string(p.Format), File: p.File,
+		State: StateInstalled, Summary: p.Summary, Toplevel: why.Toplevel,
+	}
+}
+
+func (fs *FS) queryPackages(q *inquiry) (any, error) {
+	v, err := fs.anything(q)
+	if err != nil {
+		return nil, err
+	}
+	rows := make([]PackageRow, 0, len(v.Packages))
+	for i, p := range v.Packages {
+		rows = append(rows, packageRow(p, v.Why[i]))
+	}
+	if v.Name.Kind == context.KindAll && q.as.Trusted {
+		for _, r := range q.set.Rejected {
+			rows = append(rows, PackageRow{File: r.File, State: StateRejected, Reason: r.Reason})
+		}
+	}
+	return rows, nil
+}
+
+// selected returns the packages that q.Package names, in the order of the view.
+func (fs *FS) selected(q *inquiry) (ps []*pkgindex.Package, whys []context.Why, err error) {
+	ref, err := pkgindex.ParseRef(q.Package)
+	if err != nil {
+		return nil, nil, fmt.Errorf("%w (%w)", err, syscall.EINVAL)
+	}
+	v, err := fs.anything(q)
+	if err != nil {
+		return nil, nil, err
+	}
+	for i, p := range v.Packages {
+		if p.Name == ref.Name && (ref.Version == "" || p.Version == ref.Version) {
+			ps, whys = append(ps, p), append(whys, v.Why[i])
+		}
+	}
+	if len(ps) == 0 {
+		return nil, nil, fmt.Errorf("%s: %w in context %q; see: packagefs packages", ref, context.ErrNotInstalled, v.Name)
+	}
+	return ps, whys, nil
+}
+
+func (fs *FS) queryInfo(q *inquiry) (any, error) {
+	ps, whys, err := fs.selected(q)
+	if err != nil {
+		return nil, err
+	}
+	var out []Info
+	for i, p := range ps {
+		info := Info{
+			PackageRow: packageRow(p, whys[i]), Description: p.Description, Homepage: p.Homepage, Maintainer: p.Maintainer,
+			License: p.License, Source: p.SourceName, MultiArch: p.MultiArch, Essential: p.Essential,
+			Depends: texts(p.Depends), Provides: texts(p.Provides), Conflicts: texts(p.Conflicts), Replaces: texts(p.Replaces),
+			Services: append([]string{}, p.Services...),
+		}
+		layers, err := p.Layers()
+		if err != nil {
+			return nil, err
+		}
+		for _, l := range layers {
+			for f := range l.Files() {
+				if l.Type(f.Ino) == pkgindex.Directory {
+					info.Directories++
+				} else {
+					info.Files++
+				}
+			}
+		}
+		_, info.Size = p.Counts()
+		out = append(out, info)
+	}
+	return out, nil
+}
+
+func texts[T fmt.Stringer](list []T) []string {
+	out := make([]string, len(list))
+	for i, t := range list {
+		out[i] = t.String()
+	}
+	return out
+}
+
+var typeNames = map[pkgindex.FileType]string{
+	pkgindex.Regular: TypeFile, pkgindex.Directory: TypeDirectory, pkgindex.Symlink: TypeSymlink, pkgindex.Fifo: TypeFifo,
+}
+
+func (fs *FS) queryFiles(q *inquiry) (any, error) {
+	ps, _, err := fs.selected(q)
+	if err != nil {
+		return nil, err
+	}
+	rows := []FileRow{}
+	for _, p := range ps {
+		layers, err := p.Layers()
+		if err != nil {
+			return nil, err
+		}
+		start := len(rows)
+		for _, l := range layers {
+			rows = appendFiles(rows, l)
+		}
+		slices.SortStableFunc(rows[start:], func(a, b FileRow) int { return strings.Compare(a.Path, b.Path) })
+		// Of two with one path, the layer that came first is served.
+		rows = slices.CompactFunc(rows, func(a, b FileRow) bool { return a.Package == b.Package && a.Path == b.Path })
+	}
+	return rows, nil
+}
+
+func appendFiles(rows []FileRow, l pkgindex.Layer) []FileRow {
+	first := make(map[pkgindex.InodeID]string) // of hard links
+	for f := range l.Files() {
+		inode := l.Inode(f.Ino)
+		row := FileRow{
+			Path: "/" + f.Path, Type: typeNames[inode.Type], Mode: inode.Mode, UID: inode.UID, GID: inode.GID,
+			MTime: inode.Sec, Mutable: l.Package.Mutable(f.Path, inode), Package: l.Package.Ref.String(),
+		}
+		switch inode.Type {
+		case pkgindex.Regular:
+			digest := l.Digest(f.Ino)
+			row.Size, row.SHA256 = inode.Size, hex.EncodeToString(digest[:])
+			if inode.Links > 1 {
+				if row.HardLink = first[f.Ino]; row.HardLink == "" {
+					first[f.Ino] = row.Path
+				}
+			}
+		case pkgindex.Symlink:
+			row.Target = l.Target(f.Ino)
+		}
+		rows = append(rows, row)
+	}
+	return rows
+}
+
+// lookup finds what the context has at q.Path.
+func (fs *FS) lookup(q *inquiry) (v *context.View, served, hidden []union.Candidate, err error) {
+	if v, err = fs.view(q); err != nil {
+		return nil, nil, nil, err
+	}
+	served, hidden, err = fs.treeFor(v, nil).Lookup(q.Path)
+	if err != nil {
+		err = fmt.Errorf("%s: %w in context %q", path.Clean("/"+q.Path), err, v.Name)
+	}
+	return v, served, hidden, err
+}
+
+func (fs *FS) queryOwns(q *inquiry) (any, error) {
+	_, served, hidden, err := fs.lookup(q)
+	if err != nil {
+		return nil, err
+	}
+	owners := []Owner{}
+	for i, c := range append(served, hidden...) {
+		visible := i < len(served)
+		reason := "served"
+		switch {
+		case visible && c.Inode.Type == pkgindex.Directory && len(served) > 1:
+			reason = "merged with the other packages' directories"
+		case !visible && served[0].Same(&c):
+			reason = "the same as what " + served[0].Package.Ref.String() + " has"
+		case !visible:
+			reason = "hidden by " + served[0].Package.Ref.String() + ", which comes before it"
+		}
+		owners = append(owners, Owner{c.Package.Ref.String(), path.Clean("/" + q.Path), typeNames[c.Inode.Type], visible, reason})
+	}
+	return owners, nil
+}
+
+func (fs *FS) queryExplain(q *inquiry) (any, error) {
+	if q.Path != "" {
+		return fs.explainPath(q)
+	}
+	x, err := fs.contexts.Explain(q.set, q.name, q.as)
+	if err != nil {
+		return nil, err
+	}
+	out := Explain{
+		Context: x.Context, Dependencies: string(x.Dependencies), Mutable: string(x.Mutable), Reason: x.Reason,
+		Rules: []ExplainRule{}, Roots: []string{}, Packages: []ExplainPackage{}, Missing: []ExplainMissing{}, Conflicts: []Conflict{},
+	}
+	for _, r := range x.Rules {
+		out.Rules = append(out.Rules, ExplainRule{Key: r.Key, Value: strings.Join(r.Values, ", "), File: r.File, Effective: r.Effective})
+	}
+	for _, p := range x.Packages {
+		ref := p.Name + "=" + p.Version
+		out.Packages = append(out.Packages, ExplainPackage{ref, p.Reason, p.Toplevel})
+		if p.Toplevel {
+			out.Roots = append(out.Roots, ref)
+		}
+	}
+	for _, m := range x.Missing {
+		out.Missing = append(out.Missing, ExplainMissing{m.Package, m.Reason})
+	}
+	for _, e := range x.Errors {
+		out.Errors = append(out.Errors, ExplainError{e.File, e.Reason})
+	}
+	if x.Reason == "" {
+		if out.Conflicts, err = fs.conflicts(q); err != nil {
+			return nil, err
+		}
+	}
+	return out, nil
+}
+
+func (fs *FS) conflicts(q *inquiry) ([]Conflict, error) {
+	v, err := fs.view(q)
+	if err != nil {
+		return nil, err
+	}
+	out := []Conflict{}
+	for c, err := range fs.treeFor(v, nil).Conflicts() {
+		if err != nil {
+			return nil, err
+		}
+		row := Conflict{Path: c.Path, Winner: c.Winner.Package.Ref.String()}
+		for _, l := range c.Losers {
+			row.Losers = append(row.Losers, l.Package.Ref.String())
+		}
+		out = append(out, row)
+	}
+	return out, nil
+}
+
+func (fs *FS) explainPath(q *inquiry) (any, error) {
+	v, served, hidden, err := fs.lookup(q)
+	if err != nil {
+		return nil, err
+	}
+	first := served[0]
+	out := PathExplain{
+		Context: v.Name.String(), Path: path.Clean("/" + q.Path), Type: typeNames[first.Inode.Type],
+		Package: first.Package.Ref.String(), Target: first.Target, Hides: []PathHidden{},
+		Mutable: first.Package.Mutable(strings.Trim(path.Clean("/"+q.Path), "/"), first.Inode),
+	}
+	if i := slices.Index(v.Packages, first.Package); i >= 0 {
+		out.Why = v.Why[i].String()
+	}
+	for _, c := range served[1:] {
+		out.Also = append(out.Also, c.Package.Ref.String())
+	}
+	for _, c := range hidden {
+		why := "comes later in the order of the context"
+		if first.Same(&c) {
+			why = "is the same file"
+		}
+		out.Hides = append(out.Hides, PathHidden{c.Package.Ref.String(), why})
+	}
+	return out, nil
+}
+
+func (fs *FS) queryContexts(q *inquiry) (any, error) {
+	list, err := fs.contexts.List(q.set, q.as)
+	if err != nil {
+		return nil, err
+	}
+	rows := []ContextRow{}
+	for _, l := range list {
+		rows = append(rows, ContextRow{Context: l.Context, File: l.File, State: l.State, Reason: l.Reason, Toplevel: append([]string{}, l.Toplevel...), Members: l.Members, Public: l.Public})
+	}
+	return rows, nil
+}
+
+func (fs *FS) queryStatus(q *inquiry) (any, error) {
+	s := Status{
+		Version: Version(), Generation: fs.generation.Load(), Packages: len(q.set.Packages), Rejected: len(q.set.Rejected),
+		Indexing: q.set.Pending, Listen: fs.Addrs(), Uptime: int64(time.Since(fs.started).Seconds()),
+		Connections: fs.engine.Stats().Open,
+	}
+	if !q.as.Trusted {
+		return Status{Version: s.Version, Uptime: s.Uptime}, nil
+	}
+	return s, nil
+}
+
+// Version is that of the module, as the Go tool recorded it.
+func Version() string {
+	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" {
+		return info.Main.Version
+	}
+	return "(devel)"
+}

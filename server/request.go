@@ -1,0 +1,341 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime/debug"
+	"slices"
+
+	"github.com/hugelgupf/p9/linux"
+)
+
+// A request is one message from the client while it is handled.
+//
+// The reader has one, which it uses again for each message. What it cannot
+// answer at once is handled again, from the start, as a request of its own
+// that may wait. Such a request is in its session's tags until its reply is
+// queued, and both ends in one step, so that Rflush is behind the reply.
+type request struct {
+	c       *conn
+	s       *session
+	typ     byte
+	tag     uint16
+	wait    bool   // the handler may block
+	body    []byte // the message behind its header; valid as long as the request
+	out     []byte // replies; this request's begins at out[at]
+	at      int
+	scratch *scratch
+
+	// What follows is of requests in session.tags, and guarded by conn.mu.
+	ctx        context.Context // set where the request waits for events
+	cancel     context.CancelFunc
+	fid        *fid     // that the request waits on
+	next, prev *request // in conn.queue
+	queued     bool
+	pure       bool // it changes nothing, so its reply may be left out
+	silent     bool // its reply is left out; its tag is free already
+	cost       int
+	flushes    []uint16 // tags of the Tflushes to be answered behind the reply
+	flushOf    *request // of a Tflush: what it waits for
+}
+
+var (
+	// errLater says that the request has to wait, and that the handler had
+	// no effect.
+	errLater = errors.New("request has to wait")
+	// errEvent says the same where the wait is for an event that may never
+	// come.
+	errEvent = errors.New("request waits for an event")
+	// errNoReply says that the reply comes from elsewhere.
+	errNoReply = errors.New("request is answered elsewhere")
+)
+
+// begin starts a reply whose body has n bytes at most.
+func (r *request) begin(n int) {
+	if cap(r.out)-len(r.out) < headerSize+n {
+		if r.wait {
+			r.out, r.at = getChunk(headerSize+n), 0
+		} else {
+			r.c.turn(headerSize + n)
+		}
+	}
+	r.out = appendHeader(r.out, r.typ+1, r.tag)
+}
+
+// reply ends the reply that the handler made, or replaces it by an error.
+func (r *request) reply(err error) {
+	if err == nil {
+		setSize(r.out, r.at)
+		if size := len(r.out) - r.at; size >= int(max(r.s.msize, minMsize)) {
+			panic("request: reply exceeds msize")
+		}
+	} else {
+		errno, known := errnoOf(err)
+		if !known {
+			r.c.log.Warn().Err(err).Str("request", layouts[r.typ].name).Msg("error has no errno, answered with EIO")
+		}
+		r.c.srv.stats.errors.Add(1)
+		r.out = appendError(r.out[:r.at], r.tag, uint32(errno))
+	}
+	if r.c.trace {
+		r.c.log.Trace().Msg(messageText(r.out[r.at:]))
+	}
+}
+
+// handle handles one message in the reader. Its error ends the connection. If
+// own, frame is not used for anything else.
+func (c *conn) handle(frame []byte, own bool) error {
+	r := &c.inline
+	r.typ, r.tag, r.body = frame[4], le.Uint16(frame[5:]), frame[headerSize:]
+	if c.trace {
+		c.log.Trace().Msg(messageText(frame))
+	}
+	c.requests++
+	c.received += uint64(len(frame))
+	if err := c.admit(r); err != nil {
+		return err
+	}
+	if cap(r.out)-len(r.out) < 512 {
+		c.turn(smallChunk)
+	}
+	r.at = len(r.out)
+	h := &handlers[r.typ]
+	var err error
+	switch {
+	case r.s.msize == 0 && r.typ != msgTversion:
+		err = linux.EPROTO
+	case h.run == nil:
+		err = linux.EOPNOTSUPP
+	default:
+		err = h.run(r)
+	}
+	switch err {
+	case errMalformed:
+		return fmt.Errorf("%w: %s", errMalformed, messageText(frame))
+	case errLater, errEvent:
+		r.out = r.out[:r.at]
+		if err = c.later(r, frame, own, err == errEvent, h.pure); err != nil {
+			r.reply(err)
+		}
+	case errNoReply:
+		r.out = r.out[:r.at]
+	default:
+		r.reply(err)
+	}
+	if len(c.full) > 0 { // more than a chunk was gathered
+		c.flush()
+	}
+	if r.typ == msgTattach && c.refuse != 0 {
+		c.flush()
+		return errRefused
+	}
+	return nil
+}
+
+var errRefused = errors.New("over the limit of connections")
+
+// admit refuses messages that no client may send.
+func (c *conn) admit(r *request) error {
+	switch {
+	case r.typ&1 != 0:
+		return fmt.Errorf("%w: type %d is a reply", errMalformed, r.typ)
+	case r.tag == noTag && r.typ != msgTversion:
+		return fmt.Errorf("%w: %s without a tag", errMalformed, layouts[r.typ].name)
+	}
+	if c.tagged.Load() == 0 || r.typ == msgTversion {
+		return nil
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if r.s.tags[r.tag] != nil {
+		return fmt.Errorf("%w: tag %d is in use", errMalformed, r.tag)
+	}
+	return nil
+}
+
+// later hands a request to a worker, or puts it into the queue for one. It
+// fails where too much runs and waits already; a Tclunk is always taken, for
+// the fids are limited.
+func (c *conn) later(r *request, frame []byte, own, event, pure bool) error {
+	if !own {
+		frame = slices.Clone(frame)
+	}
+	q := &request{c: c, s: r.s, typ: r.typ, tag: r.tag, wait: true, body: frame[headerSize:], pure: pure,
+		cost: len(frame) + 512}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	switch {
+	case event && c.waiting >= c.srv.limit.Waiting,
+		!event && c.held+q.cost > c.srv.limit.QueueBytes && r.typ != msgTclunk:
+		return linux.EAGAIN
+	case event:
+		q.ctx, q.cancel = context.WithCancel(context.Background())
+		q.cost = 0
+		c.waiting++
+		c.wg.Add(1)
+		go c.waitEvent(q)
+	case c.running < c.srv.limit.Running:
+		c.held += q.cost
+		c.running++
+		c.wg.Add(1)
+		go c.work(q)
+	default:
+		c.held += q.cost
+		c.queue.push(q)
+	}
+	r.s.tags[q.tag] = q
+	c.tagged.Add(1)
+	return nil
+}
+
+// work runs q and then what is queued.
+func (c *conn) work(q *request) {
+	defer c.wg.Done()
+	for q != nil {
+		q.run()
+		c.mu.Lock()
+		c.held -= q.cost
+		c.answer(q)
+		if q = c.queue.pop(); q == nil {
+			c.running--
+		}
+		c.mu.Unlock()
+	}
+}
+
+// waitEvent runs a read that may wait for ever.
+func (c *conn) waitEvent(q *request) {
+	defer c.wg.Done()
+	q.run()
+	q.cancel()
+	c.mu.Lock()
+	c.waiting--
+	c.answer(q)
+	c.mu.Unlock()
+}
+
+// run handles a request in a worker and makes its reply.
+func (q *request) run() {
+	defer func() {
+		if p := recover(); p != nil {
+			q.c.log.Error().Interface("panic", p).Bytes("stack", debug.Stack()).
+				Str("request", layouts[q.typ].name).Msg("request handler panicked, answered with EIO")
+			q.reply(linux.EIO)
+		}
+	}()
+	q.out = make([]byte, 0, 256)
+	err := handlers[q.typ].run(q)
+	if err == errMalformed || err == errLater || err == errEvent || err == errNoReply {
+		panic("request: " + err.Error()) // the reader has seen to that
+	}
+	q.reply(err)
+}
+
+// answer queues the reply of a worker, frees its tag and answers the Tflushes
+// that wait for it. It runs with mu locked.
+func (c *conn) answer(q *request) {
+	if q.silent {
+		putChunk(q.out)
+		return
+	}
+	delete(q.s.tags, q.tag)
+	for _, tag := range q.flushes {
+		delete(q.s.tags, tag)
+		q.out = appendHeader(q.out, msgTflush+1, tag)
+		setSize(q.out, len(q.out)-headerSize)
+	}
+	c.tagged.Store(int32(len(q.s.tags)))
+	c.queueReply(q.out)
+	c.send()
+}
+
+// tflush ends a request early. One that waits in the queue never runs; one
+// that runs and changes nothing goes on unseen; any other is waited for.
+func tflush(r *request) error {
+	d := decoder{b: r.body}
+	old := d.u16()
+	if !d.end() {
+		return errMalformed
+	}
+	c := r.c
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	q := r.s.tags[old]
+	if q != nil && q.flushOf != nil {
+		q = q.flushOf
+	}
+	switch {
+	case q == nil:
+	case q.queued:
+		c.queue.remove(q)
+		c.held -= q.cost
+		c.forget(q)
+	case q.pure:
+		c.forget(q)
+		if q.cancel != nil {
+			q.cancel()
+		}
+	default:
+		q.flushes = append(q.flushes, r.tag)
+		r.s.tags[r.tag] = &request{flushOf: q}
+		c.tagged.Store(int32(len(r.s.tags)))
+		return errNoReply
+	}
+	r.begin(0)
+	return nil
+}
+
+// forget frees the tag of q, which will not be answered. It runs with mu
+// locked.
+func (c *conn) forget(q *request) {
+	q.silent = true
+	delete(q.s.tags, q.tag)
+	c.tagged.Store(int32(len(q.s.tags)))
+}
+
+// cancelWaiting makes the reads that wait for events return.
+func (c *conn) cancelWaiting() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, q := range c.sess.tags {
+		if q.cancel != nil {
+			q.cancel()
+		}
+	}
+}
+
+// A queue is a list of requests, first in first out.
+type queue struct{ first, last *request }
+
+func (l *queue) push(q *request) {
+	q.queued, q.prev = true, l.last
+	if l.last == nil {
+		l.first = q
+	} else {
+		l.last.next = q
+	}
+	l.last = q
+}
+
+func (l *queue) pop() *request {
+	q := l.first
+	if q != nil {
+		l.remove(q)
+	}
+	return q
+}
+
+func (l *queue) remove(q *request) {
+	if q.prev == nil {
+		l.first = q.next
+	} else {
+		q.prev.next = q.next
+	}
+	if q.next == nil {
+		l.last = q.prev
+	} else {
+		q.next.prev = q.prev
+	}
+	q.queued, q.next, q.prev = false, nil, nil
+}

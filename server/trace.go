@@ -1,0 +1,180 @@
+package server
+
+import (
+	"encoding/hex"
+	"fmt"
+	"strconv"
+
+	"github.com/hugelgupf/p9/linux"
+	"github.com/hugelgupf/p9/p9"
+)
+
+// shownBytes is how much of data and of strange messages a text shows.
+const shownBytes = 64
+
+// messageText writes a whole message as text: its name, its tag, and its
+// fields by name: "Twalk tag 1 fid 1 newfid 2 usr bin". What cannot be decoded
+// is shown in hexadecimal.
+func messageText(frame []byte) string {
+	if len(frame) < headerSize {
+		return "short " + hex.EncodeToString(frame)
+	}
+	l := &layouts[frame[4]]
+	name := l.name
+	if name == "" {
+		name = "type" + strconv.Itoa(int(frame[4]))
+	}
+	b := append([]byte(name), " tag "...)
+	b = strconv.AppendUint(b, uint64(le.Uint16(frame[5:])), 10)
+	d := decoder{b: frame[headerSize:]}
+	body := d.b
+	fields := b
+	for _, f := range l.fields {
+		fields = appendField(fields, f, &d)
+	}
+	if d.end() {
+		return string(fields)
+	}
+	shown := body[:min(len(body), shownBytes)]
+	return fmt.Sprintf("%s malformed, %d bytes: %x", b, len(body), shown)
+}
+
+func appendField(b []byte, f field, d *decoder) []byte {
+	if f.name != "" {
+		b = append(append(b, ' '), f.name...)
+	}
+	switch f.kind {
+	case kindU8:
+		return appendNumber(b, uint64(d.u8()), 10)
+	case kindU16:
+		return appendNumber(b, uint64(d.u16()), 10)
+	case kindU32:
+		return appendNumber(b, uint64(d.u32()), 10)
+	case kindU64:
+		return appendNumber(b, d.u64(), 10)
+	case kindHex32:
+		return appendNumber(b, uint64(d.u32()), 16)
+	case kindHex64:
+		return appendNumber(b, d.u64(), 16)
+	case kindMode:
+		return appendNumber(b, uint64(d.u32()), 8)
+	case kindErrno:
+		return append(append(b, ' '), errnoName(d.u32())...)
+	case kindStr:
+		return appendWord(b, d.view())
+	case kindNames:
+		for n := d.u16(); n > 0 && !d.bad; n-- {
+			b = appendWord(b, d.view())
+		}
+	case kindQID:
+		return appendQIDText(b, d.qid())
+	case kindQIDs:
+		for n := d.u16(); n > 0 && !d.bad; n-- {
+			b = appendQIDText(b, d.qid())
+		}
+	case kindData:
+		return appendData(b, d.data())
+	case kindDirents:
+		e := decoder{b: d.data()}
+		for len(e.b) > 0 {
+			q, offset, typ, name := e.qid(), e.u64(), e.u8(), e.view()
+			if e.bad {
+				d.bad = true
+				return b
+			}
+			b = appendWord(b, name)
+			b = append(strconv.AppendUint(append(b, '@'), offset, 10), ':')
+			b = append(append(b, direntTypeName(typ)...), appendQIDText(nil, q)...)
+		}
+	}
+	return b
+}
+
+func appendNumber(b []byte, v uint64, base int) []byte {
+	b = append(b, ' ')
+	switch {
+	case base == 16:
+		b = append(b, "0x"...)
+	case base == 8 && v != 0:
+		b = append(b, '0')
+	case v == uint64(noFid):
+		return append(b, "none"...)
+	}
+	return strconv.AppendUint(b, v, base)
+}
+
+// appendWord writes a string, quoted where it would not read as one word.
+func appendWord(b []byte, s string) []byte {
+	b = append(b, ' ')
+	plain := s != ""
+	for i := range len(s) {
+		if s[i] <= ' ' || s[i] > '~' || s[i] == '"' {
+			plain = false
+		}
+	}
+	if plain {
+		return append(b, s...)
+	}
+	return strconv.AppendQuote(b, s)
+}
+
+func appendData(b, data []byte) []byte {
+	b = append(strconv.AppendInt(append(b, ' '), int64(len(data)), 10), ' ')
+	if len(data) > shownBytes {
+		return append(strconv.AppendQuote(b, string(data[:shownBytes])), "..."...)
+	}
+	return strconv.AppendQuote(b, string(data))
+}
+
+// appendQIDText writes a qid as its type, path and version: "dir#1.0".
+func appendQIDText(b []byte, q p9.QID) []byte {
+	name := "qid" + strconv.Itoa(int(q.Type))
+	switch q.Type {
+	case p9.TypeRegular:
+		name = "file"
+	case p9.TypeDir:
+		name = "dir"
+	case p9.TypeSymlink:
+		name = "symlink"
+	case p9.TypeAppendOnly:
+		name = "append"
+	}
+	b = append(append(b, ' '), name...)
+	b = strconv.AppendUint(append(b, '#'), q.Path, 10)
+	return strconv.AppendUint(append(b, '.'), uint64(q.Version), 10)
+}
+
+func direntTypeName(t uint8) string {
+	switch t {
+	case dtDir:
+		return "dir"
+	case dtReg:
+		return "reg"
+	case dtLnk:
+		return "lnk"
+	case dtUnknown:
+		return "unknown"
+	}
+	return strconv.Itoa(int(t))
+}
+
+// errnoNames has the numbers that the engine itself or usual trees answer.
+var errnoNames = map[linux.Errno]string{
+	linux.EPERM: "EPERM", linux.ENOENT: "ENOENT", linux.EINTR: "EINTR", linux.EIO: "EIO",
+	linux.ENXIO: "ENXIO", linux.E2BIG: "E2BIG", linux.EBADF: "EBADF", linux.EAGAIN: "EAGAIN",
+	linux.ENOMEM: "ENOMEM", linux.EACCES: "EACCES", linux.EBUSY: "EBUSY", linux.EEXIST: "EEXIST",
+	linux.EXDEV: "EXDEV", linux.ENOTDIR: "ENOTDIR", linux.EISDIR: "EISDIR", linux.EINVAL: "EINVAL",
+	linux.ENFILE: "ENFILE", linux.EMFILE: "EMFILE", linux.EFBIG: "EFBIG", linux.ENOSPC: "ENOSPC",
+	linux.EROFS: "EROFS", linux.ERANGE: "ERANGE", linux.ENAMETOOLONG: "ENAMETOOLONG",
+	linux.ENOLCK: "ENOLCK", linux.ENOSYS: "ENOSYS", linux.ENOTEMPTY: "ENOTEMPTY", linux.ELOOP: "ELOOP",
+	linux.ENODATA: "ENODATA", linux.EPROTO: "EPROTO", linux.EOVERFLOW: "EOVERFLOW",
+	linux.EOPNOTSUPP: "EOPNOTSUPP", linux.ESTALE: "ESTALE", linux.ENOPKG: "ENOPKG",
+	linux.ETIMEDOUT: "ETIMEDOUT",
+}
+
+func errnoName(n uint32) string {
+	if name := errnoNames[linux.Errno(n)]; name != "" {
+		return name
+	}
+	return strconv.Itoa(int(n))
+}
