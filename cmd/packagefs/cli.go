@@ -1,0 +1,47 @@
+package main
+
+import "github.com/alecthomas/kong"
+
+const description = `Packages as a file system: drop package files into a directory, and see the tree that they make together, each user, group and package its own.`
+
+// globals are the flags that mean the same in every command.
+type globals struct {
+	Server string `short:"s" placeholder:"ADDR" env:"PACKAGEFS_SERVER" help:"The server: unix:PATH or tcp:HOST:PORT. Default: unix:/run/packagefs/9p.sock for root, unix:$XDG_RUNTIME_DIR/packagefs/9p.sock for others."`
+	Aname  string `name:"context" short:"c" placeholder:"NAME" help:"Whose tree: user:NAME, group:NAME, package:NAME[=VERSION], all, with +PACKAGE to add one; default: your own."`
+}
+
+// CLI is the command line.
+type CLI struct {
+	globals
+
+	Serve ServeCmd `cmd:"" group:"server" help:"Serve a directory of package files."`
+	Demo  DemoCmd  `cmd:"" group:"server" help:"Show what packagefs does, with packages made on the spot."`
+
+	Ls   LsCmd   `cmd:"" group:"look" help:"List directories of a context's tree."`
+	Cat  CatCmd  `cmd:"" group:"look" help:"Print files."`
+	Stat StatCmd `cmd:"" group:"look" help:"Show what kind of files they are."`
+	Tree TreeCmd `cmd:"" group:"look" help:"List a directory and all below it."`
+
+	Packages PackagesCmd `cmd:"" group:"ask" help:"List the installed packages, and the files that were rejected."`
+	Info     InfoCmd     `cmd:"" group:"ask" help:"Show all that is known of packages."`
+	Files    FilesCmd    `cmd:"" group:"ask" help:"List the files of packages."`
+	Owns     OwnsCmd     `cmd:"" group:"ask" help:"Find the packages that carry a path."`
+	Explain  ExplainCmd  `cmd:"" group:"ask" help:"Tell what a context sees, and why."`
+	Contexts ContextsCmd `cmd:"" group:"ask" help:"List the contexts."`
+
+	Mount  MountCmd  `cmd:"" group:"mount" help:"Mount a context's tree."`
+	Umount UmountCmd `cmd:"" group:"mount" help:"Take a mounted tree away."`
+
+	Completion CompletionCmd `cmd:"" group:"self" help:"Print a script that completes command lines in a shell."`
+	Version    VersionCmd    `cmd:"" group:"self" help:"Print the version."`
+}
+
+var groups = []kong.Group{
+	{Key: "server", Title: "Serve:"},
+	{Key: "look", Title: "Look into a tree without mounting it:"},
+	{Key: "ask", Title: "Ask about packages and contexts:"},
+	{Key: "mount", Title: "Mount:"},
+	{Key: "limits", Title: "Limits, with their defaults:"},
+	{Key: "log", Title: "Log:"},
+	{Key: "self", Title: "About packagefs itself:"},
+}

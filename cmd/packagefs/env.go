@@ -1,0 +1,169 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"syscall"
+
+	"github.com/packagefs/packagefs/cmd/packagefs/internal/client"
+	"github.com/packagefs/packagefs/server"
+)
+
+// Env is what a command runs in.
+type Env struct {
+	context.Context // ends with SIGINT and SIGTERM
+	*globals
+
+	Stdin          io.Reader
+	Stdout, Stderr io.Writer
+}
+
+// addr is the server's address.
+func (e *Env) addr() (client.Addr, error) {
+	if e.Server == "" {
+		return client.DefaultAddr(), nil
+	}
+	a, err := client.ParseAddr(e.Server)
+	if err != nil {
+		return a, usageError{err}
+	}
+	return a, nil
+}
+
+// attach connects to the server and attaches to a tree. The caller closes the
+// fid's connection.
+func (e *Env) attach(aname string) (*client.Fid, error) {
+	addr, err := e.addr()
+	if err != nil {
+		return nil, err
+	}
+	conn, err := client.Dial(e, addr, client.Options{})
+	if err != nil {
+		return nil, explainDial(addr, err)
+	}
+	root, _, err := conn.Attach(e, uint32(os.Getuid()), aname)
+	if err != nil {
+		conn.Close()
+		return nil, e.explainAttach(aname, err)
+	}
+	return root, nil
+}
+
+// explainDial says what to do about a server that does not answer.
+func explainDial(addr client.Addr, err error) error {
+	switch {
+	case errors.Is(err, fs.ErrNotExist), errors.Is(err, syscall.ECONNREFUSED):
+		return fmt.Errorf("no server at %s; start it with: packagefs serve --packages DIR, or name another one with --server", addr)
+	case errors.Is(err, fs.ErrPermission):
+		return fmt.Errorf("connect to %s: permission denied; is it the server of another user?", addr)
+	}
+	return fmt.Errorf("connect to %s: %w", addr, err)
+}
+
+// explainAttach says why a context cannot be attached.
+func (e *Env) explainAttach(aname string, err error) error {
+	name := contextName(aname)
+	switch {
+	case errors.Is(err, syscall.ENOENT):
+		return fmt.Errorf("%s: no such user, group or name: %w", name, err)
+	case errors.Is(err, syscall.ENOPKG):
+		var x server.Explain
+		if e.query(server.Query{Op: server.OpExplain, Context: aname}, &x) == nil && x.Reason != "" {
+			return fmt.Errorf("%s: %s", name, x.Reason)
+		}
+		return fmt.Errorf("%s: package not installed, or something that it depends on is missing", name)
+	case errors.Is(err, fs.ErrPermission):
+		return fmt.Errorf("%s: you may not see it: %w", name, err)
+	case errors.Is(err, syscall.EINVAL):
+		return fmt.Errorf("%s: not the name of a context; want user:NAME, group:NAME, package:NAME[=VERSION] or all", name)
+	}
+	return fmt.Errorf("attach to %s: %w", name, err)
+}
+
+// contextName names a context in messages.
+func contextName(aname string) string {
+	if aname == "" {
+		return "your context"
+	}
+	return "context " + aname
+}
+
+// fileError names operation, path and context of an error.
+func (e *Env) fileError(op, path string, err error) error {
+	return fmt.Errorf("%s %s: %w (%s)", op, path, err, contextName(e.Aname))
+}
+
+// query asks the server one question and decodes the result.
+func (e *Env) query(q server.Query, result any) error {
+	root, err := e.attach("ctl")
+	if err != nil {
+		return err
+	}
+	defer root.Conn().Close()
+	data, err := ask(e, root, q)
+	if err != nil {
+		return fmt.Errorf("%s: %w", q.Op, err)
+	}
+	var a server.Answer
+	if err := json.Unmarshal(data, &a); err != nil {
+		return fmt.Errorf("%s: the server's answer is not understood: %w", q.Op, err)
+	}
+	if a.Error != "" {
+		return answerError{fmt.Sprintf("%s: %s", q.Op, a.Error), syscall.Errno(a.Errno)}
+	}
+	if err := json.Unmarshal(a.Result, result); err != nil {
+		return fmt.Errorf("%s: the server's answer is not understood: %w", q.Op, err)
+	}
+	return nil
+}
+
+// An answerError is what the server said in words, with the errno it goes with.
+type answerError struct {
+	text  string
+	errno syscall.Errno
+}
+
+func (e answerError) Error() string { return e.text }
+func (e answerError) Unwrap() error { return e.errno }
+
+// ask writes a question to the query file and reads the answer.
+func ask(ctx context.Context, ctl *client.Fid, q server.Query) ([]byte, error) {
+	question, err := json.Marshal(q)
+	if err != nil {
+		return nil, err
+	}
+	f, _, err := ctl.Walk(ctx, "query")
+	if err != nil {
+		return nil, err
+	}
+	defer f.Clunk()
+	if _, err := f.Open(ctx, syscall.O_RDWR); err != nil {
+		return nil, err
+	}
+	if err := f.Write(ctx, append(question, '\n'), 0); err != nil {
+		return nil, err
+	}
+	var answer bytes.Buffer
+	err = copyFile(ctx, &answer, f)
+	return answer.Bytes(), err
+}
+
+// copyFile writes an open file's content to w.
+func copyFile(ctx context.Context, w io.Writer, f *client.Fid) error {
+	buf := make([]byte, client.MaxMessage)
+	for off := int64(0); ; {
+		n, err := f.ReadAt(ctx, buf, off)
+		if _, werr := w.Write(buf[:n]); werr != nil {
+			return werr
+		}
+		if off += int64(n); err != nil || n < len(buf) {
+			return err
+		}
+	}
+}

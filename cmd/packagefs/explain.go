@@ -1,0 +1,144 @@
+package main
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/packagefs/packagefs/server"
+)
+
+// ExplainCmd tells why a context is as it is.
+type ExplainCmd struct {
+	Args []string `arg:"" optional:"" name:"context-or-path" help:"A context, by default that of --context; and a path that begins with a slash, to explain only that."`
+	JSON bool     `help:"Print one object."`
+}
+
+// Help is shown below the flags.
+func (*ExplainCmd) Help() string {
+	return `Examples:
+  packagefs explain
+  packagefs explain user:alice
+  packagefs explain package:report-tool /usr/bin/python
+  packagefs explain /usr/sbin/sendmail`
+}
+
+// split tells context and path apart.
+func (c *ExplainCmd) split(aname string) (context, path string, err error) {
+	args := c.Args
+	if len(args) > 0 && !strings.HasPrefix(args[0], "/") {
+		if aname != "" && aname != args[0] {
+			return "", "", usagef("explain: --context says %s, and the argument %s", aname, args[0])
+		}
+		aname, args = args[0], args[1:]
+	}
+	switch {
+	case len(args) == 0:
+		return aname, "", nil
+	case len(args) == 1 && strings.HasPrefix(args[0], "/"):
+		return aname, args[0], nil
+	}
+	return "", "", usagef("explain: want [CONTEXT] [PATH], and the path with a slash at its beginning")
+}
+
+func (c *ExplainCmd) Run(env *Env) error {
+	context, path, err := c.split(env.Aname)
+	if err != nil {
+		return err
+	}
+	q := server.Query{Op: server.OpExplain, Context: context, Path: path}
+	if path != "" {
+		var x server.PathExplain
+		if err := env.query(q, &x); err != nil {
+			return err
+		}
+		if c.JSON {
+			return printObject(env.Stdout, x)
+		}
+		return printPathExplain(env, &x)
+	}
+	var x server.Explain
+	if err := env.query(q, &x); err != nil {
+		return err
+	}
+	if c.JSON {
+		return printObject(env.Stdout, x)
+	}
+	return printExplain(env, &x)
+}
+
+func printPathExplain(env *Env, x *server.PathExplain) error {
+	name := printable(x.Path)
+	if x.Target != "" {
+		name += " -> " + printable(x.Target)
+	}
+	mutable := ""
+	if x.Mutable {
+		mutable = ", mutable"
+	}
+	fmt.Fprintf(env.Stdout, "%s\n", name)
+	t := newTable(env.Stdout)
+	t.row("  context", dash(x.Context))
+	t.row("  type", x.Type+mutable)
+	t.row("  package", x.Package)
+	t.row("  because", x.Why)
+	if len(x.Also) > 0 {
+		t.row("  also in", strings.Join(x.Also, ", "))
+	}
+	for i, h := range x.Hides {
+		t.row([]string{"  hides", ""}[min(i, 1)], h.Package+", which "+h.Why)
+	}
+	return t.end()
+}
+
+// section prints one part of an explanation, if there is something in it.
+func section[T any](w io.Writer, title string, items []T, cells func(T) []string) error {
+	if len(items) == 0 {
+		return nil
+	}
+	fmt.Fprintf(w, "\n%s\n", title)
+	t := newTable(w)
+	for _, item := range items {
+		row := cells(item)
+		row[0] = "  " + row[0]
+		t.row(row...)
+	}
+	return t.end()
+}
+
+func printExplain(env *Env, x *server.Explain) error {
+	w := env.Stdout
+	if x.Reason != "" {
+		fmt.Fprintf(w, "context %s: nobody can attach to it: %s\n", dash(x.Context), printable(x.Reason))
+	} else {
+		fmt.Fprintf(w, "context %s: %s, %d toplevel, dependencies %s, mutable layer %s\n",
+			dash(x.Context), plural(len(x.Packages), "package"), len(x.Roots), x.Dependencies, x.Mutable)
+	}
+	return errors.Join(
+		section(w, "errors in context files, which keep their last good meaning", x.Errors, func(e server.ExplainError) []string {
+			return []string{e.File, e.Reason}
+		}),
+		section(w, "rules, nearest last", x.Rules, func(r server.ExplainRule) []string {
+			note := ""
+			if !r.Effective {
+				note = "(a nearer file says otherwise)"
+			}
+			return []string{r.Key, r.Value, cmp.Or(r.File, "(default)"), note}
+		}),
+		section(w, "packages, first wins", x.Packages, func(p server.ExplainPackage) []string {
+			kind := "dependency"
+			if p.Toplevel {
+				kind = "toplevel"
+			}
+			return []string{p.Package, kind, p.Why}
+		}),
+		section(w, "missing", x.Missing, func(m server.ExplainMissing) []string {
+			return []string{m.Package, m.Reason}
+		}),
+		section(w, "conflicts", x.Conflicts, func(c server.Conflict) []string {
+			return []string{c.Path, c.Winner, "hides " + strings.Join(c.Losers, ", ")}
+		}),
+	)
+}

@@ -1,0 +1,62 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/packagefs/packagefs/server"
+)
+
+// FilesCmd lists what packages carry.
+type FilesCmd struct {
+	Packages []string `arg:"" name:"package" help:"NAME or NAME=VERSION; NAME alone is the newest version."`
+	Long     bool     `short:"l" help:"With mode, owner, size, time, SHA-256 and the target of links; m marks mutable files."`
+	JSON     bool     `help:"Print an array of objects."`
+}
+
+// Help is shown below the flags.
+func (*FilesCmd) Help() string {
+	return `Examples:
+  packagefs files hello
+  packagefs files -l bash
+  packagefs files --json coreutils`
+}
+
+func (c *FilesCmd) Run(env *Env) error {
+	var all []server.FileRow
+	var errs []error
+	for _, p := range c.Packages {
+		var rows []server.FileRow
+		errs = append(errs, env.query(server.Query{Op: server.OpFiles, Context: env.Aname, Package: p}, &rows))
+		all = append(all, rows...)
+	}
+	if c.JSON {
+		return errors.Join(append(errs, printJSON(env.Stdout, all))...)
+	}
+	t := newTable(env.Stdout)
+	for i := range all {
+		c.row(t, &all[i])
+	}
+	return errors.Join(append(errs, t.end())...)
+}
+
+func (c *FilesCmd) row(t table, f *server.FileRow) {
+	if !c.Long {
+		t.row(f.Path)
+		return
+	}
+	name := printable(f.Path)
+	if f.Target != "" {
+		name += " -> " + printable(f.Target)
+	}
+	if f.HardLink != "" {
+		name += " = " + printable(f.HardLink)
+	}
+	mark := "-"
+	if f.Mutable {
+		mark = "m"
+	}
+	r := fileRow{Type: f.Type, Mode: f.Mode}
+	t.row(r.modeText(), mark, fmt.Sprint(f.UID), fmt.Sprint(f.GID), fmt.Sprintf("%11d", f.Size),
+		timeText(f.MTime), dash(f.SHA256), name)
+}

@@ -1,0 +1,79 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/packagefs/packagefs/server"
+)
+
+// InfoCmd shows metadata.
+type InfoCmd struct {
+	Packages []string `arg:"" name:"package" help:"NAME or NAME=VERSION; NAME alone is every version."`
+	JSON     bool     `help:"Print an array of objects."`
+}
+
+// Help is shown below the flags.
+func (*InfoCmd) Help() string {
+	return `Examples:
+  packagefs info hello
+  packagefs info --json python3.11-minimal=3.11.2-6`
+}
+
+func (c *InfoCmd) Run(env *Env) error {
+	var all []server.Info
+	var errs []error
+	for _, p := range c.Packages {
+		var found []server.Info
+		errs = append(errs, env.query(server.Query{Op: server.OpInfo, Context: env.Aname, Package: p}, &found))
+		all = append(all, found...)
+	}
+	if c.JSON {
+		return errors.Join(append(errs, printJSON(env.Stdout, all))...)
+	}
+	for i := range all {
+		fmt.Fprint(env.Stdout, blank(i))
+		errs = append(errs, printInfo(env, &all[i]))
+	}
+	return errors.Join(errs...)
+}
+
+func printInfo(env *Env, p *server.Info) error {
+	t := newTable(env.Stdout)
+	field := func(name string, values ...string) {
+		for _, v := range values {
+			if v != "" {
+				t.row(name, v)
+				name = ""
+			}
+		}
+	}
+	field("package", p.Name+"="+p.Version)
+	field("architecture", p.Architecture)
+	field("format", p.Format)
+	field("file", p.File)
+	field("state", strings.TrimSpace(p.State+" "+p.Reason))
+	field("summary", p.Summary)
+	field("homepage", p.Homepage)
+	field("maintainer", p.Maintainer)
+	field("license", p.License)
+	field("source", p.Source)
+	field("multi-arch", p.MultiArch)
+	if p.Essential {
+		field("essential", "yes")
+	}
+	field("depends", p.Depends...)
+	field("provides", p.Provides...)
+	field("conflicts", p.Conflicts...)
+	field("replaces", p.Replaces...)
+	field("services", p.Services...)
+	field("content", fmt.Sprintf("%s, %s, %s", plural(p.Files, "file"), plural(p.Directories, "directory"), sizeText(p.Size)))
+	if err := t.end(); err != nil || p.Description == "" {
+		return err
+	}
+	for line := range strings.Lines(strings.TrimRight(p.Description, "\n")) {
+		fmt.Fprintln(env.Stdout, "  "+printable(strings.TrimRight(line, "\n")))
+	}
+	return nil
+}

@@ -1,0 +1,356 @@
+package mount
+
+import (
+	"context"
+	"errors"
+	"os"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/hanwen/go-fuse/v2/fuse"
+	"github.com/hugelgupf/p9/p9"
+	"github.com/packagefs/packagefs/cmd/packagefs/internal/client"
+)
+
+const (
+	// shortLife is how long the kernel trusts names, missing names, and the
+	// attributes of what can change.
+	shortLife = 500 * time.Millisecond
+
+	// longLife is how long the kernel trusts the attributes of immutable files.
+	longLife = time.Hour
+
+	// attrAge is how old attributes of an immutable file may be when they
+	// answer another lookup.
+	attrAge = time.Minute
+
+	keptDirs = 1024 // fids of directories
+	maxName  = 255
+)
+
+// A bridge answers the kernel's FUSE requests from a 9P server. What it does
+// not define is answered with ENOSYS: the kernel then does without.
+type bridge struct {
+	fuse.RawFileSystem
+	*link
+	*nodes
+	name string
+
+	hmu     sync.Mutex // guards the fields below
+	handles map[uint64]any
+	lastFh  uint64
+}
+
+func newBridge(l *link, name string) *bridge {
+	return &bridge{
+		RawFileSystem: fuse.NewDefaultRawFileSystem(),
+		link:          l,
+		nodes:         newNodes(l.cur.qid),
+		name:          name,
+		handles:       map[uint64]any{},
+	}
+}
+
+func (b *bridge) String() string    { return b.name }
+func (b *bridge) Init(*fuse.Server) {}
+func (b *bridge) OnUnmount()        { b.shut() }
+
+// request is the context of one of the kernel's requests.
+func request(h *fuse.InHeader, cancel <-chan struct{}) context.Context {
+	return &fuse.Context{Caller: h.Caller, Cancel: cancel}
+}
+
+// status is the one place that turns errors into what the kernel gets.
+func status(err error) fuse.Status {
+	var errno syscall.Errno
+	switch {
+	case err == nil:
+		return fuse.OK
+	case errors.As(err, &errno):
+		return fuse.Status(errno)
+	case errors.Is(err, os.ErrNotExist):
+		return fuse.ENOENT
+	case errors.Is(err, context.Canceled):
+		return fuse.EINTR
+	}
+	return fuse.EIO
+}
+
+// stale is the error for a path that the kernel knows and that is gone: with
+// ESTALE the kernel looks its names up once more before it gives up.
+func stale(err error) error {
+	if errors.Is(err, syscall.ENOENT) || errors.Is(err, syscall.ENOTDIR) {
+		return syscall.ESTALE
+	}
+	return err
+}
+
+// withDir runs fn with a fid of directory n, on which nothing but walks and
+// questions are allowed.
+func (b *bridge) withDir(ctx context.Context, n *node, fn func(*session, *client.Fid) error) error {
+	return b.do(ctx, func(s *session) error {
+		d, err := s.dirs.get(ctx, n)
+		if err != nil {
+			return stale(err)
+		}
+		defer s.dirs.release(d)
+		return fn(s, d.fid)
+	})
+}
+
+// withFile runs fn with a fid of n, whatever it is; of a file it is a new one.
+// It fails with ESTALE if the path of n leads to another file now. fn tells
+// whether it has taken a file's fid over.
+func (b *bridge) withFile(ctx context.Context, n *node, fn func(*session, *client.Fid) (taken bool, err error)) error {
+	if n.dir() {
+		return b.withDir(ctx, n, func(s *session, f *client.Fid) error {
+			_, err := fn(s, f)
+			return err
+		})
+	}
+	parent, name := b.path(n)
+	return b.do(ctx, func(s *session) error {
+		f, err := s.walkFile(ctx, n, parent, name)
+		if err != nil {
+			return err
+		}
+		taken, err := fn(s, f)
+		if !taken {
+			s.drop(n, f)
+		}
+		return err
+	})
+}
+
+// walkFile gives a fid of file n, which was found last under name in parent.
+func (s *session) walkFile(ctx context.Context, n, parent *node, name string) (*client.Fid, error) {
+	if f := s.recent.take(n); f != nil {
+		return f, nil
+	}
+	d, err := s.dirs.get(ctx, parent)
+	if err != nil {
+		return nil, stale(err)
+	}
+	defer s.dirs.release(d)
+	f, qids, err := d.fid.Walk(ctx, name)
+	if err != nil {
+		return nil, stale(err)
+	}
+	if !same(n.qid, qids[0]) {
+		f.Clunk()
+		return nil, syscall.ESTALE
+	}
+	return f, nil
+}
+
+// drop gives up a fid of file n that is not open; what cannot change is kept
+// for the next request.
+func (s *session) drop(n *node, f *client.Fid) {
+	if n.immutable() {
+		s.recent.put(n, f)
+	} else {
+		f.Clunk()
+	}
+}
+
+// same tells whether a qid is still that of the file known as n.
+func same(n, now p9.QID) bool {
+	return n.Path == now.Path && n.Type == now.Type && (!immutable(n) || n.Version == now.Version)
+}
+
+func (b *bridge) Lookup(cancel <-chan struct{}, h *fuse.InHeader, name string, out *fuse.EntryOut) fuse.Status {
+	ctx := request(h, cancel)
+	parent := b.node(h.NodeId)
+	switch {
+	case parent == nil:
+		return fuse.Status(syscall.ESTALE)
+	case len(name) > maxName:
+		return fuse.Status(syscall.ENAMETOOLONG)
+	}
+	err := b.withDir(ctx, parent, func(s *session, dir *client.Fid) error {
+		f, q, attr, err := b.look(ctx, dir, name)
+		if err != nil {
+			return err
+		}
+		n := b.found(parent, name, q, attr)
+		if n.dir() {
+			s.dirs.release(s.dirs.keep(n, f))
+		} else {
+			s.drop(n, f)
+		}
+		fillEntry(out, n, attr)
+		return nil
+	})
+	if errors.Is(err, syscall.ENOENT) {
+		out.SetEntryTimeout(shortLife) // and no node: the name does not exist
+		return fuse.OK
+	}
+	return status(err)
+}
+
+// look walks to a name of dir and gives its attributes.
+func (b *bridge) look(ctx context.Context, dir *client.Fid, name string) (*client.Fid, p9.QID, fuse.Attr, error) {
+	f, qids, err := dir.Walk(ctx, name)
+	if err != nil {
+		return nil, p9.QID{}, fuse.Attr{}, err
+	}
+	if attr, ok := b.known(qids[0]); ok {
+		return f, qids[0], attr, nil
+	}
+	q, a, err := f.GetAttr(ctx)
+	if err != nil {
+		f.Clunk()
+		return nil, p9.QID{}, fuse.Attr{}, err
+	}
+	return f, q, fillAttr(q, &a), nil
+}
+
+func fillEntry(out *fuse.EntryOut, n *node, attr fuse.Attr) {
+	out.NodeId, out.Generation = n.id, 1
+	out.Attr = attr
+	out.SetEntryTimeout(shortLife)
+	out.SetAttrTimeout(attrLife(n))
+}
+
+func attrLife(n *node) time.Duration {
+	if n.immutable() {
+		return longLife
+	}
+	return shortLife
+}
+
+func (b *bridge) Forget(id, count uint64) {
+	n := b.forget(id, count)
+	if n == nil || !n.dir() {
+		return
+	}
+	b.link.mu.Lock()
+	s := b.cur
+	b.link.mu.Unlock()
+	if s != nil {
+		s.dirs.drop(n)
+	}
+}
+
+func (b *bridge) GetAttr(cancel <-chan struct{}, in *fuse.GetAttrIn, out *fuse.AttrOut) fuse.Status {
+	n := b.node(in.NodeId)
+	if n == nil {
+		return fuse.Status(syscall.ESTALE)
+	}
+	out.SetTimeout(attrLife(n))
+	if n.immutable() { // what they were when the node was made
+		out.Attr = b.attrOf(n)
+		return fuse.OK
+	}
+	ctx := request(&in.InHeader, cancel)
+	ask := func(s *session, f *client.Fid) (bool, error) {
+		q, a, err := f.GetAttr(ctx)
+		if err == nil {
+			out.Attr = fillAttr(q, &a)
+			b.renew(n, out.Attr)
+		}
+		return false, err
+	}
+	if open := b.anyFile(n); open != nil {
+		err := b.do(ctx, func(s *session) error {
+			f, err := open.on(ctx, b, s)
+			if err == nil {
+				_, err = ask(s, f)
+			}
+			return err
+		})
+		return status(err)
+	}
+	return status(b.withFile(ctx, n, ask))
+}
+
+func (b *bridge) Readlink(cancel <-chan struct{}, h *fuse.InHeader) ([]byte, fuse.Status) {
+	n := b.node(h.NodeId)
+	if n == nil {
+		return nil, fuse.Status(syscall.ESTALE)
+	}
+	ctx := request(h, cancel)
+	var target string
+	err := b.withFile(ctx, n, func(_ *session, f *client.Fid) (_ bool, err error) {
+		target, err = f.Readlink(ctx)
+		return false, err
+	})
+	return []byte(target), status(err)
+}
+
+func (b *bridge) StatFs(cancel <-chan struct{}, h *fuse.InHeader, out *fuse.StatfsOut) fuse.Status {
+	ctx := request(h, cancel)
+	err := b.do(ctx, func(s *session) error {
+		st, err := s.root.StatFS(ctx)
+		if err != nil {
+			return err
+		}
+		*out = fuse.StatfsOut{
+			Blocks: st.Blocks, Bfree: st.BlocksFree, Bavail: st.BlocksAvailable,
+			Files: st.Files, Ffree: st.FilesFree,
+			Bsize: st.BlockSize, Frsize: st.BlockSize, NameLen: st.NameLength,
+		}
+		return nil
+	})
+	return status(err)
+}
+
+// xattr asks for one extended attribute, or for the list of names if name is
+// empty. That an immutable file has none at all is asked only once.
+func (b *bridge) xattr(cancel <-chan struct{}, h *fuse.InHeader, name string) (value []byte, err error) {
+	n := b.node(h.NodeId)
+	if n == nil {
+		return nil, syscall.ESTALE
+	}
+	b.nodes.mu.Lock()
+	plain := n.plain
+	b.nodes.mu.Unlock()
+	none := error(syscall.ENODATA)
+	if name == "" {
+		none = nil
+	}
+	if plain {
+		return nil, none
+	}
+	ctx := request(h, cancel)
+	err = b.withFile(ctx, n, func(_ *session, f *client.Fid) (bool, error) {
+		if n.immutable() {
+			if value, err = f.Xattr(ctx, ""); err == nil && len(value) == 0 {
+				b.nodes.mu.Lock()
+				n.plain = true
+				b.nodes.mu.Unlock()
+				return false, none
+			}
+			if name == "" {
+				return false, err
+			}
+		}
+		value, err = f.Xattr(ctx, name)
+		return false, err
+	})
+	return value, err
+}
+
+// giveXattr copies a value to the kernel's buffer, or tells how long it is.
+func giveXattr(value []byte, err error, dest []byte) (uint32, fuse.Status) {
+	switch {
+	case err != nil:
+		return 0, status(err)
+	case len(dest) == 0:
+		return uint32(len(value)), fuse.OK
+	case len(value) > len(dest):
+		return uint32(len(value)), fuse.ERANGE
+	}
+	return uint32(copy(dest, value)), fuse.OK
+}
+
+func (b *bridge) GetXAttr(cancel <-chan struct{}, h *fuse.InHeader, name string, dest []byte) (uint32, fuse.Status) {
+	value, err := b.xattr(cancel, h, name)
+	return giveXattr(value, err, dest)
+}
+
+func (b *bridge) ListXAttr(cancel <-chan struct{}, h *fuse.InHeader, dest []byte) (uint32, fuse.Status) {
+	value, err := b.xattr(cancel, h, "")
+	return giveXattr(value, err, dest)
+}

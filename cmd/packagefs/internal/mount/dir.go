@@ -1,0 +1,184 @@
+package mount
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"syscall"
+	"unsafe"
+
+	"github.com/hanwen/go-fuse/v2/fuse"
+	"github.com/hugelgupf/p9/p9"
+	"github.com/packagefs/packagefs/cmd/packagefs/internal/client"
+)
+
+// A dirHandle is an open directory. It lists the entries as they were when the
+// listing began, so a listing neither repeats nor misses what stays, and goes
+// on over a reconnect.
+type dirHandle struct {
+	node *node
+
+	mu      sync.Mutex // guards the fields below; held while the server is asked
+	entries []fuse.DirEntry
+	qids    []p9.QID // of the entries
+	read    bool
+}
+
+func (b *bridge) OpenDir(_ <-chan struct{}, in *fuse.OpenIn, out *fuse.OpenOut) fuse.Status {
+	n := b.node(in.NodeId)
+	if n == nil {
+		return fuse.Status(syscall.ESTALE)
+	}
+	out.Fh = b.addHandle(&dirHandle{node: n})
+	return fuse.OK
+}
+
+func (b *bridge) ReleaseDir(in *fuse.ReleaseIn) { b.dropHandle(in.Fh) }
+
+// load reads the directory if a listing begins here. d.mu is held.
+func (d *dirHandle) load(ctx context.Context, b *bridge, offset uint64) error {
+	if d.read && offset > 0 {
+		return nil
+	}
+	var list []p9.Dirent
+	err := b.withDir(ctx, d.node, func(_ *session, dir *client.Fid) error {
+		f, _, err := dir.Walk(ctx)
+		if err != nil {
+			return stale(err)
+		}
+		defer f.Clunk()
+		if _, err = f.Open(ctx, syscall.O_RDONLY); err == nil {
+			list, err = f.ReadDirAll(ctx)
+		}
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	up := d.node
+	if d.node.parent != nil {
+		up = d.node.parent
+	}
+	d.read = true
+	d.qids = append(make([]p9.QID, 0, len(list)+2), d.node.qid, up.qid)
+	d.entries = append(make([]fuse.DirEntry, 0, len(list)+2),
+		fuse.DirEntry{Name: ".", Ino: d.node.qid.Path, Mode: syscall.S_IFDIR, Off: 1},
+		fuse.DirEntry{Name: "..", Ino: up.qid.Path, Mode: syscall.S_IFDIR, Off: 2})
+	for i, e := range list {
+		d.qids = append(d.qids, e.QID)
+		d.entries = append(d.entries, fuse.DirEntry{
+			Name: e.Name, Ino: e.QID.Path, Mode: typeBits(&e), Off: uint64(i) + 3,
+		})
+	}
+	return nil
+}
+
+// typeBits gives the type bits of an entry's mode, or 0 where the server does
+// not tell the type.
+func typeBits(e *p9.Dirent) uint32 {
+	switch {
+	case e.QID.Type&p9.TypeDir != 0:
+		return syscall.S_IFDIR
+	case e.QID.Type&p9.TypeSymlink != 0:
+		return syscall.S_IFLNK
+	case e.Type <= syscall.DT_SOCK:
+		return uint32(e.Type) << 12
+	}
+	return 0
+}
+
+func (b *bridge) ReadDir(cancel <-chan struct{}, in *fuse.ReadIn, out *fuse.DirEntryList) fuse.Status {
+	d, ok := b.handle(in.Fh).(*dirHandle)
+	if !ok {
+		return fuse.EBADF
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if err := d.load(request(&in.InHeader, cancel), b, in.Offset); err != nil {
+		return status(err)
+	}
+	for i := in.Offset; i < uint64(len(d.entries)); i++ {
+		if !out.AddDirEntry(d.entries[i]) {
+			break
+		}
+	}
+	return fuse.OK
+}
+
+// plusSize is what an entry takes in the kernel's buffer beside its name.
+const plusSize = int(unsafe.Sizeof(fuse.EntryOut{})) + 24
+
+// An answer is what was found out of one directory entry.
+type answer struct {
+	qid  p9.QID
+	attr fuse.Attr
+	err  error
+}
+
+func (b *bridge) ReadDirPlus(cancel <-chan struct{}, in *fuse.ReadIn, out *fuse.DirEntryList) fuse.Status {
+	d, ok := b.handle(in.Fh).(*dirHandle)
+	if !ok {
+		return fuse.EBADF
+	}
+	ctx := request(&in.InHeader, cancel)
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if err := d.load(ctx, b, in.Offset); err != nil {
+		return status(err)
+	}
+	first := int(min(in.Offset, uint64(len(d.entries))))
+	last, room := first, int(in.Size)
+	for ; last < len(d.entries); last++ {
+		if room -= plusSize + (len(d.entries[last].Name)+7)&^7; room < 0 {
+			break
+		}
+	}
+	found, err := d.ask(ctx, b, first, last)
+	if err != nil {
+		return status(err)
+	}
+	for i := first; i < last; i++ {
+		e := out.AddDirLookupEntry(d.entries[i])
+		if e == nil {
+			break
+		}
+		// An entry without a node is one that the kernel lists and looks up
+		// itself if it needs it.
+		if a := &found[i-first]; i >= 2 && a.err == nil {
+			out.FixMode(a.attr.Mode)
+			fillEntry(e, b.found(d.node, d.entries[i].Name, a.qid, a.attr), a.attr)
+		}
+	}
+	return fuse.OK
+}
+
+// ask finds the attributes of entries first to last-1, all at once. d.mu is
+// held. It fails only where the server cannot be reached.
+func (d *dirHandle) ask(ctx context.Context, b *bridge, first, last int) ([]answer, error) {
+	var found []answer
+	err := b.withDir(ctx, d.node, func(_ *session, dir *client.Fid) error {
+		found = make([]answer, last-first)
+		var wg sync.WaitGroup
+		for i := max(first, 2); i < last; i++ {
+			a := &found[i-first]
+			if attr, ok := b.known(d.qids[i]); ok {
+				a.qid, a.attr = d.qids[i], attr
+				continue
+			}
+			wg.Go(func() {
+				var f *client.Fid
+				if f, a.qid, a.attr, a.err = b.look(ctx, dir, d.entries[i].Name); a.err == nil {
+					f.Clunk()
+				}
+			})
+		}
+		wg.Wait()
+		for i := range found {
+			if err := found[i].err; errors.Is(err, client.ErrLost) || errors.Is(err, syscall.EINTR) {
+				return err
+			}
+		}
+		return nil
+	})
+	return found, err
+}

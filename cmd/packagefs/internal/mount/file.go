@@ -1,0 +1,192 @@
+package mount
+
+import (
+	"context"
+	"sync"
+	"syscall"
+
+	"github.com/hanwen/go-fuse/v2/fuse"
+	"github.com/packagefs/packagefs/cmd/packagefs/internal/client"
+)
+
+// A file is an open file: a fid at the server that lasts as long as the kernel
+// has it open, or until the session ends.
+type file struct {
+	node  *node
+	flags uint32        // of the open
+	ready chan struct{} // closed when the first attempt to open it has ended
+
+	mu  sync.Mutex // guards the fields below; taken after ready
+	s   *session   // that fid belongs to, or nil
+	fid *client.Fid
+}
+
+// keptFlags are the flags of an open that the server gets: the access mode.
+// The kernel sees to the others.
+const keptFlags = syscall.O_ACCMODE
+
+// Open opens a file. The kernel has checked the permissions, and an immutable
+// file is what its qid says, so nobody waits for the server to open one: the
+// first read does, and gets the error if there is one.
+func (b *bridge) Open(cancel <-chan struct{}, in *fuse.OpenIn, out *fuse.OpenOut) fuse.Status {
+	n := b.node(in.NodeId)
+	if n == nil {
+		return fuse.Status(syscall.ESTALE)
+	}
+	f := &file{node: n, flags: in.Flags & keptFlags, ready: make(chan struct{})}
+	if n.immutable() {
+		out.OpenFlags = fuse.FOPEN_KEEP_CACHE
+		go func() { // Release waits for it
+			defer close(f.ready)
+			_ = f.open(b.link.ctx, b) // on tries again
+		}()
+	} else {
+		close(f.ready)
+		if err := f.open(request(&in.InHeader, cancel), b); err != nil {
+			return status(err)
+		}
+	}
+	b.addFile(f)
+	out.Fh = b.addHandle(f)
+	return fuse.OK
+}
+
+// open opens f at the server for the first time.
+func (f *file) open(ctx context.Context, b *bridge) error {
+	return b.withFile(ctx, f.node, func(s *session, fid *client.Fid) (bool, error) {
+		used, err := f.use(ctx, s, fid)
+		if !used {
+			fid.Clunk() // it may be half open
+		}
+		return true, err
+	})
+}
+
+// use makes fid, which is not open, the fid of f, and tells whether that went
+// well.
+func (f *file) use(ctx context.Context, s *session, fid *client.Fid) (bool, error) {
+	q, err := fid.Open(ctx, f.flags)
+	if err == nil && !same(f.node.qid, q) {
+		err = syscall.ESTALE
+	}
+	if err != nil {
+		return false, err
+	}
+	f.s, f.fid = s, fid
+	return true, nil
+}
+
+// on gives the fid of f in session s. If f was opened in an earlier one it is
+// opened again by its path, provided that its content cannot have changed.
+func (f *file) on(ctx context.Context, b *bridge, s *session) (*client.Fid, error) {
+	select {
+	case <-f.ready:
+	case <-ctx.Done():
+		return nil, syscall.EINTR
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.s == s {
+		return f.fid, nil
+	}
+	if !f.node.immutable() {
+		return nil, syscall.ESTALE
+	}
+	parent, name := b.path(f.node)
+	fid, err := s.walkFile(ctx, f.node, parent, name)
+	if err != nil {
+		return nil, err
+	}
+	if used, err := f.use(ctx, s, fid); !used {
+		fid.Clunk()
+		return nil, err
+	}
+	return fid, nil
+}
+
+func (b *bridge) Read(cancel <-chan struct{}, in *fuse.ReadIn, buf []byte) (fuse.ReadResult, fuse.Status) {
+	f, ok := b.handle(in.Fh).(*file)
+	if !ok {
+		return nil, fuse.EBADF
+	}
+	if f.node.immutable() { // spares the question whether there is more
+		size := b.attrOf(f.node).Size
+		if in.Offset >= size {
+			return fuse.ReadResultData(nil), fuse.OK
+		}
+		buf = buf[:min(uint64(len(buf)), size-in.Offset)]
+	}
+	ctx := request(&in.InHeader, cancel)
+	var n int
+	err := b.do(ctx, func(s *session) error {
+		fid, err := f.on(ctx, b, s)
+		if err != nil {
+			return err
+		}
+		n, err = fid.ReadAt(ctx, buf, int64(in.Offset))
+		return err
+	})
+	if err != nil {
+		return nil, status(err)
+	}
+	return fuse.ReadResultData(buf[:n]), fuse.OK
+}
+
+func (b *bridge) Release(_ <-chan struct{}, in *fuse.ReleaseIn) {
+	f, ok := b.dropHandle(in.Fh).(*file)
+	if !ok {
+		return
+	}
+	b.nodes.mu.Lock()
+	delete(f.node.files, f)
+	b.nodes.mu.Unlock()
+	<-f.ready
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.fid != nil {
+		f.fid.Clunk()
+	}
+}
+
+// addFile notes that a node is open.
+func (b *bridge) addFile(f *file) {
+	b.nodes.mu.Lock()
+	defer b.nodes.mu.Unlock()
+	if f.node.files == nil {
+		f.node.files = map[*file]bool{}
+	}
+	f.node.files[f] = true
+}
+
+// anyFile gives one of the open files of a node, or nil.
+func (b *bridge) anyFile(n *node) *file {
+	b.nodes.mu.Lock()
+	defer b.nodes.mu.Unlock()
+	for f := range n.files {
+		return f
+	}
+	return nil
+}
+
+// addHandle gives the number under which the kernel has h open.
+func (b *bridge) addHandle(h any) uint64 {
+	b.hmu.Lock()
+	defer b.hmu.Unlock()
+	b.lastFh++
+	b.handles[b.lastFh] = h
+	return b.lastFh
+}
+
+func (b *bridge) handle(fh uint64) any {
+	b.hmu.Lock()
+	defer b.hmu.Unlock()
+	return b.handles[fh]
+}
+
+func (b *bridge) dropHandle(fh uint64) any {
+	b.hmu.Lock()
+	defer b.hmu.Unlock()
+	h := b.handles[fh]
+	delete(b.handles, fh)
+	return h
+}

@@ -1,0 +1,140 @@
+package mount
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+// kernelMessage is the message size of a kernel mount that does not choose
+// one. The kernel allocates requests of this size in one piece.
+const kernelMessage = 128 << 10
+
+// CanKernel tells whether this process can mount with the kernel's own 9P
+// client, and why not. It loads the kernel's module if there is one.
+func CanKernel() error {
+	if os.Geteuid() != 0 {
+		return errors.New("only root can mount with the kernel's 9P client")
+	}
+	if has, err := kernelHas9P(); has || err != nil {
+		return err
+	}
+	if modprobe, err := exec.LookPath("modprobe"); err == nil {
+		// What it says does not matter: the list of file systems decides.
+		_ = exec.Command(modprobe, "-q", "9p").Run()
+	}
+	has, err := kernelHas9P()
+	if err == nil && !has {
+		err = errors.New("this kernel has no 9P client (CONFIG_9P_FS)")
+	}
+	return err
+}
+
+func kernelHas9P() (bool, error) {
+	list, err := os.ReadFile("/proc/filesystems")
+	if err != nil {
+		return false, err
+	}
+	for line := range strings.Lines(string(list)) {
+		if f := strings.Fields(line); len(f) > 0 && f[len(f)-1] == "9p" {
+			return true, nil
+		}
+	}
+	return false, nil
+}
+
+// MountKernel puts the tree on the directory at point with the kernel's 9P
+// client. It needs CanKernel.
+func MountKernel(ctx context.Context, point string, o Options) error {
+	if err := checkPoint(point); err != nil {
+		return err
+	}
+	source, options, err := o.kernel(ctx)
+	if err != nil {
+		return err
+	}
+	err = unix.Mount(source, point, "9p", unix.MS_RDONLY|unix.MS_NODEV, options)
+	if err != nil {
+		return fmt.Errorf("mount %s -t 9p -o %s: %w%s", point, options, err, explainKernel(err))
+	}
+	return nil
+}
+
+func explainKernel(err error) string {
+	switch {
+	case errors.Is(err, unix.EINVAL), errors.Is(err, unix.ENOPROTOOPT):
+		return ": see dmesg; the kernel may lack the transport (module 9pnet_fd)"
+	case errors.Is(err, unix.ENOENT), errors.Is(err, unix.ENOPKG), errors.Is(err, unix.EACCES):
+		return ": the server refuses the context; packagefs explain says why"
+	}
+	return ""
+}
+
+// kernel gives the source and the options of a kernel mount.
+func (o *Options) kernel(ctx context.Context) (source, options string, err error) {
+	// The kernel attaches first as uname, and later as each user by number.
+	opts := []string{"version=9p2000.L", "uname=root"}
+	switch o.Server.Network {
+	case "unix":
+		source = o.Server.Address
+		opts = append(opts, "trans=unix")
+	case "tcp":
+		ip, port, err := resolve(ctx, o.Server.Address)
+		if err != nil {
+			return "", "", err
+		}
+		source = ip
+		opts = append(opts, "trans=tcp", "port="+port)
+	default:
+		return "", "", fmt.Errorf("the kernel's 9P client cannot reach %s", o.Server)
+	}
+	if len(source) >= 108 && o.Server.Network == "unix" {
+		return "", "", fmt.Errorf("the socket's path %s is longer than 107 bytes", source)
+	}
+	size := o.MessageSize
+	if size == 0 {
+		size = kernelMessage
+	}
+	access, cache := orElse(o.Access, "user"), orElse(o.Cache, "mmap")
+	opts = append(opts,
+		"aname="+o.Context, "access="+access, "cache="+cache, fmt.Sprint("msize=", size))
+	return source, strings.Join(opts, ","), nil
+}
+
+// resolve gives an address and port in numbers, as the kernel wants them; it
+// prefers IPv4, which is all that older kernels take.
+func resolve(ctx context.Context, hostport string) (ip, port string, err error) {
+	host, port, err := net.SplitHostPort(hostport)
+	if err != nil {
+		return "", "", err
+	}
+	n, err := net.DefaultResolver.LookupPort(ctx, "tcp", port)
+	if err != nil {
+		return "", "", err
+	}
+	ips, err := net.DefaultResolver.LookupIP(ctx, "ip", orElse(host, "127.0.0.1"))
+	if err != nil {
+		return "", "", err
+	}
+	best := ips[0]
+	for _, i := range ips {
+		if i.To4() != nil {
+			best = i
+			break
+		}
+	}
+	return best.String(), fmt.Sprint(n), nil
+}
+
+func orElse(s, other string) string {
+	if s == "" {
+		return other
+	}
+	return s
+}

@@ -1,0 +1,173 @@
+package mount
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/hugelgupf/p9/p9"
+	"github.com/packagefs/packagefs/cmd/packagefs/internal/client"
+)
+
+const (
+	// lostGrace is how long requests wait for a server that went away.
+	lostGrace = 5 * time.Second
+
+	retryFirst = 50 * time.Millisecond
+	retryMost  = time.Second
+	attempts   = 3 // of one request, each on a new connection
+)
+
+// A session is one connection with the tree attached.
+type session struct {
+	conn *client.Conn
+	root *client.Fid
+	qid  p9.QID // of the root
+	dirs *dirFids
+
+	recent recentFids
+}
+
+// A link keeps a session with the server, making a new one when it breaks.
+type link struct {
+	connect func(ctx context.Context) (*session, error)
+	grace   time.Duration
+	ctx     context.Context // ends when the link is closed
+	close   context.CancelFunc
+
+	mu     sync.Mutex // guards the fields below
+	cur    *session   // nil while there is none
+	lost   time.Time  // when the last session ended
+	next   chan struct{}
+	reason error // of the last attempt to connect
+}
+
+// newLink connects for the first time, and fails if that does.
+func newLink(ctx context.Context, connect func(context.Context) (*session, error)) (*link, error) {
+	s, err := connect(ctx)
+	if err != nil {
+		return nil, err
+	}
+	l := &link{connect: connect, grace: lostGrace, cur: s}
+	l.ctx, l.close = context.WithCancel(context.Background())
+	return l, nil
+}
+
+// shut ends the link and its session.
+func (l *link) shut() {
+	l.close()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.cur != nil {
+		l.cur.conn.Close()
+	}
+}
+
+// get gives a session that works as far as is known. Without one it waits
+// until the grace is over, and then fails with EHOSTDOWN, or with ESTALE if
+// the server is there but does not let this context attach any more.
+func (l *link) get(ctx context.Context) (*session, error) {
+	for {
+		l.mu.Lock()
+		if l.cur != nil && l.cur.conn.Err() == nil {
+			defer l.mu.Unlock()
+			return l.cur, nil
+		}
+		if l.next == nil {
+			l.cur, l.lost, l.next = nil, time.Now(), make(chan struct{})
+			go l.reconnect()
+		}
+		next, left := l.next, time.Until(l.lost.Add(l.grace))
+		l.mu.Unlock()
+
+		t := time.NewTimer(max(left, 0))
+		select {
+		case <-next:
+			t.Stop()
+		case <-ctx.Done():
+			t.Stop()
+			return nil, syscall.EINTR
+		case <-l.ctx.Done():
+			t.Stop()
+			return nil, syscall.EHOSTDOWN
+		case <-t.C:
+			return nil, l.why()
+		}
+	}
+}
+
+func (l *link) why() error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if errors.Is(l.reason, errRefused) {
+		return syscall.ESTALE
+	}
+	return syscall.EHOSTDOWN
+}
+
+// reconnect tries until there is a session or the link is closed.
+func (l *link) reconnect() {
+	for wait := retryFirst; ; wait = min(2*wait, retryMost) {
+		s, err := l.connect(l.ctx)
+		l.mu.Lock()
+		l.reason = err
+		if err == nil && l.ctx.Err() == nil {
+			l.cur = s
+			close(l.next)
+			l.next = nil
+			l.mu.Unlock()
+			return
+		}
+		l.mu.Unlock()
+		if err == nil {
+			s.conn.Close()
+		}
+		select {
+		case <-time.After(wait):
+		case <-l.ctx.Done():
+			return
+		}
+	}
+}
+
+// do runs fn on a session, and again on a new one if the connection breaks
+// under it. fn must be such that it may run twice: an operation that changes
+// something must not come here.
+func (l *link) do(ctx context.Context, fn func(*session) error) error {
+	for try := 1; ; try++ {
+		s, err := l.get(ctx)
+		if err != nil {
+			return err
+		}
+		err = fn(s)
+		if try == attempts || !errors.Is(err, client.ErrLost) {
+			return err
+		}
+	}
+}
+
+// errRefused is in the error of an attach that the server answered with an
+// errno.
+var errRefused = errors.New("the server refuses the context")
+
+// connector makes sessions for one context of one server.
+func connector(o Options, dirs int) func(context.Context) (*session, error) {
+	return func(ctx context.Context) (*session, error) {
+		conn, err := client.Dial(ctx, o.Server, client.Options{MessageSize: o.MessageSize})
+		if err != nil {
+			return nil, err
+		}
+		root, qid, err := conn.Attach(ctx, o.UID, o.Context)
+		if err != nil {
+			conn.Close()
+			if errno := syscall.Errno(0); errors.As(err, &errno) {
+				err = fmt.Errorf("%w: %w", errRefused, err)
+			}
+			return nil, err
+		}
+		return &session{conn: conn, root: root, qid: qid, dirs: newDirFids(root, dirs)}, nil
+	}
+}

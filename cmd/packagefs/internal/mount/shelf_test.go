@@ -1,0 +1,323 @@
+package mount
+
+import (
+	"io"
+	"maps"
+	"net"
+	"os"
+	"path"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/hugelgupf/p9/fsimpl/templatefs"
+	"github.com/hugelgupf/p9/p9"
+	"github.com/packagefs/packagefs/cmd/packagefs/internal/client"
+	"github.com/packagefs/packagefs/server"
+)
+
+// A shelf is a tree in memory that tests change while it is served, and that
+// counts what it is asked.
+type shelf struct {
+	mu    sync.Mutex
+	items map[string]*item // by path; the root is ""
+
+	live   atomic.Int64 // fids
+	reads  atomic.Int64 // Treads
+	xattrs atomic.Int64 // questions about extended attributes
+}
+
+type item struct {
+	qid    p9.QID
+	xattrs map[string]string
+	mode   p9.FileMode
+	data   string
+	target string
+	nlink  p9.NLink
+	mtime  uint64
+}
+
+func newShelf() *shelf {
+	s := &shelf{items: map[string]*item{}}
+	s.dir("")
+	return s
+}
+
+var lastQID atomic.Uint64
+
+func (s *shelf) put(path string, i item) *item {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if i.qid.Path == 0 {
+		i.qid.Path = lastQID.Add(1)
+	}
+	i.qid.Type = i.mode.QIDType()
+	i.nlink, i.mtime = 1, 1_500_000_000
+	s.items[path] = &i
+	return &i
+}
+
+func (s *shelf) dir(path string) *item {
+	return s.put(path, item{mode: p9.ModeDirectory | 0o755})
+}
+
+// file makes an immutable file.
+func (s *shelf) file(path, data string) *item {
+	return s.put(path, item{mode: p9.ModeRegular | 0o644, data: data, qid: p9.QID{Version: 1}})
+}
+
+func (s *shelf) link(path, target string) *item {
+	return s.put(path, item{mode: p9.ModeSymlink | 0o777, target: target, qid: p9.QID{Version: 1}})
+}
+
+func (s *shelf) remove(path string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.items, path)
+}
+
+func (s *shelf) Attach() (p9.File, error) { return s.fid(""), nil }
+
+func (s *shelf) fid(path string) *shelfFile {
+	s.live.Add(1)
+	return &shelfFile{s: s, path: path}
+}
+
+type shelfFile struct {
+	templatefs.NoopFile
+	p9.DefaultWalkGetAttr
+	s    *shelf
+	path string
+	open *item
+}
+
+func (f *shelfFile) item() (*item, error) {
+	if f.open != nil {
+		return f.open, nil
+	}
+	f.s.mu.Lock()
+	defer f.s.mu.Unlock()
+	if i := f.s.items[f.path]; i != nil {
+		return i, nil
+	}
+	return nil, syscall.ENOENT
+}
+
+func (f *shelfFile) Walk(names []string) ([]p9.QID, p9.File, error) {
+	to := &shelfFile{s: f.s, path: f.path}
+	var qids []p9.QID
+	for _, n := range names {
+		to.path = strings.TrimPrefix(path.Join(to.path, n), "/")
+		i, err := to.item()
+		if err != nil {
+			return nil, nil, err
+		}
+		qids = append(qids, i.qid)
+	}
+	return qids, f.s.fid(to.path), nil
+}
+
+func (f *shelfFile) GetAttr(p9.AttrMask) (p9.QID, p9.AttrMask, p9.Attr, error) {
+	i, err := f.item()
+	if err != nil {
+		return p9.QID{}, p9.AttrMask{}, p9.Attr{}, err
+	}
+	size := uint64(len(i.data) + len(i.target))
+	return i.qid, p9.AttrMaskAll, p9.Attr{
+		Mode: i.mode, NLink: i.nlink, UID: 7, GID: 8, Size: size, BlockSize: 4096,
+		Blocks: (size + 511) / 512, MTimeSeconds: i.mtime,
+	}, nil
+}
+
+func (f *shelfFile) Open(p9.OpenFlags) (p9.QID, uint32, error) {
+	i, err := f.item()
+	if err != nil {
+		return p9.QID{}, 0, err
+	}
+	f.open = i
+	return i.qid, 0, nil
+}
+
+func (f *shelfFile) ReadAt(p []byte, off int64) (int, error) {
+	f.s.reads.Add(1)
+	if off >= int64(len(f.open.data)) {
+		return 0, io.EOF
+	}
+	return copy(p, f.open.data[off:]), nil
+}
+
+func (f *shelfFile) Readdir(off uint64, count uint32) (p9.Dirents, error) {
+	f.s.mu.Lock()
+	defer f.s.mu.Unlock()
+	var names []string
+	for at := range f.s.items {
+		if at != "" && strings.TrimPrefix(path.Dir("/"+at), "/") == f.path {
+			names = append(names, at)
+		}
+	}
+	slices.Sort(names)
+	var list p9.Dirents
+	for i := int(off); i < len(names) && len(list) < int(count); i++ {
+		q := f.s.items[names[i]].qid
+		list = append(list, p9.Dirent{QID: q, Type: q.Type, Offset: uint64(i) + 1, Name: path.Base(names[i])})
+	}
+	return list, nil
+}
+
+func (f *shelfFile) Readlink() (string, error) {
+	i, err := f.item()
+	if err != nil {
+		return "", err
+	}
+	return i.target, nil
+}
+
+func (f *shelfFile) StatFS() (p9.FSStat, error) {
+	return p9.FSStat{Type: 0x01021997, BlockSize: 4096, NameLength: 255, Files: 77}, nil
+}
+
+func (f *shelfFile) GetXattr(name string) ([]byte, error) {
+	f.s.xattrs.Add(1)
+	i, err := f.item()
+	if err != nil {
+		return nil, err
+	}
+	if v, ok := i.xattrs[name]; ok {
+		return []byte(v), nil
+	}
+	return nil, syscall.ENODATA
+}
+
+func (f *shelfFile) ListXattrs() ([]string, error) {
+	f.s.xattrs.Add(1)
+	i, err := f.item()
+	if err != nil {
+		return nil, err
+	}
+	return slices.Sorted(maps.Keys(i.xattrs)), nil
+}
+
+func (f *shelfFile) Close() error { f.s.live.Add(-1); return nil }
+
+// byEngine is a shelf as the engine of packagefs wants it.
+type byEngine struct{ *shelf }
+
+func (e byEngine) Attach(server.AttachRequest) (p9.File, error) { return e.shelf.Attach() }
+
+// A host serves a shelf on a socket, and can be stopped and started.
+type host struct {
+	// foreign lets hugelgupf/p9's server answer instead of our engine.
+	foreign bool
+
+	t     *testing.T
+	shelf *shelf
+	addr  client.Addr
+	l     net.Listener
+	wg    sync.WaitGroup
+	mu    sync.Mutex
+	conns []net.Conn
+}
+
+func newHost(t *testing.T, s *shelf) *host {
+	return startHost(&host{t: t, shelf: s})
+}
+
+func startHost(h *host) *host {
+	t := h.t
+	h.addr = client.Addr{Network: "unix", Address: filepath.Join(t.TempDir(), "9p.sock")}
+	h.start()
+	t.Cleanup(h.stop)
+	return h
+}
+
+func (h *host) start() {
+	var err error
+	if h.l, err = net.Listen("unix", h.addr.Address); err != nil {
+		h.t.Fatal(err)
+	}
+	h.wg.Go(func() {
+		for {
+			c, err := h.l.Accept()
+			if err != nil {
+				return
+			}
+			h.mu.Lock()
+			h.conns = append(h.conns, c)
+			h.mu.Unlock()
+			h.wg.Go(func() { h.serve(c) })
+		}
+	})
+}
+
+func (h *host) serve(c net.Conn) {
+	if h.foreign {
+		p9.NewServer(h.shelf).Handle(c, c)
+		return
+	}
+	s := server.Server{Attacher: byEngine{h.shelf}}
+	s.ServeConn(c, server.PeerOf(c))
+}
+
+func (h *host) stop() {
+	h.l.Close()
+	h.mu.Lock()
+	for _, c := range h.conns {
+		c.Close()
+	}
+	h.conns = nil
+	h.mu.Unlock()
+	h.wg.Wait()
+}
+
+// mountIt mounts what a host serves, keeping fids of so many directories.
+func (h *host) mountIt(dirs int) string {
+	h.t.Helper()
+	point, _ := h.mountLink(dirs, lostGrace)
+	return point
+}
+
+func (h *host) mountLink(dirs int, grace time.Duration) (string, *link) {
+	h.t.Helper()
+	o := Options{Server: h.addr}
+	l, err := newLink(h.t.Context(), connector(o, dirs))
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	l.grace = grace
+	point := h.t.TempDir()
+	m, err := serveFUSE(l, point, o)
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	h.t.Cleanup(func() {
+		if err := m.Unmount(); err != nil {
+			h.t.Error(err)
+		}
+	})
+	return point, l
+}
+
+// soon waits until a condition holds, which takes no longer than the kernel
+// keeps names.
+func soon(t *testing.T, what string, holds func() bool) {
+	t.Helper()
+	for end := time.Now().Add(20 * time.Second); !holds(); time.Sleep(20 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("never: %s", what)
+		}
+	}
+}
+
+func readFile(t *testing.T, name string) string {
+	t.Helper()
+	b, err := os.ReadFile(name)
+	if err != nil {
+		t.Error(err)
+	}
+	return string(b)
+}

@@ -1,0 +1,102 @@
+package mount
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+// Unmount takes away what is mounted on point, if it is a 9P or packagefs
+// mount. With lazy set it goes at once and those who use it keep it until they
+// are done.
+func Unmount(point string, lazy bool) error {
+	point, err := filepath.Abs(point)
+	if err != nil {
+		return err
+	}
+	fsType, err := mountedOn(point)
+	if err != nil {
+		return err
+	}
+	if fsType == "" { // perhaps reached through a symlink
+		if real, err := filepath.EvalSymlinks(point); err == nil && real != point {
+			return Unmount(real, lazy)
+		}
+	}
+	switch fsType {
+	case "9p", "fuse." + fuseType:
+	case "":
+		return fmt.Errorf("umount %s: nothing is mounted there", point)
+	default:
+		return fmt.Errorf("umount %s: it is a mount of type %s, not one of packagefs; use umount(8)", point, fsType)
+	}
+	if os.Geteuid() != 0 && fsType != "9p" {
+		return fusermount(point, lazy)
+	}
+	flags := unix.UMOUNT_NOFOLLOW
+	if lazy {
+		flags |= unix.MNT_DETACH
+	}
+	switch err := unix.Unmount(point, flags); {
+	case errors.Is(err, unix.EBUSY):
+		return busy(point)
+	case err != nil:
+		return fmt.Errorf("umount %s: %w", point, err)
+	}
+	return nil
+}
+
+func busy(point string) error {
+	return fmt.Errorf("umount %s: something uses it: end that (fuser -m %s names it), or give --lazy", point, point)
+}
+
+// fusermount unmounts for those who are not root.
+func fusermount(point string, lazy bool) error {
+	args := []string{"-u", point}
+	if lazy {
+		args = []string{"-u", "-z", point}
+	}
+	for _, name := range []string{"fusermount3", "fusermount"} {
+		path, err := exec.LookPath(name)
+		if err != nil {
+			continue
+		}
+		out, err := exec.Command(path, args...).CombinedOutput()
+		switch {
+		case err == nil:
+			return nil
+		case bytes.Contains(out, []byte("busy")):
+			return busy(point)
+		}
+		return fmt.Errorf("umount %s: %s", point, bytes.TrimSpace(out))
+	}
+	return fmt.Errorf("umount %s: fusermount3 is missing: install the package fuse3", point)
+}
+
+// mountedOn gives the type of what is mounted on exactly this path, the
+// uppermost if several are, or "".
+func mountedOn(point string) (fsType string, err error) {
+	table, err := os.ReadFile("/proc/self/mountinfo")
+	if err != nil {
+		return "", err
+	}
+	for line := range strings.Lines(string(table)) {
+		head, tail, _ := strings.Cut(line, " - ")
+		h, t := strings.Fields(head), strings.Fields(tail)
+		if len(h) >= 5 && len(t) >= 1 && unescape(h[4]) == point {
+			fsType = t[0]
+		}
+	}
+	return fsType, nil
+}
+
+// unescape undoes the octal escapes of the mount table.
+func unescape(s string) string {
+	return strings.NewReplacer(`\040`, " ", `\011`, "\t", `\012`, "\n", `\134`, `\`).Replace(s)
+}

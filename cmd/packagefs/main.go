@@ -1,0 +1,91 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+
+	"github.com/alecthomas/kong"
+)
+
+func main() {
+	os.Exit(run(os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
+}
+
+// exitNow carries the exit status from where kong wants to exit.
+type exitNow int
+
+// run is the whole program and returns its exit status.
+func run(args []string, stdin io.Reader, stdout, stderr io.Writer) (code int) {
+	// A second signal ends the program the hard way.
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	context.AfterFunc(ctx, stop)
+
+	defer func() {
+		switch e := recover().(type) {
+		case nil:
+		case exitNow:
+			code = int(e)
+		default:
+			panic(e)
+		}
+	}()
+	var cli CLI
+	parser, err := newParser(&cli, stdout, stderr)
+	if err != nil {
+		panic(err)
+	}
+	kctx, err := parser.Parse(args)
+	if err != nil {
+		return fail(stderr, usageError{err})
+	}
+	env := &Env{Context: ctx, Stdin: stdin, Stdout: stdout, Stderr: stderr, globals: &cli.globals}
+	return fail(stderr, kctx.Run(env))
+}
+
+// newParser makes the command line parser. It panics with exitNow where the
+// program shall exit, as after --help.
+func newParser(cli *CLI, stdout, stderr io.Writer) (*kong.Kong, error) {
+	return kong.New(cli,
+		kong.Name("packagefs"),
+		kong.Description(description),
+		kong.Writers(stdout, stderr),
+		kong.Exit(func(code int) { panic(exitNow(code)) }),
+		kong.ConfigureHelp(kong.HelpOptions{Compact: true, NoExpandSubcommands: true, WrapUpperBound: 100}),
+		kong.ExplicitGroups(groups),
+	)
+}
+
+// A usageError is a command line that makes no sense.
+type usageError struct{ error }
+
+func (e usageError) Unwrap() error { return e.error }
+
+// usagef makes a usageError.
+func usagef(format string, args ...any) error {
+	return usageError{fmt.Errorf(format, args...)}
+}
+
+// fail prints an error and gives the exit status that belongs to it.
+func fail(stderr io.Writer, err error) int {
+	var usage usageError
+	switch {
+	case err == nil:
+		return 0
+	case errors.Is(err, syscall.EPIPE):
+		return 1 // the reader of our output has gone, and knows
+	case errors.As(err, &usage):
+		fmt.Fprintf(stderr, "packagefs: %v\nTry: packagefs --help\n", err)
+		return 2
+	}
+	for line := range strings.SplitSeq(err.Error(), "\n") { // of errors.Join
+		fmt.Fprintf(stderr, "packagefs: %s\n", line)
+	}
+	return 1
+}

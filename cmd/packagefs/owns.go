@@ -1,0 +1,48 @@
+package main
+
+import (
+	"errors"
+
+	"github.com/packagefs/packagefs/server"
+)
+
+// OwnsCmd finds packages by path.
+type OwnsCmd struct {
+	Paths []string `arg:"" name:"path" help:"Paths in the tree."`
+	JSON  bool     `help:"Print an array of objects."`
+}
+
+// Help is shown below the flags.
+func (*OwnsCmd) Help() string {
+	return `Every package that carries the path is listed; the one whose file the context sees comes first.
+
+Examples:
+  packagefs owns /usr/sbin/sendmail
+  packagefs -c user:alice owns --json /usr/bin/python3`
+}
+
+func (c *OwnsCmd) Run(env *Env) error {
+	var all []server.Owner
+	var errs []error
+	for _, p := range c.Paths {
+		var rows []server.Owner
+		err := env.query(server.Query{Op: server.OpOwns, Context: env.Aname, Path: p}, &rows)
+		if err == nil && len(rows) == 0 {
+			err = env.fileError("owns", p, errors.New("no package has it"))
+		}
+		errs = append(errs, err)
+		all = append(all, rows...)
+	}
+	if c.JSON {
+		return errors.Join(append(errs, printJSON(env.Stdout, all))...)
+	}
+	t := newTable(env.Stdout)
+	for _, o := range all {
+		seen := "hidden"
+		if o.Visible {
+			seen = "visible"
+		}
+		t.row(o.Path, o.Package, o.Type, seen, o.Reason)
+	}
+	return errors.Join(append(errs, t.end())...)
+}

@@ -1,0 +1,79 @@
+package main
+
+import (
+	"path"
+	"slices"
+
+	"github.com/packagefs/packagefs/server"
+)
+
+// PackagesCmd lists what is installed.
+type PackagesCmd struct {
+	Patterns []string `arg:"" optional:"" name:"pattern" help:"Names to list, with * and ?; default: all."`
+	Rejected bool     `help:"List only the package files that were rejected."`
+	JSON     bool     `help:"Print an array of objects."`
+}
+
+// Help is shown below the flags.
+func (*PackagesCmd) Help() string {
+	return `A package file that cannot be used is listed as rejected, with the reason. With --context, the packages of that context's view are listed, and those it has but does not show.
+
+Examples:
+  packagefs packages
+  packagefs packages 'python3*'
+  packagefs packages --rejected
+  packagefs -c package:hello packages --json`
+}
+
+// Validate is called by the command line parser.
+func (c *PackagesCmd) Validate() error {
+	for _, p := range c.Patterns {
+		if _, err := path.Match(p, ""); err != nil {
+			return usagef("%q is not a pattern: %v", p, err)
+		}
+	}
+	return nil
+}
+
+func (c *PackagesCmd) Run(env *Env) error {
+	var rows []server.PackageRow
+	if err := env.query(server.Query{Op: server.OpPackages, Context: env.Aname}, &rows); err != nil {
+		return err
+	}
+	rows = slices.DeleteFunc(rows, func(r server.PackageRow) bool { return !c.wants(&r) })
+	if c.JSON {
+		return printJSON(env.Stdout, rows)
+	}
+	t := newTable(env.Stdout, "NAME", "VERSION", "ARCH", "FORMAT", "STATE", "ABOUT")
+	for _, r := range rows {
+		name, about := r.Name, firstLine(r.Summary)
+		if name == "" {
+			name = r.File
+		}
+		if r.Reason != "" {
+			about = r.Reason
+		}
+		t.row(dash(name), dash(r.Version), dash(r.Architecture), dash(r.Format), r.State, about)
+	}
+	return t.end()
+}
+
+// wants tells whether a row is to be listed.
+func (c *PackagesCmd) wants(r *server.PackageRow) bool {
+	if c.Rejected && r.State != server.StateRejected {
+		return false
+	}
+	return len(c.Patterns) == 0 || slices.ContainsFunc(c.Patterns, func(p string) bool {
+		name, _ := path.Match(p, r.Name)
+		file, _ := path.Match(p, r.File)
+		return name || file
+	})
+}
+
+// dash fills an empty cell.
+func dash(s string) string {
+	if s == "" {
+		return "-"
+	}
+	return s
+}

@@ -1,0 +1,224 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"net"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"github.com/packagefs/packagefs/cmd/packagefs/internal/client"
+	"github.com/packagefs/packagefs/server"
+)
+
+// ServeCmd serves package directories.
+type ServeCmd struct {
+	Packages  []string `placeholder:"DIR" sep:"none" help:"Directory of package files; may be given several times. Default: ./packages."`
+	State     string   `placeholder:"DIR" help:"Where indexes, unpacked contents and changes are kept. Default: /var/lib/packagefs for root, $XDG_STATE_HOME/packagefs for others."`
+	Contexts  string   `placeholder:"DIR" help:"Directory of context files. Default: contexts in the state directory."`
+	Overrides string   `placeholder:"DIR" help:"Directory of override files. Default: overrides in the state directory."`
+	Listen    []string `placeholder:"ADDR" sep:"none" help:"Where to listen: unix:PATH or tcp:HOST:PORT; may be given several times. Default: the address that clients use by default."`
+
+	TrustNetwork []netip.Prefix `placeholder:"CIDR" help:"Believe TCP clients in this network who they say they are, as in 10.0.0.0/24; may be given several times."`
+
+	MaxConnections        int           `placeholder:"N" group:"limits" help:"Connections at once (1024)."`
+	MaxConnectionsPerPeer int           `placeholder:"N" group:"limits" help:"Connections of one user, or of one address (256)."`
+	MaxFids               int           `placeholder:"N" group:"limits" help:"Files that one connection refers to (262144)."`
+	MaxRequests           int           `placeholder:"N" group:"limits" help:"Requests of one connection that run at once (64)."`
+	MaxMsize              byteSize      `placeholder:"BYTES" group:"limits" help:"Largest message (1M)."`
+	MaxUnread             byteSize      `placeholder:"BYTES" group:"limits" help:"Replies that a client has not read, before it must read them (8M)."`
+	FirstMessageTimeout   time.Duration `placeholder:"TIME" group:"limits" help:"How long a new connection may be silent (10s)."`
+
+	LogLevel string `placeholder:"LEVEL" enum:"trace,debug,info,warn,error" default:"info" group:"log" help:"trace, debug, info, warn or error; trace shows every message (info)."`
+	LogJSON  bool   `group:"log" help:"Log lines of JSON, as is done anyway where standard error is not a terminal."`
+}
+
+// Help is shown below the flags.
+func (*ServeCmd) Help() string {
+	return `Installing a package is moving its file into the directory, removing it is removing the file; clients see the change at once. Package files that were not indexed before are indexed while the others are served already.
+
+Examples:
+  packagefs serve --packages /srv/packages
+  packagefs serve --packages . --listen unix:/run/packagefs/9p.sock --listen tcp:10.0.0.1:564 --trust-network 10.0.0.0/24`
+}
+
+// Validate is called by the command line parser.
+func (c *ServeCmd) Validate() error {
+	for _, l := range c.Listen {
+		if _, err := client.ParseAddr(l); err != nil {
+			return fmt.Errorf("--listen: %w", err)
+		}
+	}
+	for _, n := range []int{c.MaxConnections, c.MaxConnectionsPerPeer, c.MaxFids, c.MaxRequests, int(c.FirstMessageTimeout)} {
+		if n < 0 {
+			return errors.New("a limit cannot be negative")
+		}
+	}
+	return nil
+}
+
+func (c *ServeCmd) Run(env *Env) error {
+	config, err := c.config(env)
+	if err != nil {
+		return err
+	}
+	fsys, err := server.New(config)
+	if err != nil {
+		return err
+	}
+	log := config.Log
+	log.Info().Strs("packages", config.Packages).Str("state", config.State).
+		Strs("listen", fsys.Addrs()).Msg("serving")
+	if err := notify("READY=1"); err != nil {
+		log.Warn().Err(err).Msg("the service manager cannot be told that the server is ready")
+	}
+	err = fsys.Serve(env)
+	if err == nil {
+		log.Info().Msg("stopped")
+	}
+	return err
+}
+
+// config turns the flags into what the server wants.
+func (c *ServeCmd) config(env *Env) (server.Config, error) {
+	if len(c.Packages) == 0 {
+		c.Packages = []string{"packages"}
+		if _, err := os.Stat("packages"); errors.Is(err, fs.ErrNotExist) {
+			return server.Config{}, errors.New("serve: there is no directory ./packages; make it, or name another one with --packages DIR")
+		}
+	}
+	if c.State == "" {
+		c.State = defaultState()
+	}
+	if len(c.Listen) == 0 {
+		addr, err := env.addr()
+		if err != nil {
+			return server.Config{}, err
+		}
+		c.Listen = []string{addr.String()}
+	}
+	log := c.logger(env.Stderr)
+	return server.Config{
+		Packages: c.Packages, State: c.State, Contexts: c.Contexts, Overrides: c.Overrides,
+		Listen: c.Listen, TrustNetworks: c.TrustNetwork,
+		Limits: server.Limits{
+			Conns: c.MaxConnections, ConnsPerPeer: c.MaxConnectionsPerPeer,
+			Fids: c.MaxFids, Running: c.MaxRequests,
+			MaxMsize: uint32(c.MaxMsize), ReplyBytes: int(c.MaxUnread),
+			FirstMessage: c.FirstMessageTimeout,
+		},
+		Log:      log,
+		Progress: (&progress{log: log, now: time.Now}).report,
+	}, nil
+}
+
+// defaultState is the state directory of who runs the server.
+func defaultState() string {
+	if os.Geteuid() == 0 {
+		return "/var/lib/packagefs"
+	}
+	dir := os.Getenv("XDG_STATE_HOME")
+	if dir == "" {
+		home, err := os.UserHomeDir()
+		if err != nil {
+			home = "."
+		}
+		dir = filepath.Join(home, ".local", "state")
+	}
+	return filepath.Join(dir, "packagefs")
+}
+
+// logger logs to w: for people if that is a terminal, else JSON.
+func (c *ServeCmd) logger(w io.Writer) zerolog.Logger {
+	level, err := zerolog.ParseLevel(c.LogLevel)
+	if err != nil {
+		level = zerolog.InfoLevel
+	}
+	if !c.LogJSON && isTerminal(w) {
+		w = zerolog.ConsoleWriter{Out: w, TimeFormat: time.TimeOnly}
+	}
+	return zerolog.New(w).Level(level).With().Timestamp().Logger()
+}
+
+func isTerminal(w io.Writer) bool {
+	f, ok := w.(*os.File)
+	if !ok {
+		return false
+	}
+	fi, err := f.Stat()
+	return err == nil && fi.Mode()&os.ModeCharDevice != 0 && f.Name() != os.DevNull
+}
+
+// progressEvery is how often a long first indexing is reported.
+const progressEvery = 2 * time.Second
+
+// A progress reports indexing that takes longer than a second. Its method is
+// not called twice at once.
+type progress struct {
+	log   zerolog.Logger
+	now   func() time.Time
+	start time.Time
+	last  time.Time
+	ended bool
+}
+
+func (p *progress) report(done, total int) {
+	now := p.now()
+	if p.start.IsZero() || p.ended && done < total {
+		p.start, p.last, p.ended = now, now.Add(time.Second-progressEvery), false
+	}
+	switch {
+	case p.ended:
+	case done == total:
+		p.ended = true
+		if now.Sub(p.start) > time.Second {
+			p.log.Info().Int("package-files", total).Dur("took", now.Sub(p.start)).Msg("indexed")
+		}
+	case now.Sub(p.last) >= progressEvery:
+		p.last = now
+		p.log.Info().Int("done", done).Int("of", total).Msg("indexing package files")
+	}
+}
+
+// notify tells the service manager about the server's state, as sd_notify(3)
+// does, if one wants to know.
+func notify(state string) error {
+	path := os.Getenv("NOTIFY_SOCKET")
+	if path == "" {
+		return nil
+	}
+	conn, err := net.DialUnix("unixgram", nil, &net.UnixAddr{Name: path, Net: "unixgram"})
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	_, err = conn.Write([]byte(state))
+	return err
+}
+
+// A byteSize is a number of bytes, on the command line with k, M or G.
+type byteSize uint32
+
+// UnmarshalText reads 65536, 64k, 1M.
+func (b *byteSize) UnmarshalText(text []byte) error {
+	s, shift := string(text), 0
+	for i, unit := range []string{"k", "M", "G"} {
+		if n, ok := strings.CutSuffix(s, unit); ok {
+			s, shift = n, 10*(i+1)
+		}
+	}
+	n, err := strconv.ParseUint(s, 10, 32)
+	if err != nil || n<<shift > 1<<31 {
+		return fmt.Errorf("%q is not a number of bytes up to 2G", text)
+	}
+	*b = byteSize(n << shift)
+	return nil
+}
