@@ -90,3 +90,28 @@ func BenchmarkRead(b *testing.B) {
 		}
 	}
 }
+
+// BenchmarkReaddir measures readdirs of an open directory of 50 files, each
+// with the one that finds its end.
+func BenchmarkReaddir(b *testing.B) {
+	for _, depth := range []int{1, 16} {
+		b.Run(fmt.Sprintf("inflight=%d", depth), func(b *testing.B) {
+			c := benchClient(b)
+			c.open(0, 1, "usr/share/d0")
+			var reads []byte
+			for i := range depth {
+				for k, offset := range []uint64{0, 52} {
+					reads = append(reads, frame(msgTreaddir, uint16(2*i+k), body(uint32(1), offset, uint32(1<<16)))...)
+				}
+			}
+			b.ReportAllocs()
+			b.ResetTimer()
+			for n := 0; n < b.N; n += depth {
+				if _, err := c.nc.Write(reads); err != nil {
+					b.Fatal(err)
+				}
+				c.skip(2 * depth)
+			}
+		})
+	}
+}

@@ -9,8 +9,10 @@ import (
 	"github.com/hugelgupf/p9/p9"
 )
 
-// shownBytes is how much of data and of strange messages a text shows.
-const shownBytes = 64
+const (
+	shownBytes = 64   // of data and of strange messages that a text shows
+	shownText  = 4096 // of a text
+)
 
 // messageText writes a whole message as text: its name, its tag, and its
 // fields by name: "Twalk tag 1 fid 1 newfid 2 usr bin". What cannot be decoded
@@ -33,6 +35,9 @@ func messageText(frame []byte) string {
 		fields = appendField(fields, f, &d)
 	}
 	if d.end() {
+		if len(fields) > shownText {
+			fields = append(fields[:shownText], "..."...)
+		}
 		return string(fields)
 	}
 	shown := body[:min(len(body), shownBytes)]

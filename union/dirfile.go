@@ -131,7 +131,7 @@ func (f *dirFile) Ready() bool {
 }
 
 // GetAttr implements p9.File.
-func (f *dirFile) GetAttr(p9.AttrMask) (p9.QID, p9.AttrMask, p9.Attr, error) {
+func (f *dirFile) GetAttr(req p9.AttrMask) (p9.QID, p9.AttrMask, p9.Attr, error) {
 	at, err := f.now(true)
 	if err != nil {
 		return p9.QID{}, p9.AttrMask{}, p9.Attr{}, err
@@ -145,7 +145,7 @@ func (f *dirFile) GetAttr(p9.AttrMask) (p9.QID, p9.AttrMask, p9.Attr, error) {
 		c := &d.from[d.attrs]
 		fill(&attr, c.layer.Inode(c.ino))
 	}
-	return d.qid, p9.AttrMaskAll, attr, nil
+	return d.qid, req, attr, nil
 }
 
 // StatFS implements p9.File.

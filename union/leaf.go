@@ -35,7 +35,7 @@ func (f *leaf) Walk(names []string) ([]p9.QID, p9.File, error) { return f.WalkPa
 func (f *leaf) Ready() bool { return true }
 
 // GetAttr implements p9.File.
-func (f *leaf) GetAttr(p9.AttrMask) (p9.QID, p9.AttrMask, p9.Attr, error) {
+func (f *leaf) GetAttr(req p9.AttrMask) (p9.QID, p9.AttrMask, p9.Attr, error) {
 	q, inode := f.e.qid(), f.e.layer.Inode(f.e.ino)
 	attr := p9.Attr{
 		Mode: p9.ModeRegular, NLink: p9.NLink(inode.Links), Size: uint64(inode.Size), BlockSize: blockSize,
@@ -48,7 +48,7 @@ func (f *leaf) GetAttr(p9.AttrMask) (p9.QID, p9.AttrMask, p9.Attr, error) {
 		attr.Mode = p9.ModeNamedPipe
 	}
 	fill(&attr, inode)
-	return q, p9.AttrMaskAll, attr, nil
+	return q, req, attr, nil
 }
 
 // StatFS implements p9.File.

@@ -67,6 +67,7 @@ func (readOnly) Link(p9.File, string) error                   { return syscall.E
 func (readOnly) Rename(p9.File, string) error                 { return syscall.EROFS }
 func (readOnly) RenameAt(string, p9.File, string) error       { return syscall.EROFS }
 func (readOnly) UnlinkAt(string, uint32) error                { return syscall.EROFS }
+func (readOnly) Remove() error                                { return syscall.EROFS }
 func (readOnly) Renamed(p9.File, string)                      {}
 func (readOnly) ReadAt([]byte, int64) (int, error)            { return 0, syscall.EISDIR }
 func (readOnly) Readlink() (string, error)                    { return "", syscall.EINVAL }
