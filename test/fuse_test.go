@@ -1,0 +1,121 @@
+//go:build e2e
+
+package test
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"golang.org/x/sys/unix"
+)
+
+// fuseMount mounts a context on this machine and makes sure that it is FUSE.
+func fuseMount(t *testing.T, s *Server, context string) string {
+	t.Helper()
+	if _, err := os.Stat("/dev/fuse"); err != nil {
+		t.Fatalf("%v: the FUSE tests need it; in a container give it with --device /dev/fuse --cap-add SYS_ADMIN", err)
+	}
+	at := MountCommand(t, s, context, t.TempDir())
+	var st unix.Statfs_t
+	if err := unix.Statfs(at, &st); err != nil {
+		t.Fatal(err)
+	}
+	if st.Type != unix.FUSE_SUPER_MAGIC {
+		t.Fatalf("the file system's type is %#x, want FUSE: this machine has the kernel's 9p", st.Type)
+	}
+	return at
+}
+
+// A FUSE mount shows the trees that the oracle says, twice: the second time
+// from what the kernel kept.
+func TestFUSETrees(t *testing.T) {
+	s := corpusServer(t)
+	for _, context := range mountContexts {
+		t.Run(context, func(t *testing.T) {
+			want := wantTree(t, s, context)
+			at := fuseMount(t, s, context)
+			checkTree(t, at, want)
+			checkTree(t, at, want)
+		})
+	}
+}
+
+func TestFUSEOverTCP(t *testing.T) {
+	s := corpusServer(t)
+	want := wantTree(t, s, "package:kinds")
+	remote := *s
+	remote.Listen = s.Listen[1:]
+	checkTree(t, fuseMount(t, &remote, "package:kinds"), want)
+}
+
+func TestFUSEPrograms(t *testing.T) {
+	s := corpusServer(t)
+	checkPrograms(t, fuseMount(t, s, "package:hello+bash+python3.11-minimal"))
+}
+
+func TestFUSECalls(t *testing.T) {
+	s := corpusServer(t)
+	checkCalls(t, fuseMount(t, s, "package:kinds"))
+}
+
+func TestFUSELive(t *testing.T) {
+	s := ServerDir(t, get(t, program), t.TempDir())
+	s.Start(t)
+	checkLive(t, s, fuseMount(t, s, "all"), fuseMount(t, s, "all"), livePackages(t, t.TempDir()))
+}
+
+// A FUSE mount outlives a restart of its server.
+func TestFUSERestart(t *testing.T) {
+	s := ServerDir(t, get(t, program), t.TempDir())
+	file := kindsDeb(t, s.Packages)
+	s.StartIndexed(t)
+	want, err := oracle.Package(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	at := fuseMount(t, s, "package:kinds")
+	open, err := os.Open(filepath.Join(at, "opt/kinds/more"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer open.Close()
+	if err := s.Stop(); err != nil {
+		t.Fatal(err)
+	}
+	s.StartIndexed(t)
+	waitFor(t, "the mount to come back", func() error {
+		_, err := os.ReadDir(filepath.Join(at, "opt"))
+		return err
+	})
+	checkTree(t, at, want)
+	content := make([]byte, 8)
+	if _, err := open.ReadAt(content, 0); err != nil || string(content) != "moremore" {
+		t.Errorf("a file that was open over the restart reads %q, %v", content, err)
+	}
+}
+
+// One path has different content in different contexts.
+func TestFUSEContexts(t *testing.T) {
+	s := ServerDir(t, get(t, program), t.TempDir())
+	for _, v := range []string{"1", "2"} {
+		MakeDeb(t, s.Packages, DebSpec{Name: "tool", Version: v, Fill: func(tree string) {
+			writeFiles(t, tree, map[string]string{"usr/bin/tool": "version " + v + strings.Repeat("!", int(v[0]-'0'))})
+		}})
+	}
+	s.StartIndexed(t)
+	mounts := map[string]string{}
+	for _, v := range []string{"1", "2"} {
+		mounts[v] = fuseMount(t, s, "package:tool="+v)
+	}
+	for range 3 {
+		for v, at := range mounts {
+			want := fmt.Sprint("version ", v, strings.Repeat("!", int(v[0]-'0')))
+			if err := holds(filepath.Join(at, "usr/bin/tool"), want); err != nil {
+				t.Error(err)
+			}
+		}
+	}
+}

@@ -1,0 +1,341 @@
+package load
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"strings"
+	"syscall"
+)
+
+// A Tree says what a server serves, for the workloads to ask for. Paths are
+// relative to the tree's root and have at most 16 names.
+type Tree struct {
+	Files []string // regular files of Size bytes each
+	Size  int
+	Dirs  []string // directories of Names names each, . and .. not counted
+	Names int
+	Big   string // a regular file of Bytes bytes
+	Bytes int64
+}
+
+// A Workload is one kind of operation.
+type Workload struct {
+	Name string
+	make func(c *Conn, t *Tree) operation
+}
+
+// An operation is what one place in flight does, over and over. Its fids are
+// its own.
+type operation interface {
+	// open makes ready what the operation needs, before the clock runs.
+	open(c *Conn, place int) error
+	// send appends the message of a step and says of what type it is; more is
+	// unset for the operation's last step.
+	send(step int) (kind byte, more bool)
+	// check looks at the reply to a step, or at the error that was answered,
+	// and returns how many bytes of file content it had. It may ask for the
+	// step again.
+	check(step int, body []byte, answered error) (n int, again bool, err error)
+	// close gives back what open took.
+	close() error
+}
+
+// Workloads are all of them, in the order of the table.
+func Workloads() []Workload {
+	return []Workload{
+		{"stat", func(c *Conn, t *Tree) operation { return &stat{place{c: c}, t} }},
+		{"missed lookup", func(c *Conn, t *Tree) operation { return &miss{place{c: c}, t} }},
+		{"open, read 4 KiB, close", func(c *Conn, t *Tree) operation { return &readFile{place{c: c}, t} }},
+		{"readdir", func(c *Conn, t *Tree) operation { return &readDir{place: place{c: c}, t: t} }},
+		{"big reads", func(c *Conn, t *Tree) operation { return &readBig{place: place{c: c}, t: t} }},
+		{"random 4 KiB reads", func(c *Conn, t *Tree) operation { return &readBig{place: place{c: c}, t: t, random: 4096} }},
+	}
+}
+
+// A place has a tag and two fids of its own.
+type place struct {
+	c    *Conn
+	tag  uint16
+	fid  uint32
+	rand *rand.Rand
+}
+
+func (p *place) open(c *Conn, at int) error {
+	p.c, p.tag, p.fid = c, uint16(at), uint32(1+at)
+	p.rand = rand.New(rand.NewPCG(1, uint64(at)))
+	return nil
+}
+
+func (p *place) close() error { return nil }
+
+func (p *place) pick(list []string) string { return list[p.rand.IntN(len(list))] }
+
+func (p *place) walk(path string) byte {
+	names := strings.Split(path, "/")
+	p.c.begin(twalk, p.tag)
+	p.c.u32(rootFID)
+	p.c.u32(p.fid)
+	p.c.u16(uint16(len(names)))
+	for _, name := range names {
+		p.c.str(name)
+	}
+	p.c.end()
+	return twalk
+}
+
+// ofFid sends a message that has nothing but the fid before its fields.
+func (p *place) ofFid(kind byte, fields ...uint32) byte {
+	p.c.begin(kind, p.tag)
+	p.c.u32(p.fid)
+	for _, f := range fields {
+		p.c.u32(f)
+	}
+	p.c.end()
+	return kind
+}
+
+// at sends Tread and Treaddir.
+func (p *place) at(kind byte, offset uint64, count uint32) byte {
+	p.c.begin(kind, p.tag)
+	p.c.u32(p.fid)
+	p.c.u64(offset)
+	p.c.u32(count)
+	p.c.end()
+	return kind
+}
+
+// whole fails where a walk did not reach its end.
+func whole(body []byte) error {
+	if len(body) < 2+13 {
+		return errors.New("a walk reached nothing")
+	}
+	return nil
+}
+
+// data returns the content of Rread and Rreaddir.
+func data(body []byte) ([]byte, error) {
+	if len(body) < 4 || int(binary.LittleEndian.Uint32(body)) != len(body)-4 {
+		return nil, fmt.Errorf("a reply of %d bytes disagrees with its count", len(body))
+	}
+	return body[4:], nil
+}
+
+type stat struct {
+	place
+	t *Tree
+}
+
+func (s *stat) send(step int) (byte, bool) {
+	switch step {
+	case 0:
+		return s.walk(s.pick(s.t.Files)), true
+	case 1:
+		return s.ofFid(tgetattr, 0x7ff, 0), true
+	default:
+		return s.ofFid(tclunk), false
+	}
+}
+
+func (s *stat) check(step int, body []byte, answered error) (int, bool, error) {
+	switch {
+	case answered != nil:
+		return 0, false, answered
+	case step == 0:
+		return 0, false, whole(body)
+	case step == 1:
+		const sizeAt = 8 + 13 + 4 + 4 + 4 + 8 + 8
+		if len(body) < sizeAt+8 || binary.LittleEndian.Uint64(body[sizeAt:]) != uint64(s.t.Size) {
+			return 0, false, errors.New("getattr says another size")
+		}
+	}
+	return 0, false, nil
+}
+
+// MissingNames is among how many names, missing-0 and so on at the root, a
+// missed lookup picks. None of them may exist.
+const MissingNames = 1_000_000
+
+type miss struct {
+	place
+	t *Tree
+}
+
+func (m *miss) send(int) (byte, bool) {
+	m.c.begin(twalk, m.tag)
+	m.c.u32(rootFID)
+	m.c.u32(m.fid)
+	m.c.u16(1)
+	m.c.str(fmt.Sprintf("missing-%d", m.rand.IntN(MissingNames)))
+	m.c.end()
+	return twalk, false
+}
+
+func (m *miss) check(_ int, _ []byte, answered error) (int, bool, error) {
+	if !errors.Is(answered, syscall.ENOENT) {
+		return 0, false, fmt.Errorf("a name that does not exist was answered with %v", answered)
+	}
+	return 0, false, nil
+}
+
+type readFile struct {
+	place
+	t *Tree
+}
+
+func (r *readFile) send(step int) (byte, bool) {
+	switch step {
+	case 0:
+		return r.walk(r.pick(r.t.Files)), true
+	case 1:
+		return r.ofFid(tlopen, 0), true
+	case 2:
+		return r.at(tread, 0, 4096), true
+	default:
+		return r.ofFid(tclunk), false
+	}
+}
+
+func (r *readFile) check(step int, body []byte, answered error) (int, bool, error) {
+	switch {
+	case answered != nil:
+		return 0, false, answered
+	case step == 0:
+		return 0, false, whole(body)
+	case step == 2:
+		got, err := data(body)
+		if err == nil && len(got) != min(4096, r.t.Size) {
+			err = fmt.Errorf("read %d bytes of a file of %d", len(got), r.t.Size)
+		}
+		return len(got), false, err
+	}
+	return 0, false, nil
+}
+
+type readDir struct {
+	place
+	t      *Tree
+	offset uint64
+	names  int
+}
+
+func (r *readDir) send(step int) (byte, bool) {
+	switch step {
+	case 0:
+		r.offset, r.names = 0, 0
+		return r.walk(r.pick(r.t.Dirs)), true
+	case 1:
+		return r.ofFid(tlopen, 0), true
+	case 2:
+		return r.at(treaddir, r.offset, r.c.msize-ioHeader-13), true
+	default:
+		return r.ofFid(tclunk), false
+	}
+}
+
+// check asks for the listing until it ends.
+func (r *readDir) check(step int, body []byte, answered error) (int, bool, error) {
+	switch {
+	case answered != nil:
+		return 0, false, answered
+	case step == 0:
+		return 0, false, whole(body)
+	case step != 2:
+		return 0, false, nil
+	}
+	entries, err := data(body)
+	if err != nil {
+		return 0, false, err
+	}
+	if len(entries) == 0 {
+		if r.names < r.t.Names || r.names > r.t.Names+2 {
+			return 0, false, fmt.Errorf("a directory of %d names lists %d", r.t.Names, r.names)
+		}
+		return 0, false, nil
+	}
+	for len(entries) > 0 { // qid, offset, type, name
+		const fixed = 13 + 8 + 1 + 2
+		if len(entries) < fixed {
+			return 0, false, errors.New("a directory's listing is cut short")
+		}
+		r.offset = binary.LittleEndian.Uint64(entries[13:])
+		size := fixed + int(binary.LittleEndian.Uint16(entries[22:]))
+		if size > len(entries) {
+			return 0, false, errors.New("a directory's listing is cut short")
+		}
+		entries = entries[size:]
+		r.names++
+	}
+	return 0, true, nil
+}
+
+// readBig reads the big file: from one end to the other in pieces as large as
+// the connection allows, or pieces of random bytes at random places.
+type readBig struct {
+	place
+	t      *Tree
+	random uint32
+	offset uint64
+	count  uint32
+	// missing is what is still to come of the read at offset.
+	missing uint32
+}
+
+func (r *readBig) open(c *Conn, at int) error {
+	if err := r.place.open(c, at); err != nil {
+		return err
+	}
+	r.count = c.msize - ioHeader - 13
+	if r.random > 0 {
+		r.count = r.random
+	} else {
+		r.offset = uint64(r.rand.Int64N(r.t.Bytes))
+	}
+	body, err := c.answer(r.walk(r.t.Big))
+	if err == nil {
+		err = whole(body)
+	}
+	if err == nil {
+		_, err = c.answer(r.ofFid(tlopen, 0))
+	}
+	if err != nil {
+		return fmt.Errorf("open %s: %w", r.t.Big, err)
+	}
+	return nil
+}
+
+func (r *readBig) close() error {
+	_, err := r.c.answer(r.ofFid(tclunk))
+	return err
+}
+
+func (r *readBig) send(int) (byte, bool) {
+	last := uint64(r.t.Bytes) - uint64(r.count)
+	switch {
+	case r.missing > 0: // the rest of a read that was answered in part
+		return r.at(tread, r.offset+uint64(r.count-r.missing), r.missing), false
+	case r.random > 0:
+		r.offset = r.rand.Uint64N(last)
+	default:
+		if r.offset += uint64(r.count); r.offset > last {
+			r.offset = 0
+		}
+	}
+	r.missing = r.count
+	return r.at(tread, r.offset, r.count), false
+}
+
+// check asks for the rest of a read that was answered in part, as every client
+// must.
+func (r *readBig) check(_ int, body []byte, answered error) (int, bool, error) {
+	if answered != nil {
+		return 0, false, answered
+	}
+	got, err := data(body)
+	if err == nil && (len(got) == 0 || len(got) > int(r.missing)) {
+		err = fmt.Errorf("read %d bytes of %d inside a file", len(got), r.missing)
+	}
+	r.missing -= min(r.missing, uint32(len(got)))
+	return len(got), r.missing > 0, err
+}

@@ -1,0 +1,163 @@
+//go:build e2e
+
+package test
+
+import (
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// bigMsize is an msize as large as a client would choose.
+const bigMsize = 512 << 10
+
+// corpusServer serves the corpus and the package kinds until the test ends, on
+// a unix socket and on TCP. Servers of several tests, one after another, share
+// their directories, so that the corpus is indexed once.
+func corpusServer(t *testing.T) *Server {
+	t.Helper()
+	corpus := get(t, FetchCorpus)
+	s := ServerDir(t, get(t, program), filepath.Join(programs, "corpus"))
+	s.Listen = append(s.Listen, freeTCP(t))
+	for _, d := range corpus.Debs {
+		if exists(filepath.Join(s.Packages, filepath.Base(d.File))) {
+			continue
+		}
+		if err := copyFiles(s.Packages, d.File); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if !exists(filepath.Join(s.Packages, kindsFile)) {
+		kindsDeb(t, s.Packages)
+	}
+	s.StartIndexed(t)
+	checkAllInstalled(t, s, len(corpus.Debs)+1)
+	return s
+}
+
+func checkAllInstalled(t *testing.T, s *Server, n int) {
+	t.Helper()
+	listed, err := s.List()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, p := range listed {
+		if p.State != "installed" {
+			t.Errorf("%s was set aside: %s", p.File, p.Reason)
+		}
+	}
+	if len(listed) != n {
+		t.Errorf("%d package files are listed, want %d", len(listed), n)
+	}
+}
+
+// freeTCP is an address where nobody listens now.
+func freeTCP(t *testing.T) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	return "tcp:" + l.Addr().String()
+}
+
+// wantTree is the tree that a context of a server must have.
+func wantTree(t *testing.T, s *Server, context string) Manifest {
+	t.Helper()
+	files, err := ViewFiles(s, context)
+	if err != nil {
+		t.Fatal(err)
+	}
+	corpus := get(t, FetchCorpus)
+	for i, file := range files { // the oracle keeps what it extracted, by file
+		if cached := filepath.Join(corpus.Dir, filepath.Base(file)); exists(cached) {
+			files[i] = cached
+		}
+	}
+	want, err := oracle.Tree(files)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return want
+}
+
+func exists(file string) bool {
+	_, err := os.Stat(file)
+	return err == nil
+}
+
+// The tree served as package:NAME is what dpkg-deb makes of NAME's closure,
+// for every package of the corpus.
+func TestWireTrees(t *testing.T) {
+	s := corpusServer(t)
+	for _, deb := range get(t, FetchCorpus).Debs {
+		t.Run(deb.Name, func(t *testing.T) {
+			checkWire(t, s, "package:"+deb.Name, bigMsize)
+		})
+	}
+	for _, context := range []string{"all", "package:hello+python3.11-minimal"} {
+		t.Run(context, func(t *testing.T) { checkWire(t, s, context, bigMsize) })
+	}
+	t.Run("msize 8 KiB", func(t *testing.T) { checkWire(t, s, "package:bash", 8<<10) })
+}
+
+func checkWire(t *testing.T, s *Server, context string, msize uint32) {
+	t.Helper()
+	want := wantTree(t, s, context)
+	got, err := WalkWire(s.Listen[0], context, msize)
+	if err != nil {
+		t.Fatal(err)
+	}
+	checkSame(t, context, want, got)
+}
+
+// The closure that we choose is the one that apt would install from the same
+// package files.
+func TestClosureIsApts(t *testing.T) {
+	s := corpusServer(t)
+	repository := t.TempDir()
+	for _, set := range corpusSets {
+		for _, name := range set {
+			t.Run(name, func(t *testing.T) {
+				want, err := aptClosure(repository, get(t, FetchCorpus), name)
+				if err != nil {
+					t.Fatal(err)
+				}
+				files, err := ViewFiles(s, "package:"+name)
+				if err != nil {
+					t.Fatal(err)
+				}
+				got := map[string]bool{}
+				for _, file := range files {
+					deb, err := readDeb(file)
+					if err != nil {
+						t.Fatal(err)
+					}
+					got[deb.Name] = true
+				}
+				checkNames(t, want, got)
+			})
+		}
+	}
+}
+
+func checkNames(t *testing.T, want, got map[string]bool) {
+	t.Helper()
+	var missing, extra []string
+	for name := range want {
+		if !got[name] {
+			missing = append(missing, name)
+		}
+	}
+	for name := range got {
+		if !want[name] {
+			extra = append(extra, name)
+		}
+	}
+	if len(want) == 0 || len(missing)+len(extra) > 0 {
+		t.Errorf("of %d: missing %s; too many %s", len(want), strings.Join(missing, " "), strings.Join(extra, " "))
+	}
+}
