@@ -87,6 +87,16 @@ func (c *Contexts) UserByID(uid uint32) (User, error) {
 	return u, err
 }
 
+// Groups returns the groups that the system has u in, none for a user whom only
+// context files know.
+func (c *Contexts) Groups(u User) ([]Group, error) {
+	groups, err := c.directory().Groups(u)
+	if errors.Is(err, ErrUnknown) {
+		err = nil
+	}
+	return groups, err
+}
+
 func (c *Contexts) directory() Directory {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -46,6 +46,10 @@ func (System) User(nameOrUID string) (User, error) {
 	if uid, ok := parseID(nameOrUID); ok && isUnknown(err) {
 		return System{}.UserByID(uid)
 	}
+	if isUnknown(err) {
+		found, err := getentUser(nameOrUID)
+		return found, lookupError("user", nameOrUID, err)
+	}
 	return convertUser(u, nameOrUID, err)
 }
 
@@ -53,6 +57,10 @@ func (System) User(nameOrUID string) (User, error) {
 func (System) UserByID(uid uint32) (User, error) {
 	text := strconv.FormatUint(uint64(uid), 10)
 	u, err := user.LookupId(text)
+	if isUnknown(err) {
+		found, err := getentUser(text)
+		return found, lookupError("user", text, err)
+	}
 	return convertUser(u, text, err)
 }
 
@@ -61,6 +69,10 @@ func (System) Group(nameOrGID string) (Group, error) {
 	g, err := user.LookupGroup(nameOrGID)
 	if _, ok := parseID(nameOrGID); ok && isUnknown(err) {
 		g, err = user.LookupGroupId(nameOrGID)
+	}
+	if isUnknown(err) {
+		found, err := getentGroup(nameOrGID)
+		return found, lookupError("group", nameOrGID, err)
 	}
 	if err != nil {
 		return Group{}, lookupError("group", nameOrGID, err)
@@ -74,32 +86,41 @@ func (System) Group(nameOrGID string) (Group, error) {
 
 // Groups asks the system for the groups of u.
 func (s System) Groups(u User) ([]Group, error) {
-	entry, err := user.Lookup(u.Name)
+	ids, err := groupIDs(u.Name)
 	if err != nil {
-		return nil, lookupError("user", u.Name, err)
+		return nil, lookupError("groups of user", u.Name, err)
 	}
-	ids, err := entry.GroupIds()
-	if err != nil {
-		return nil, fmt.Errorf("look up groups of %s: %w", u.Name, err)
-	}
-	groups := make([]Group, 0, len(ids)+1)
+	groups := make([]Group, 0, len(ids))
 	seen := make(map[uint32]bool)
-	for _, id := range append([]string{entry.Gid}, ids...) {
+	for _, id := range ids {
 		gid, ok := parseID(id)
 		if !ok || seen[gid] {
 			continue
 		}
 		seen[gid] = true
-		g := Group{id, gid}
-		switch named, err := user.LookupGroupId(id); {
-		case err == nil:
-			g.Name = named.Name
-		case !isUnknown(err):
-			return nil, lookupError("group", id, err)
+		g, err := s.Group(id)
+		if errors.Is(err, ErrUnknown) {
+			g, err = Group{id, gid}, nil
+		}
+		if err != nil {
+			return nil, err
 		}
 		groups = append(groups, g)
 	}
 	return groups, nil
+}
+
+// groupIDs returns the numbers of a user's groups, the primary one first.
+func groupIDs(name string) ([]string, error) {
+	entry, err := user.Lookup(name)
+	if isUnknown(err) {
+		return getentGroups(name)
+	}
+	if err != nil {
+		return nil, err
+	}
+	ids, err := entry.GroupIds()
+	return append([]string{entry.Gid}, ids...), err
 }
 
 func convertUser(u *user.User, asked string, err error) (User, error) {
@@ -133,6 +154,9 @@ func isUnknown(err error) bool {
 }
 
 func lookupError(what, name string, err error) error {
+	if err == nil {
+		return nil
+	}
 	if isUnknown(err) {
 		err = ErrUnknown
 	}

@@ -45,7 +45,32 @@ func (fs *FS) Attach(req AttachRequest) (p9.File, error) {
 	if _, err := b.refresh(); err != nil {
 		return nil, err
 	}
-	return union.Attach(b)
+	cred, err := fs.credOf(as)
+	if err != nil {
+		return nil, err
+	}
+	return union.Attach(b, cred)
+}
+
+// credOf returns whom modes and owners are to be checked against: nobody for
+// root and for those who speak for everybody, whose kernels check by themselves.
+func (fs *FS) credOf(as caller) (*union.Cred, error) {
+	if as.Trusted {
+		return nil, nil
+	}
+	cred := &union.Cred{UID: context.NoID}
+	if as.User == nil {
+		return cred, nil
+	}
+	cred.UID = as.User.UID
+	groups, err := fs.contexts.Groups(*as.User)
+	if err != nil {
+		return nil, err
+	}
+	for _, g := range groups {
+		cred.GIDs = append(cred.GIDs, g.GID)
+	}
+	return cred, nil
 }
 
 // identify decides for whom a connection speaks. Root, the user who runs the

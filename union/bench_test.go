@@ -27,7 +27,7 @@ func crowd(b *testing.B, n int) []*pkgindex.Package {
 // BenchmarkWalk walks three names to a file that is there, and to none.
 func BenchmarkWalk(b *testing.B) {
 	packages := crowd(b, 500)
-	root, err := Attach(&live{tree: NewTree(packages, nil)})
+	root, err := Attach(&live{tree: NewTree(packages, nil)}, nil)
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -17,8 +17,9 @@ type Source interface {
 	Tree(wait bool) (*Tree, error)
 }
 
-// Attach returns the top of what source shows.
-func Attach(source Source) (p9.File, error) {
+// Attach returns the top of what source shows, for who is to be checked against
+// modes and owners; nil is checked against nothing.
+func Attach(source Source, who *Cred) (p9.File, error) {
 	t, err := source.Tree(true)
 	if err != nil {
 		return nil, err
@@ -27,7 +28,7 @@ func Attach(source Source) (p9.File, error) {
 	if err != nil {
 		return nil, err
 	}
-	return newDirFile(source, &place{t, d}), nil
+	return newDirFile(source, who, &place{t, d}), nil
 }
 
 // place is a directory in a tree.
@@ -41,12 +42,13 @@ type dirFile struct {
 	readOnly
 
 	source Source
+	who    *Cred
 	at     atomic.Pointer[place]
 	opened atomic.Pointer[listing] // what Readdir goes through, so that offsets keep their meaning
 }
 
-func newDirFile(source Source, at *place) *dirFile {
-	f := &dirFile{source: source}
+func newDirFile(source Source, who *Cred, at *place) *dirFile {
+	f := &dirFile{source: source, who: who}
 	f.at.Store(at)
 	return f
 }
@@ -75,15 +77,27 @@ func (f *dirFile) now(wait bool) (*place, error) {
 
 // WalkPart walks as many of names as there are; see server.PartWalker.
 func (f *dirFile) WalkPart(qids []p9.QID, names []string, wait bool) ([]p9.QID, p9.File, error) {
+	have := len(qids)
+	qids, to, err := f.walk(qids, names, wait)
+	if len(qids) > have && err != nil && err != errWait {
+		return qids, nil, nil // the names so far are the answer
+	}
+	return qids, to, err
+}
+
+// walk appends the qids of the names up to one that fails.
+func (f *dirFile) walk(qids []p9.QID, names []string, wait bool) ([]p9.QID, p9.File, error) {
 	at, err := f.now(wait)
 	if err != nil {
 		return qids, nil, err
 	}
 	d, end := at.dir, (*entry)(nil)
-	for i, name := range names {
+	for _, name := range names {
 		switch {
 		case end != nil:
 			err = errNotDir
+		case !f.who.mayDir(d, maySearch):
+			err = syscall.EACCES
 		case name == "..":
 			d, err = at.tree.parent(d, wait)
 		default:
@@ -92,9 +106,6 @@ func (f *dirFile) WalkPart(qids []p9.QID, names []string, wait bool) ([]p9.QID, 
 			}
 		}
 		if err != nil {
-			if i > 0 && err != errWait {
-				err = nil // the names so far are the answer
-			}
 			return qids, nil, err
 		}
 		if end != nil {
@@ -104,20 +115,17 @@ func (f *dirFile) WalkPart(qids []p9.QID, names []string, wait bool) ([]p9.QID, 
 		}
 	}
 	if end != nil {
-		return qids, &leaf{e: end}, nil
+		return qids, &leaf{e: end, who: f.who}, nil
 	}
 	if d != at.dir {
 		at = &place{at.tree, d}
 	}
-	return qids, newDirFile(f.source, at), nil
+	return qids, newDirFile(f.source, f.who, at), nil
 }
 
 // Walk implements p9.File.
 func (f *dirFile) Walk(names []string) ([]p9.QID, p9.File, error) {
-	qids, to, err := f.WalkPart(nil, names, true)
-	if err == nil && to == nil {
-		err = errNoEntry
-	}
+	qids, to, err := f.walk(nil, names, true)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -162,6 +170,9 @@ func (f *dirFile) Open(mode p9.OpenFlags) (p9.QID, uint32, error) {
 	at, err := f.now(true)
 	if err != nil {
 		return p9.QID{}, 0, err
+	}
+	if !f.who.mayDir(at.dir, mayRead) {
+		return p9.QID{}, 0, syscall.EACCES
 	}
 	l, err := at.dir.merge(true)
 	if err != nil {

@@ -15,6 +15,7 @@ type leaf struct {
 	readOnly
 
 	e       *entry
+	who     *Cred
 	payload *pkgindex.Payload // once opened
 	offset  int64             // of the file in the payload
 	size    int64
@@ -25,7 +26,7 @@ func (f *leaf) WalkPart(qids []p9.QID, names []string, _ bool) ([]p9.QID, p9.Fil
 	if len(names) > 0 {
 		return qids, nil, errNotDir
 	}
-	return qids, &leaf{e: f.e}, nil
+	return qids, &leaf{e: f.e, who: f.who}, nil
 }
 
 // Walk implements p9.File.
@@ -74,6 +75,9 @@ func (f *leaf) Open(mode p9.OpenFlags) (p9.QID, uint32, error) {
 	if mode.Mode() != p9.ReadOnly {
 		return p9.QID{}, 0, syscall.EROFS
 	}
+	if i := f.e.layer.Inode(f.e.ino); !f.who.may(&i, mayRead) && !f.who.may(&i, maySearch) {
+		return p9.QID{}, 0, syscall.EACCES // a client that executes a file reads it
+	}
 	payload, err := f.e.layer.Package.Payload()
 	if err != nil {
 		return p9.QID{}, 0, err
@@ -118,8 +122,12 @@ func (f *leaf) ReadNow(p []byte, off int64) (int, error) {
 		return 0, err
 	}
 	n, err := f.payload.ReadNow(q, f.offset+off)
-	if n == 0 && err == io.EOF {
+	switch {
+	case n == 0 && err == io.EOF:
 		err = shortRead(err)
+	case n < len(q) && err == nil:
+		// Clients take a short read for the end of the file.
+		n, err = 0, errWait
 	}
 	return n, err
 }

@@ -205,7 +205,7 @@ func read(t *testing.T, r p9.File) string {
 
 func attach(t *testing.T, s Source) p9.File {
 	t.Helper()
-	f, err := Attach(s)
+	f, err := Attach(s, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -452,6 +452,51 @@ func TestRebuilt(t *testing.T) {
 	for name, q := range qids() {
 		if same := strings.HasPrefix(name, "still"); (q == before[name]) != same {
 			t.Errorf("%s: %v, was %v", name, q, before[name])
+		}
+	}
+}
+
+// TestPermissions looks at files of several modes as several people.
+func TestPermissions(t *testing.T) {
+	s := newSite(t, mkpkg.Spec{Name: "one", Version: "1", Files: []mkpkg.File{
+		{Path: "open/", Mode: 0o755}, {Path: "open/all", Mode: 0o644, Body: "x"}, {Path: "open/owner", Mode: 0o600, UID: 7, Body: "x"},
+		{Path: "open/group", Mode: 0o640, GID: 8, Body: "x"}, {Path: "open/notowner", Mode: 0o044, UID: 7, Body: "x"},
+		{Path: "open/exec", Mode: 0o711, Body: "x"},
+		{Path: "drop/", Mode: 0o711}, {Path: "drop/known", Mode: 0o644, Body: "x"},
+		{Path: "look/", Mode: 0o744}, {Path: "look/at", Mode: 0o644, Body: "x"},
+		{Path: "shut/", Mode: 0o700}, {Path: "shut/in", Mode: 0o644, Body: "x"},
+	}})
+	source := &live{tree: NewTree(s.named("one"), nil)}
+	for _, c := range []struct {
+		who  string
+		cred *Cred
+		want string // what can be opened
+	}{
+		{"nobody to be checked", nil, "open open/all open/owner open/group open/notowner open/exec drop drop/known look look/at shut shut/in"},
+		{"root", &Cred{UID: 0}, "open open/all open/owner open/group open/notowner open/exec drop drop/known look look/at shut shut/in"},
+		{"a stranger", &Cred{UID: 9, GIDs: []uint32{9}}, "open open/all open/notowner open/exec drop/known look"},
+		{"the owner", &Cred{UID: 7, GIDs: []uint32{9}}, "open open/all open/owner open/exec drop/known look"},
+		{"in the group", &Cred{UID: 9, GIDs: []uint32{9, 8}}, "open open/all open/group open/notowner open/exec drop/known look"},
+	} {
+		root, err := Attach(source, c.cred)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got []string
+		for _, path := range strings.Fields("open open/all open/owner open/group open/notowner open/exec drop drop/known look look/at shut shut/in") {
+			_, f, err := root.Walk(strings.Split(path, "/"))
+			if err == nil {
+				_, _, err = f.Open(p9.ReadOnly)
+				f.Close()
+			}
+			if err == nil {
+				got = append(got, path)
+			} else if !errors.Is(err, syscall.EACCES) {
+				t.Errorf("%s, %s: %v", c.who, path, err)
+			}
+		}
+		if strings.Join(got, " ") != c.want {
+			t.Errorf("%s opens %v", c.who, got)
 		}
 	}
 }

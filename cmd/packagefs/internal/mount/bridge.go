@@ -16,7 +16,7 @@ import (
 const (
 	// shortLife is how long the kernel trusts names, missing names, and the
 	// attributes of what can change.
-	shortLife = 500 * time.Millisecond
+	shortLife = 250 * time.Millisecond
 
 	// longLife is how long the kernel trusts the attributes of immutable files.
 	longLife = time.Hour

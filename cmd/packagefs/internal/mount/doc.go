@@ -7,7 +7,7 @@
 // qid: a file whose qid has a version other than 0 is immutable, so that path
 // and version together name its content and attributes, and the kernel keeps
 // its pages, attributes and link target for as long as it likes. Directories,
-// names, and names that do not exist are looked at again after half a second,
+// names, and names that do not exist are looked at again after a quarter of a second,
 // since packages come and go while the tree is mounted.
 //
 // Inode numbers are the server's (qid.path). The kernel's inodes follow the
