@@ -18,6 +18,10 @@ type Contexts struct {
 	Directory    Directory // nil: this machine's, kept for a short while
 	Architecture string    // that comes first, in any format's spelling; empty: this machine's
 
+	// Assumed are the packages that the root file system has: they meet needs,
+	// and are in no view.
+	Assumed []*pkgindex.Package
+
 	mu    sync.Mutex // guards what follows
 	users Directory  // Directory or its default
 	memo  *memo

@@ -9,7 +9,27 @@
 // the directory of context files and publishes what they mean as one immutable
 // Snapshot. A Directory knows the users and groups of the system. Contexts puts
 // these together: Resolve makes views, Explain tells why, List tells which
-// contexts there are.
+// contexts there are, Check finds the packages whose contexts do not resolve.
+//
+// # How a closure is found
+//
+// A closure is a set of packages in which each has what it needs, no two are in
+// conflict, and no two are versions of one name (unless they are Multi-Arch: same
+// and of one version). The solver finds one if there is one. It prefers what is
+// needed anyway; where only versions of one name are the choice, the newest, and
+// it decides about those first; then the order of a clause's alternatives; then,
+// of packages that provide one virtual package, the one that brings the fewest
+// others. What nothing needs in the end is left out. The answer depends on
+// nothing but packages and rules. Contexts.Assumed are packages of the root file
+// system: they meet needs, and no view has them.
+//
+// The solver learns from every dead end, and sees by counting when more packages
+// want a place than there are places. After 2,000 dead ends it takes any answer
+// instead of the preferred one, and after 500,000 it gives up and says so; the
+// whole of Debian does not bring it to a hundredth of the first.
+//
+// The reason of a failure is told from a smallest set of needs that cannot all be
+// met: of packages as near to the root as can be, and none of them superfluous.
 //
 // # What rules apply where
 //
@@ -58,11 +78,28 @@
 //
 // # Lifecycle and locks
 //
-// Open starts one goroutine, which Close ends and waits for. Snapshots, views
+// Open starts goroutines that Close ends and waits for: they follow the directory,
+// and keep in the history what changed before. Snapshots, views
 // and everything they hold are immutable. Contexts keeps what it worked out until
 // the installed packages or the files change; its one lock is never held while
 // something is worked out or a Directory is asked.
 //
-// The package never writes context files, and starts no network lookups but
-// those of the system's own user database.
+// A Store's lock for files is held while context files are read or changed and
+// subscribers are told; the lock of the subscribers is taken after it, and so is a
+// lock on the history's directory between servers that share it.
+//
+// # Changing context files
+//
+// Store.Edit changes files in place: the text is changed where a key or value
+// stands, checked to say exactly what was wanted, written beside, and renamed in.
+// Comments, order and blank lines stay. What somebody does by hand meanwhile is not
+// overwritten: right before the rename the file is read again, and if it is another
+// one by then it is edited anew; one that is open for writing is waited for.
+//
+// Each state that a file had is kept as a Revision, changes by hand too, in the
+// directory .history beside the files: so many a context, and so many bytes. A
+// change that cannot be kept is not made.
+//
+// The package writes nothing else, and starts no network lookups but those of the
+// system's own user database.
 package context

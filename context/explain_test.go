@@ -40,8 +40,8 @@ package blender=3 amd64 true: toplevel "b*" in group:dev.toml
 package python3.11=3.11.2-6+deb12u5 amd64 false: blender=3 needs python3.11 (>= 3.11.2)
 missing nmap (system.toml): it is denied by system.toml
 missing nosuch (system.toml): not installed
-missing libpython3.11=3.11.9-1 (): python3.11=3.11.2-6+deb12u5 needs it, but it is not in the allow list of user:alice.toml
-missing libc=2 (): blender=3 needs it, but it is not in the allow list of user:alice.toml`) {
+missing libc=2 (): blender=3 needs it, but it is not in the allow list of user:alice.toml
+missing libpython3.11=3.11.9-1 (): python3.11=3.11.2-6+deb12u5 needs it, but it is not in the allow list of user:alice.toml`) {
 		t.Errorf("an administrator reads\n%s", got)
 	}
 	x, err = c.Explain(set, mustParse(t, ""), as(t, "alice"))
@@ -80,7 +80,7 @@ func TestExplainWhatFails(t *testing.T) {
 	set := setOf(t, archive)
 	for attach, want := range map[string]string{
 		"root package:broken": "reason broken needs nosuch: not installed",
-		"root package:gcc":    "reason gcc needs gcc-lib: gcc-lib=12 is denied by system.toml",
+		"root package:gcc":    "reason gcc needs gcc-lib: hidden by deny in system: 12",
 		"alice package:gcc":   "reason what the package needs does not resolve",
 		"root package:nosuch": "reason nosuch is not installed",
 		"root user:mallory":   "reason user mallory is in neither",

@@ -100,17 +100,7 @@ func ParseFile(base string, data []byte) (*File, error) {
 		return nil, fmt.Errorf("%s: %w", base, err)
 	}
 	r := fileReader{data: data}
-	f := &File{
-		Allow:        r.patterns("allow", raw.Allow),
-		Deny:         r.patterns("deny", raw.Deny),
-		Toplevel:     r.patterns("toplevel", raw.Toplevel),
-		Prefer:       r.patterns("prefer", raw.Prefer),
-		Pin:          r.pins(raw.Pin),
-		Dependencies: Dependencies(r.oneOf("dependencies", raw.Dependencies, string(Hidden), string(Visible))),
-		Mutable:      Mutability(r.oneOf("mutable", raw.Mutable, string(MutableOwn), string(MutableNone))),
-		Members:      r.members(name, raw.Members),
-		Public:       raw.Public,
-	}
+	f := r.file(name, &raw)
 	if r.err != nil {
 		return nil, fmt.Errorf("%s: %w", base, r.err)
 	}
@@ -144,12 +134,30 @@ func (n AttachName) FileName() string { return n.With().String() + fileSuffix }
 
 // fileReader turns raw values into checked ones. The first error stays.
 type fileReader struct {
-	data []byte
+	data []byte // nil: there is no text to find lines in
 	err  error
 }
 
+func (r *fileReader) file(context string, raw *rawFile) *File {
+	return &File{
+		Allow:        r.patterns("allow", raw.Allow),
+		Deny:         r.patterns("deny", raw.Deny),
+		Toplevel:     r.patterns("toplevel", raw.Toplevel),
+		Prefer:       r.patterns("prefer", raw.Prefer),
+		Pin:          r.pins(raw.Pin),
+		Dependencies: Dependencies(r.oneOf("dependencies", raw.Dependencies, string(Hidden), string(Visible))),
+		Mutable:      Mutability(r.oneOf("mutable", raw.Mutable, string(MutableOwn), string(MutableNone))),
+		Members:      r.members(context, raw.Members),
+		Public:       raw.Public,
+	}
+}
+
 func (r *fileReader) fail(key, value string, err error) {
-	if r.err == nil {
+	switch {
+	case r.err != nil:
+	case r.data == nil:
+		r.err = fmt.Errorf("%s: %w", key, err)
+	default:
 		r.err = fmt.Errorf("line %d: %s: %w", lineOf(r.data, key, value), key, err)
 	}
 }

@@ -11,13 +11,23 @@ const (
 	// asks.
 	maxKept = 1 << 20
 
-	maxKeptViews = 1024
+	maxKeptViews = 1 << 14
 )
 
 // memo keeps what was worked out from one Set and one Snapshot.
 type memo struct {
+	snap *Snapshot
+	*results
+
+	checking sync.Mutex // guards verdicts
+	verdicts []Verdict  // of all packages, once they were checked
+}
+
+// results keeps what was worked out from one Set, whatever became of the files:
+// the keys tell their contents apart, so that the change of one context costs
+// the others nothing.
+type results struct {
 	set      *pkgindex.Set
-	snap     *Snapshot
 	universe func() *universe
 
 	mu    sync.Mutex // guards what follows
@@ -43,17 +53,14 @@ func (c *Contexts) memoFor(set *pkgindex.Set) *memo {
 	if last != nil && last.set == set && last.snap == snap {
 		return last
 	}
-	m := &memo{
-		set:   set,
-		snap:  snap,
-		made:  make(map[string]*rules),
-		views: make(map[string]*work),
-	}
-	switch {
-	case last != nil && last.set == set:
-		m.universe = last.universe
-	default:
-		m.universe = sync.OnceValue(func() *universe { return newUniverse(set, c.Architecture) })
+	m := &memo{snap: snap}
+	if last != nil && last.set == set {
+		m.results = last.results
+	} else {
+		m.results = &results{
+			set: set, made: make(map[string]*rules), views: make(map[string]*work),
+			universe: sync.OnceValue(func() *universe { return newUniverse(set, c.Assumed, c.Architecture) }),
+		}
 	}
 	if last == nil || last.set.Generation <= set.Generation {
 		c.memo = m
@@ -71,6 +78,9 @@ func (m *memo) rules(contexts ...string) (*rules, error) {
 	defer m.mu.Unlock()
 	r := m.made[key]
 	if r == nil {
+		if len(m.made) >= maxKeptViews {
+			clear(m.made)
+		}
 		r = newRules(layers, key)
 		m.made[key] = r
 	}

@@ -6,9 +6,9 @@ import (
 	"github.com/packagefs/packagefs/pkgindex"
 )
 
-// A policy says which packages closures may go through.
+// A policy says which packages closures may go through. It is for one goroutine.
 type policy struct {
-	*universe
+	*graph
 	rules *rules
 
 	// fixed holds the package that the context shows of a name: closures must
@@ -18,27 +18,12 @@ type policy struct {
 	// bounded has candidates that rules do not allow tried last.
 	bounded bool
 
-	// base is the architecture that packages which run everywhere count as.
-	base string
-
-	known map[*pkgindex.Package][][]*pkgindex.Package // see candidatesOf
+	ruled bool // rules keep some packages out
+	known map[int32]bar
 }
 
-// candidatesOf returns the candidates of each clause of p. It works them out
-// once.
-func (o *policy) candidatesOf(p *pkgindex.Package) [][]*pkgindex.Package {
-	known, ok := o.known[p]
-	if !ok {
-		known = make([][]*pkgindex.Package, len(p.Depends))
-		for i, clause := range p.Depends {
-			known[i] = o.candidates(p, clause)
-		}
-		if o.known == nil {
-			o.known = make(map[*pkgindex.Package][][]*pkgindex.Package)
-		}
-		o.known[p] = known
-	}
-	return known
+func newPolicy(g *graph, r *rules, fixed map[string]*pkgindex.Package, bounded bool) *policy {
+	return &policy{graph: g, rules: r, fixed: fixed, bounded: bounded, ruled: r.bars(), known: make(map[int32]bar)}
 }
 
 // A bar is what keeps a package out of closures.
@@ -51,82 +36,63 @@ const (
 	barFixed
 )
 
-// bars says what keeps p out.
-func (o *policy) bars(p *pkgindex.Package) bar {
+// bars says what keeps package i out.
+func (o *policy) bars(i int32) bar {
+	if !o.ruled && len(o.fixed) == 0 {
+		return barNone
+	}
+	p := o.packages[i]
 	shown := o.fixed[p.Name]
 	switch {
-	case o.rules.denies(p):
-		return barDenied
 	case shown == p:
-		return barNone
+		return o.ruledOut(i, false)
 	case shown != nil && !coinstallable(shown, p):
 		return barFixed
-	case shown == nil && !o.rules.pinned(p):
-		return barPinned
 	}
-	return barNone
+	return o.ruledOut(i, shown == nil)
 }
 
-// carries says whether p, by its name or by what it provides, fulfils the term
-// of from.
-func (o *policy) carries(from *pkgindex.Package, t pkgindex.Term, p *pkgindex.Package) bool {
-	if !o.meetsArchitecture(from, t, p, o.base) {
-		return false
+// ruledOut says whether rules keep package i out. What the root file system has
+// is there whether it is denied or not.
+func (o *policy) ruledOut(i int32, pins bool) bar {
+	if !o.ruled {
+		return barNone
 	}
-	return p.Name == t.Name && meetsVersion(from, t, p.Scheme, p.Version) || provides(from, t, p)
+	b, ok := o.known[i]
+	if !ok {
+		switch p := o.packages[i]; {
+		case i < o.assumed && o.rules.denies(p):
+			b = barDenied
+		case !o.rules.pinned(p):
+			b = barPinned
+		}
+		o.known[i] = b
+	}
+	if b == barPinned && !pins {
+		return barNone
+	}
+	return b
 }
 
-// candidates returns the packages that fulfil the clause of from, the preferred
-// first: by alternative, then the one of that name before those that provide it,
-// then from's own scheme and architecture, then newest. Those that the context
-// may not show come after all others.
-func (o *policy) candidates(from *pkgindex.Package, clause pkgindex.Clause) []*pkgindex.Package {
-	var out []*pkgindex.Package
-	for _, t := range clause {
-		for _, some := range [][]*pkgindex.Package{o.set.Named(t.Name), o.set.Providing(t.Name)} {
-			start := len(out)
-			for _, p := range some {
-				if o.carries(from, t, p) && o.bars(p) == barNone && !slices.Contains(out, p) {
-					out = append(out, p)
-				}
+// admitted returns those of the alternatives that nothing bars, with their tiers.
+// Those that the context may not show come after all others.
+func (o *policy) admitted(a *alternatives) (packages, tiers []int32) {
+	barred := func(i int32) bool { return o.bars(i) != barNone }
+	outside := func(i int32) bool { return o.bounded && i < o.assumed && !o.rules.allows(o.packages[i]) }
+	if !slices.ContainsFunc(a.packages, barred) && !o.bounded {
+		return a.packages, a.tiers
+	}
+	for _, last := range [...]bool{false, true} {
+		for at, i := range a.packages {
+			if barred(i) || outside(i) != last {
+				continue
 			}
-			slices.SortStableFunc(out[start:], func(a, b *pkgindex.Package) int { return o.distance(from, a) - o.distance(from, b) })
+			tier := a.tier(at)
+			if last {
+				tier += int32(len(a.packages)) // beyond those of the first round
+			}
+			packages, tiers = append(packages, i), append(tiers, tier)
 		}
 	}
-	if o.bounded && len(out) > 1 {
-		slices.SortStableFunc(out, func(a, b *pkgindex.Package) int { return o.outside(a) - o.outside(b) })
-	}
-	return out
-}
-
-// distance says how far p is from from's scheme and architecture.
-func (o *policy) distance(from, p *pkgindex.Package) int {
-	d := 0
-	if p.Scheme != from.Scheme {
-		d += 2
-	}
-	want := architecture(from.Architecture)
-	if want == anyArchitecture {
-		want = o.base
-	}
-	if !independent(p) && architecture(p.Architecture) != want {
-		d++
-	}
-	return d
-}
-
-func (o *policy) outside(p *pkgindex.Package) int {
-	if o.rules.allows(p) {
-		return 0
-	}
-	return 1
-}
-
-// objects says whether the conflict term of from is against p. Without an
-// architecture it is against all of them.
-func objects(from *pkgindex.Package, t pkgindex.Term, p *pkgindex.Package) bool {
-	if p.Name == from.Name || t.Arch != "" && t.Arch != "any" && architecture(t.Arch) != architecture(p.Architecture) {
-		return false
-	}
-	return p.Name == t.Name && meetsVersion(from, t, p.Scheme, p.Version) || provides(from, t, p)
+	return packages, tiers
 }

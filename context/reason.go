@@ -2,17 +2,24 @@ package context
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
 	"github.com/packagefs/packagefs/pkgindex"
 )
 
+// gaveUpWords tell of a search that met its limit.
+const gaveUpWords = "gave up after too many combinations, so it is not known whether there is a way; pin what it depends on to certain versions"
+
 const (
 	maxAttempts = 3 // candidates whose failure is told
 	maxDepth    = 3 // failures within failures that are told
 	maxLinks    = 6 // packages in a chain that are told
 	maxVersions = 5 // installed versions that are told
+
+	// maxWords bounds, in bytes, a reason that goes through what was tried.
+	maxWords = 800
 )
 
 // A failure is a dead end: what could not be had, and what was tried.
@@ -20,7 +27,6 @@ type failure struct {
 	need     need
 	root     *pkgindex.Package // set instead of need where a root itself cannot be
 	attempts []attempt
-	budget   bool // the search was given up
 
 	blame []int // levels of the decisions that took part
 	depth int   // of the failures within
@@ -51,16 +57,13 @@ func (f *failure) shallow() *failure {
 	if f.depth < maxDepth {
 		return f
 	}
-	return &failure{need: f.need, root: f.root, budget: f.budget}
+	return &failure{need: f.need, root: f.root}
 }
 
 // words tells why a closure does not resolve, to those who may know of all
 // packages. It begins at from, or at the root if from is nil.
 func (o *policy) words(f *failure, from *pkgindex.Package) string {
-	switch {
-	case f.budget:
-		return "gave up after too many combinations; pin what it depends on to certain versions"
-	case f.root != nil:
+	if f.root != nil {
 		return o.obstacleWords(f.root, f.attempts[0].obstacle)
 	}
 	var b strings.Builder
@@ -118,17 +121,29 @@ func (o *policy) shortage(f *failure) string {
 
 // obstacleWords says why p cannot be together with what is there.
 func (o *policy) obstacleWords(p *pkgindex.Package, ob *obstacle) string {
-	there := ob.by.pkg.Ref.String()
-	if ob.by.by != nil {
+	there := o.ref(ob.by.pkg)
+	if ob.by.by != nil && !o.isAssumed(ob.by.pkg) {
 		there += " (which " + ob.by.by.pkg.Name + " needs)"
 	}
 	switch {
 	case ob.term.Name == "":
-		return fmt.Sprintf("%s cannot be there together with %s", p.Ref, there)
+		return fmt.Sprintf("%s cannot be there together with %s", o.ref(p), there)
 	case ob.mine:
-		return fmt.Sprintf("%s conflicts with %s: there is %s", p.Ref, ob.term, there)
+		return fmt.Sprintf("%s conflicts with %s: there is %s", o.ref(p), ob.term, there)
+	case ob.term.Op == pkgindex.OpAny && ob.term.Name == p.Name:
+		return fmt.Sprintf("%s conflicts with %s", there, o.ref(p))
 	}
-	return fmt.Sprintf("%s conflicts with %s", there, p.Ref)
+	return fmt.Sprintf("%s conflicts with %s: that is %s", there, ob.term, o.ref(p))
+}
+
+func (o *policy) isAssumed(p *pkgindex.Package) bool { return o.number[p] >= o.assumed }
+
+// ref names a package, and says so if it is one of the root file system.
+func (o *policy) ref(p *pkgindex.Package) string {
+	if o.isAssumed(p) {
+		return p.Ref.String() + " (of the root file system)"
+	}
+	return p.Ref.String()
 }
 
 // absence says why nothing that is installed fulfils the clause.
@@ -150,49 +165,87 @@ func (o *policy) absence(from *pkgindex.Package, clause pkgindex.Clause) string 
 }
 
 // termAbsence says why nothing fulfils the term, and whether anything of that
-// name is installed.
+// name is installed: what is there and does not fit, and what would fit and is
+// kept out.
 func (o *policy) termAbsence(from *pkgindex.Package, t pkgindex.Term) (text string, installed bool) {
 	var others, wrongArch, providers []*pkgindex.Package
-	for _, p := range o.set.Named(t.Name) {
-		switch {
+	barred := make(map[string][]string) // packages by what keeps them out
+	for _, i := range o.byName[t.Name] {
+		switch p := o.packages[i]; {
 		case o.carries(from, t, p):
-			return o.barWords(p), true
+			barred[o.barWords(i)] = append(barred[o.barWords(i)], p.Version)
 		case meetsVersion(from, t, p.Scheme, p.Version):
 			wrongArch = append(wrongArch, p)
-		default:
+		case o.fixed[t.Name] != p: // that one is told of beside those it keeps out
 			others = append(others, p)
 		}
 	}
-	for _, p := range o.set.Providing(t.Name) {
-		if o.carries(from, t, p) {
-			return o.barWords(p), true
+	for _, i := range o.byWhat[t.Name] {
+		if p := o.packages[i]; o.carries(from, t, p) {
+			barred[o.barWords(i)] = append(barred[o.barWords(i)], p.Ref.String())
+		} else {
+			providers = append(providers, p)
 		}
-		providers = append(providers, p)
+	}
+	if shown := o.fixed[t.Name]; shown != nil && len(barred) == 0 {
+		others = append(others, shown)
+	}
+	var parts []string
+	if len(others) > 0 {
+		parts = append(parts, installedVersions(from, others))
+	}
+	for _, why := range slices.Sorted(maps.Keys(barred)) {
+		parts = append(parts, why+": "+listed(barred[why]))
 	}
 	switch {
+	case len(parts) > 0:
 	case len(wrongArch) > 0:
-		return "installed for " + wrongArch[0].Architecture + " only", true
-	case len(others) > 0:
-		return installedVersions(from, others), true
+		parts = append(parts, "installed for "+wrongArch[0].Architecture+" only")
 	case len(providers) > 0:
-		return fmt.Sprintf("%s provides it, but not in that version", providers[0].Ref), true
+		parts = append(parts, providers[0].Ref.String()+" provides it, but not in that version")
+	default:
+		return "not installed", false
 	}
-	return "not installed", false
+	return strings.Join(parts, "; "), true
 }
 
 // barWords says what keeps a package that would do out.
-func (o *policy) barWords(p *pkgindex.Package) string {
-	switch o.bars(p) {
+func (o *policy) barWords(i int32) string {
+	p := o.packages[i]
+	switch o.bars(i) {
 	case barDenied:
-		return p.Ref.String() + " is " + o.rules.refusal(p.Ref)
+		return "hidden by deny in " + o.rules.denyFiles(p.Ref)
 	case barPinned:
 		version, file, _ := o.rules.pin(p.Name)
-		return fmt.Sprintf("%s is installed, but %s pins it to %s", p.Ref, file, version)
+		return fmt.Sprintf("hidden by pin %q in %s", version, strings.TrimSuffix(file, fileSuffix))
 	case barFixed:
-		return fmt.Sprintf("%s is installed, but the context shows %s", p.Ref, o.fixed[p.Name].Ref)
+		return fmt.Sprintf("hidden by %s, which the context shows", o.fixed[p.Name].Ref)
 	case barNone:
 	}
-	return p.Ref.String() + " does not fit"
+	return "does not fit"
+}
+
+// list tells of needs that cannot all be met where no choice stands out.
+func (o *policy) list(c *core) string {
+	const most = 4
+	var parts []string
+	for _, n := range c.needs[:min(most, len(c.needs))] {
+		p := o.packages[n.pkg]
+		parts = append(parts, p.Name+" needs "+shortClause(p.Depends[n.at]))
+	}
+	if more := len(c.needs) - most; more > 0 {
+		parts = append(parts, fmt.Sprintf("and %d more", more))
+	}
+	return o.packages[c.roots[len(c.roots)-1]].Ref.String() + " needs what cannot all be there together: " + strings.Join(parts, "; ")
+}
+
+// shortClause leaves out alternatives beyond the first few.
+func shortClause(c pkgindex.Clause) string {
+	const most = 3
+	if len(c) > most+1 {
+		return fmt.Sprintf("%s or one of %d more", c[:most], len(c)-most)
+	}
+	return c.String()
 }
 
 // installedVersions lists the versions of packages of one name.
@@ -207,12 +260,20 @@ func installedVersions(from *pkgindex.Package, ps []*pkgindex.Package) string {
 			versions = append(versions, v)
 		}
 	}
-	if n := len(versions); n > maxVersions {
-		versions = append(versions[:maxVersions], fmt.Sprintf("%d more", n-maxVersions))
-	}
 	if len(versions) == 1 {
 		return "installed is " + versions[0]
 	}
-	last := len(versions) - 1
-	return "installed are " + strings.Join(versions[:last], ", ") + " and " + versions[last]
+	return "installed are " + listed(versions)
+}
+
+// listed writes a list for people: "1, 2 and 3".
+func listed(items []string) string {
+	if n := len(items); n > maxVersions {
+		items = append(items[:maxVersions:maxVersions], fmt.Sprintf("%d more", n-maxVersions))
+	}
+	if len(items) == 1 {
+		return items[0]
+	}
+	last := len(items) - 1
+	return strings.Join(items[:last], ", ") + " and " + items[last]
 }

@@ -14,8 +14,8 @@ type closure struct {
 }
 
 type failedRoot struct {
-	root    *pkgindex.Package
-	failure *failure
+	root   *pkgindex.Package
+	reason string // in words, for administrators
 }
 
 // A choice is a package in a closure, and why it is there.
@@ -23,333 +23,124 @@ type choice struct {
 	pkg    *pkgindex.Package
 	by     *choice // nil for a root
 	clause pkgindex.Clause
-	level  int // how many decisions had been taken
+	level  int // in a story: how many decisions had been taken
 }
 
-const (
-	searchBudget = 500_000   // steps for one search
-	totalBudget  = 1_500_000 // steps for searches that try once more what failed
-)
+// searchLimit is how many dead ends one search may meet. Whether packages can be
+// there together is a question that nobody knows a method for that is never slow;
+// archives that people use are answered after a few dead ends, and this bounds
+// what others cost.
+const searchLimit = 500_000
 
-// resolve finds one consistent closure of roots under a policy. A root that
-// cannot be there together with those in front of it is left out and told of.
-func resolve(o *policy, roots []*pkgindex.Package, budget int) *closure {
-	all := newSearch(o, budget)
-	if all.extend(roots) == nil {
-		return &closure{chosen: all.trail}
-	}
+// resolve finds one consistent closure of roots under a policy. It prefers, at
+// each step: what is needed anyway; then, where versions of one name are the
+// choice, the newest; then the order of alternatives; then, of those that provide
+// one virtual package, the one that brings the fewest packages, and the first by
+// name. A root that cannot be there together with those in front of it is left
+// out and told of. Where a closure exists it is found.
+func resolve(o *policy, roots []*pkgindex.Package) *closure {
+	s := newSolver(o, solverLimits{dead: searchLimit})
+	defer s.release()
 	c := &closure{}
-	s := newSearch(o, budget)
-	left := totalBudget
-	for i, root := range roots {
-		mark := s.mark()
-		failed := s.extend([]*pkgindex.Package{root})
-		if failed == nil {
-			continue
-		}
-		s.undo(mark)
-		alone := newSearch(o, budget)
-		if f := alone.extend([]*pkgindex.Package{root}); f != nil {
-			c.failed = append(c.failed, failedRoot{root, f})
-			continue
-		}
-		together := newSearch(o, min(budget, left))
-		if together.extend(c.without(roots[:i+1])) == nil {
-			s = together
-		} else {
-			c.failed = append(c.failed, failedRoot{root, failed})
-		}
-		left -= together.steps
+	var accepted []int32
+	rest := make([]int32, len(roots))
+	for i, p := range roots {
+		rest[i] = o.number[p]
 	}
-	c.chosen = s.trail
-	return c
-}
-
-// without returns the roots that did not fail.
-func (c *closure) without(roots []*pkgindex.Package) []*pkgindex.Package {
-	return slices.DeleteFunc(slices.Clone(roots), func(p *pkgindex.Package) bool {
-		return slices.ContainsFunc(c.failed, func(f failedRoot) bool { return f.root == p })
-	})
-}
-
-// search looks for a closure by choosing one package after the other. Clauses
-// that only one package fulfils are followed first; the others are decisions, in
-// the order in which they came up. At a dead end it goes back to the last
-// decision that took part in it, not merely to the last one. Its stack is its
-// own, so no depth of dependencies can overflow.
-type search struct {
-	*policy
-	steps, budget int
-
-	chosen   map[string][]*choice   // by name
-	provided map[string][]*choice   // by what they provide
-	against  map[string][]objection // by the name objected to
-	trail    []*choice              // all that is chosen, in order
-
-	forced, open         []need // to be fulfilled, from the next one on
-	nextForced, nextOpen int
-	decisions            []*decision
-}
-
-// A need is a clause of a chosen package.
-type need struct {
-	by         *choice
-	clause     pkgindex.Clause
-	candidates []*pkgindex.Package
-}
-
-type objection struct {
-	by   *choice
-	term pkgindex.Term
-}
-
-// A decision is a need with more than one candidate.
-type decision struct {
-	need
-	next     int   // the candidate to try next
-	mark     mark  // the state before it
-	blame    []int // earlier levels that took part in the failure of candidates
-	attempts []attempt
-}
-
-// mark is a state of a search to go back to.
-type mark struct{ trail, forced, nextForced, open, nextOpen, decisions int }
-
-func newSearch(o *policy, budget int) *search {
-	return &search{
-		policy:   o,
-		budget:   budget,
-		chosen:   make(map[string][]*choice),
-		provided: make(map[string][]*choice),
-		against:  make(map[string][]objection),
+	for step := len(rest); ; {
+		step = min(step, len(rest))
+		_, how := s.solve(slices.Concat(accepted, rest[:step]))
+		switch {
+		case how == found:
+			accepted, rest = append(accepted, rest[:step]...), rest[step:]
+			step *= 2
+		case step > 1:
+			step /= 2
+		default:
+			c.failed = append(c.failed, failedRoot{o.packages[rest[0]], o.why(accepted, rest[0], how)})
+			rest = rest[1:]
+			step = 1
+		}
+		if len(rest) == 0 {
+			if how != found {
+				s.solve(accepted)
+			}
+			c.chosen = s.closure(accepted)
+			return c
+		}
 	}
 }
 
-func (s *search) mark() mark {
-	return mark{len(s.trail), len(s.forced), s.nextForced, len(s.open), s.nextOpen, len(s.decisions)}
-}
-
-func (s *search) undo(m mark) {
-	for len(s.trail) > m.trail {
-		s.forget()
-	}
-	s.forced, s.nextForced = s.forced[:m.forced], m.nextForced
-	s.open, s.nextOpen = s.open[:m.open], m.nextOpen
-	s.decisions = s.decisions[:m.decisions]
-}
-
-// extend adds roots and all that they need, and keeps every decision taken
-// before it. On failure the state is anything; undo it.
-func (s *search) extend(roots []*pkgindex.Package) *failure {
-	floor := len(s.decisions)
-	for _, root := range roots {
-		if slices.ContainsFunc(s.chosen[root.Name], func(c *choice) bool { return c.pkg == root }) {
-			continue
-		}
-		if o := s.obstacle(root); o != nil {
-			return &failure{root: root, attempts: []attempt{{pkg: root, obstacle: o}}}
-		}
-		s.choose(&choice{pkg: root, level: floor})
+// closure follows the needs of roots through what the search found to be there,
+// and leaves out what no need turned out to be met by alone.
+func (s *solver) closure(roots []int32) []*choice {
+	w := walk{solver: s, choices: make(map[int32]*choice)}
+	for _, i := range roots {
+		w.reach(i, nil, nil)
 	}
 	for {
-		dead, done := s.step()
-		if done {
-			return nil
+		w.follow()
+		if !w.open() {
+			return w.chosen
 		}
-		for dead != nil {
-			if s.steps >= s.budget {
-				return &failure{budget: true, need: dead.need}
+	}
+}
+
+// A walk goes from packages to those that meet their needs.
+type walk struct {
+	*solver
+	chosen  []*choice
+	choices map[int32]*choice // by package
+	next    int               // of chosen
+	several []several         // needs that more than one package meets
+}
+
+type several struct {
+	by     *choice
+	need   int
+	met    []int32 // packages
+	closed bool
+}
+
+func (w *walk) reach(i int32, by *choice, clause pkgindex.Clause) {
+	if w.choices[i] == nil {
+		c := &choice{pkg: w.packages[i], by: by, clause: clause}
+		w.choices[i] = c
+		w.chosen = append(w.chosen, c)
+	}
+}
+
+// follow reaches all that alone meets a need.
+func (w *walk) follow() {
+	for ; w.next < len(w.chosen); w.next++ {
+		c := w.chosen[w.next]
+		v := &w.vars[w.variable[w.number[c.pkg]]-1]
+		for at := v.needs; at < v.needs+v.count; at++ {
+			need := &w.clauses[at]
+			var met []int32
+			for _, o := range need.options {
+				if w.vars[o].value > 0 {
+					met = append(met, w.vars[o].pkg)
+				}
 			}
-			level := slices.Max(dead.blame)
-			if level <= floor {
-				return dead
+			if len(met) == 1 {
+				w.reach(met[0], c, c.pkg.Depends[need.need])
+			} else {
+				w.several = append(w.several, several{by: c, need: int(need.need), met: met})
 			}
-			dead = s.revise(level, dead)
 		}
 	}
 }
 
-// step fulfils one more need. It returns a failure at a dead end, and true when
-// nothing is left to do.
-func (s *search) step() (dead *failure, done bool) {
-	if s.steps >= s.budget {
-		return &failure{budget: true, blame: []int{0}}, false
-	}
-	s.steps++
-	if s.nextForced < len(s.forced) {
-		n := s.forced[s.nextForced]
-		s.nextForced++
-		return s.follow(n), false
-	}
-	if s.nextOpen == len(s.open) {
-		return nil, true
-	}
-	n := s.open[s.nextOpen]
-	s.nextOpen++
-	if s.fulfilled(n) {
-		return nil, false
-	}
-	d := &decision{need: n, mark: s.mark(), blame: []int{n.by.level}}
-	s.decisions = append(s.decisions, d)
-	return s.try(d), false
-}
-
-// follow fulfils a need that has one candidate at most.
-func (s *search) follow(n need) *failure {
-	if s.fulfilled(n) {
-		return nil
-	}
-	f := &failure{need: n, blame: []int{n.by.level}}
-	if len(n.candidates) == 0 {
-		return f
-	}
-	p := n.candidates[0]
-	o := s.obstacle(p)
-	if o == nil {
-		s.choose(&choice{p, n.by, n.clause, len(s.decisions)})
-		return nil
-	}
-	f.blame = append(f.blame, o.by.level)
-	f.attempts = []attempt{{pkg: p, obstacle: o}}
-	return f
-}
-
-// try takes the next candidate of the last decision that nothing stands against.
-func (s *search) try(d *decision) *failure {
-	for d.next < len(d.candidates) {
-		p := d.candidates[d.next]
-		d.next++
-		o := s.obstacle(p)
-		if o == nil {
-			s.choose(&choice{p, d.by, d.clause, len(s.decisions)})
-			return nil
-		}
-		d.blamed(o.by.level)
-		d.attempted(attempt{pkg: p, obstacle: o})
-	}
-	s.decisions = s.decisions[:len(s.decisions)-1]
-	return &failure{need: d.need, blame: d.blame, attempts: d.attempts}
-}
-
-// revise goes back to the decision of that level, because of dead, and takes its
-// next candidate.
-func (s *search) revise(level int, dead *failure) *failure {
-	d := s.decisions[level-1]
-	at := d.mark
-	at.decisions = level
-	s.undo(at)
-	for _, l := range dead.blame {
-		if l != level {
-			d.blamed(l)
-		}
-	}
-	d.attempted(attempt{pkg: d.candidates[d.next-1], because: dead.shallow()})
-	s.steps++
-	return s.try(d)
-}
-
-func (d *decision) blamed(level int) {
-	if !slices.Contains(d.blame, level) {
-		d.blame = append(d.blame, level)
-	}
-}
-
-// attempted notes why a candidate failed: the first few are what is told.
-func (d *decision) attempted(a attempt) {
-	if len(d.attempts) < maxAttempts {
-		d.attempts = append(d.attempts, a)
-	}
-}
-
-// fulfilled says whether a chosen package is a candidate of the need.
-func (s *search) fulfilled(n need) bool {
-	for _, p := range n.candidates {
-		for _, c := range s.chosen[p.Name] {
-			if c.pkg == p {
-				return true
-			}
+// open reaches the preferred of those that meet the next need of which none was
+// reached, and returns false if there is no such need.
+func (w *walk) open() bool {
+	for ; len(w.several) > 0; w.several = w.several[1:] {
+		n := &w.several[0]
+		if !slices.ContainsFunc(n.met, func(i int32) bool { return w.choices[i] != nil }) {
+			w.reach(n.met[0], n.by, n.by.pkg.Depends[n.need])
+			return true
 		}
 	}
 	return false
-}
-
-// obstacle returns what stands against choosing p: another version of it, or a
-// conflict. Of several it takes that of the earliest decision, so that a dead end
-// goes back as far as it can.
-func (s *search) obstacle(p *pkgindex.Package) *obstacle {
-	var first *obstacle
-	found := func(by *choice, t pkgindex.Term, mine bool) {
-		if first == nil || by.level < first.by.level {
-			first = &obstacle{by, t, mine}
-		}
-	}
-	for _, c := range s.chosen[p.Name] {
-		if c.pkg != p && !coinstallable(c.pkg, p) {
-			found(c, pkgindex.Term{}, false)
-		}
-	}
-	for _, t := range p.Conflicts {
-		for _, some := range [][]*choice{s.chosen[t.Name], s.provided[t.Name]} {
-			for _, c := range some {
-				if objects(p, t, c.pkg) {
-					found(c, t, true)
-				}
-			}
-		}
-	}
-	check := func(name string) {
-		for _, o := range s.against[name] {
-			if objects(o.by.pkg, o.term, p) {
-				found(o.by, o.term, false)
-			}
-		}
-	}
-	check(p.Name)
-	for _, t := range p.Provides {
-		check(t.Name)
-	}
-	return first
-}
-
-func (s *search) choose(c *choice) {
-	s.trail = append(s.trail, c)
-	s.chosen[c.pkg.Name] = append(s.chosen[c.pkg.Name], c)
-	for _, t := range c.pkg.Provides {
-		s.provided[t.Name] = append(s.provided[t.Name], c)
-	}
-	for _, t := range c.pkg.Conflicts {
-		s.against[t.Name] = append(s.against[t.Name], objection{c, t})
-	}
-	candidates := s.candidatesOf(c.pkg)
-	for i, clause := range c.pkg.Depends {
-		n := need{c, clause, candidates[i]}
-		if len(n.candidates) <= 1 {
-			s.forced = append(s.forced, n)
-		} else {
-			s.open = append(s.open, n)
-		}
-	}
-}
-
-// forget takes back the last choice.
-func (s *search) forget() {
-	c := s.trail[len(s.trail)-1]
-	s.trail = s.trail[:len(s.trail)-1]
-	drop(s.chosen, c.pkg.Name)
-	for _, t := range c.pkg.Provides {
-		drop(s.provided, t.Name)
-	}
-	for _, t := range c.pkg.Conflicts {
-		drop(s.against, t.Name)
-	}
-}
-
-// drop removes the last element of a list.
-func drop[T any](in map[string][]T, key string) {
-	list := in[key]
-	if len(list) == 1 {
-		delete(in, key)
-		return
-	}
-	in[key] = list[:len(list)-1]
 }

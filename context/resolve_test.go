@@ -155,33 +155,45 @@ func outcome(set *pkgindex.Set, v *View, err error) string {
 	return "no class " + err.Error()
 }
 
-// The search gives up instead of exploding, and says so. Pigeons in too few
-// holes are what no such search sees through.
-func TestSearchBudget(t *testing.T) {
-	const pigeons = 12
+// pigeons is an archive in which each of n packages needs a place of its own, and
+// there are so many places. A place is a virtual package that those who provide it
+// conflict with, or one name whose versions stand for who has it.
+func pigeons(n, places int, versions bool) string {
 	var b strings.Builder
 	var all []string
-	for i := range pigeons {
-		var holes []string
-		for j := range pigeons - 1 {
-			holes = append(holes, fmt.Sprintf("in%d-%d", i, j))
+	for i := range n {
+		var mine []string
+		for j := range places {
+			if versions {
+				mine = append(mine, fmt.Sprintf("place%d (= %d)", j, i))
+				fmt.Fprintf(&b, "place%d %d:\n", j, i)
+			} else {
+				mine = append(mine, fmt.Sprintf("in%d-%d", i, j))
+				fmt.Fprintf(&b, "in%d-%d 1:\n provides: place%d\n conflicts: place%d\n", i, j, j, j)
+			}
 		}
-		fmt.Fprintf(&b, "pigeon%d 1: %s\n", i, strings.Join(holes, " | "))
-		for _, h := range holes {
-			_, hole, _ := strings.Cut(h, "-")
-			fmt.Fprintf(&b, "%s 1:\n provides: hole%s\n conflicts: hole%s\n", h, hole, hole)
-		}
+		fmt.Fprintf(&b, "pigeon%d 1: %s\n", i, strings.Join(mine, " | "))
 		all = append(all, fmt.Sprintf("pigeon%d", i))
 	}
-	set := setOf(t, "app 1: "+strings.Join(all, ", ")+"\n"+b.String())
-	o := &policy{universe: newUniverse(set, "amd64"), rules: newRules(nil, ""), base: "amd64"}
-	s := newSearch(o, 20_000)
-	f := s.extend(set.Named("app"))
-	if f == nil || !f.budget || s.steps > 20_001 {
-		t.Fatalf("failure %+v after %d steps", f, s.steps)
-	}
-	if text := o.words(f, nil); !strings.Contains(text, "gave up") {
-		t.Error(text)
+	return "app 1: " + strings.Join(all, ", ") + "\n" + b.String()
+}
+
+// More packages than places, which no search sees that only tries: it is refused,
+// and with places enough it resolves.
+func TestCrowds(t *testing.T) {
+	for _, versions := range []bool{false, true} {
+		for _, n := range []int{3, 7, 12, 25} {
+			for _, spare := range []int{-1, 0, 3} {
+				set := setOf(t, pigeons(n, n+spare, versions))
+				v, err := (&Contexts{Directory: people(""), Architecture: "amd64"}).Resolve(set, mustParse(t, "package:app"), Caller{Trusted: true})
+				switch got := outcome(set, v, err); {
+				case spare >= 0 && (err != nil || len(v.Packages) != 1+2*n):
+					t.Errorf("%d in %d places: %s", n, n+spare, got)
+				case spare < 0 && (!strings.HasPrefix(got, "ErrUnresolvable app") || strings.Contains(got, "gave up") || len(got) > 4000):
+					t.Errorf("%d in %d places: %s", n, n+spare, got)
+				}
+			}
+		}
 	}
 }
 
@@ -217,34 +229,38 @@ func TestResolveAgainstEverySubset(t *testing.T) {
 	for round := range 3000 {
 		text := randomArchive(r)
 		set := setOf(t, text)
-		u := newUniverse(set, "amd64")
-		o := &policy{universe: u, rules: newRules(nil, ""), base: u.native}
+		o := policyFor(set)
 		root := set.Packages[r.IntN(len(set.Packages))]
-		s := newSearch(o, 1_000_000)
-		failed := s.extend([]*pkgindex.Package{root})
-		possible := someSubset(o, set.Packages, root)
-		if (failed == nil) != possible {
-			t.Fatalf("round %d, %s: found %v, possible %v in\n%s", round, root.Ref, failed == nil, possible, text)
+		c := resolve(o, []*pkgindex.Package{root})
+		possible := someSubset(set.Packages, root)
+		if (len(c.failed) == 0) != possible {
+			t.Fatalf("round %d, %s: found %v, possible %v in\n%s", round, root.Ref, c.failed, possible, text)
 		}
-		if failed != nil {
+		if !possible {
 			refused++
-			if words := o.words(failed, nil); words == "" || len(words) > 4000 {
+			if words := c.failed[0].reason; words == "" || len(words) > 4000 {
 				t.Fatalf("round %d: reason %q", round, words)
 			}
 			continue
 		}
 		resolved++
 		var got []*pkgindex.Package
-		for _, c := range s.trail {
+		for _, c := range c.chosen {
 			got = append(got, c.pkg)
 		}
-		if why := inconsistent(o, got); why != "" {
+		if why := inconsistent(got); why != "" {
 			t.Fatalf("round %d, %s: %s in\n%s", round, root.Ref, why, text)
 		}
 	}
 	if resolved < 300 || refused < 300 {
 		t.Errorf("%d resolved and %d refused: the archives prove little", resolved, refused)
 	}
+}
+
+// policyFor is one without rules.
+func policyFor(set *pkgindex.Set) *policy {
+	u := newUniverse(set, nil, "amd64")
+	return newPolicy(u.graph(u.native), newRules(nil, ""), nil, false)
 }
 
 func randomArchive(r *rand.Rand) string {
@@ -287,8 +303,8 @@ func randomArchive(r *rand.Rand) string {
 	return b.String()
 }
 
-// someSubset tries every subset of all that holds root.
-func someSubset(o *policy, all []*pkgindex.Package, root *pkgindex.Package) bool {
+// someSubset tries every subset of all that holds roots.
+func someSubset(all []*pkgindex.Package, roots ...*pkgindex.Package) bool {
 	for bits := range 1 << len(all) {
 		var some []*pkgindex.Package
 		for i, p := range all {
@@ -296,7 +312,7 @@ func someSubset(o *policy, all []*pkgindex.Package, root *pkgindex.Package) bool
 				some = append(some, p)
 			}
 		}
-		if slices.Contains(some, root) && inconsistent(o, some) == "" {
+		if !slices.ContainsFunc(roots, func(p *pkgindex.Package) bool { return !slices.Contains(some, p) }) && inconsistent(some) == "" {
 			return true
 		}
 	}
@@ -305,7 +321,7 @@ func someSubset(o *policy, all []*pkgindex.Package, root *pkgindex.Package) bool
 
 // inconsistent says what is wrong with a set of packages, by the definitions and
 // without the resolver's own structures.
-func inconsistent(o *policy, some []*pkgindex.Package) string {
+func inconsistent(some []*pkgindex.Package) string {
 	for i, p := range some {
 		for _, q := range some[:i] {
 			if p.Name == q.Name {

@@ -103,16 +103,34 @@ func (r *rules) pinned(p *pkgindex.Package) bool {
 	return !ok || match(version, p.Version)
 }
 
+// bars says whether there is a package that rules keep out of closures.
+func (r *rules) bars() bool {
+	return len(r.deny.list) > 0 || slices.ContainsFunc(r.layers, func(l layer) bool { return len(l.file.Pin) > 0 })
+}
+
 // refusal says in words for administrators why ref, or all versions of it where
 // it has none, is not allowed.
 func (r *rules) refusal(ref pkgindex.Ref) string {
-	denies := func(deny *patterns) bool {
-		return ref.Version == "" && deny.namesAll(ref.Name) || ref.Version != "" && deny.index(ref) >= 0
-	}
-	if denies(r.deny) {
-		return "denied by " + r.filesWith(func(f *File) bool { return denies(newPatterns(f.Deny)) })
+	if denied(r.deny, ref) {
+		return "denied by " + r.filesWith(func(f *File) bool { return denied(newPatterns(f.Deny), ref) })
 	}
 	return "not in the allow list of " + r.filesWith(func(f *File) bool { return f.Allow != nil })
+}
+
+// denied says whether a deny list has ref, or all versions of it where it has none.
+func denied(deny *patterns, ref pkgindex.Ref) bool {
+	return ref.Version == "" && deny.namesAll(ref.Name) || ref.Version != "" && deny.index(ref) >= 0
+}
+
+// denyFiles names the contexts whose files deny ref.
+func (r *rules) denyFiles(ref pkgindex.Ref) string {
+	var contexts []string
+	for _, l := range r.layers {
+		if denied(newPatterns(l.file.Deny), ref) {
+			contexts = append(contexts, strings.TrimSuffix(l.base, fileSuffix))
+		}
+	}
+	return strings.Join(contexts, ", ")
 }
 
 func (r *rules) filesWith(has func(*File) bool) string {

@@ -1,6 +1,7 @@
 package context
 
 import (
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io"
@@ -11,6 +12,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -18,14 +20,19 @@ import (
 	"github.com/rs/zerolog"
 )
 
-// A Store follows a directory of context files and publishes what they say.
+// A Store follows a directory of context files, publishes what they say, edits
+// them, and keeps their history.
 type Store struct {
 	dir     string
 	log     zerolog.Logger
+	now     func() time.Time  // of revisions
 	watcher *dirwatch.Watcher // nil if dir is empty
 	current atomic.Pointer[Snapshot]
 	done    chan struct{} // closed by Close
 	wg      sync.WaitGroup
+
+	files   sync.Mutex // held while files are read to publish them, edited, or kept in the history; taken before mu
+	keeping bool       // what changes is kept in the history; set once, before anything is followed
 
 	mu   sync.Mutex // guards subs and next
 	subs map[int]func(*Snapshot)
@@ -43,16 +50,21 @@ type Snapshot struct {
 
 // An entry is one file.
 type entry struct {
-	base   string // its base name
-	file   *File  // its last good meaning, or nil
-	err    error  // what is wrong with it now
-	serial uint64 // changes whenever file does
+	base   string            // its base name
+	file   *File             // its last good meaning, or nil
+	err    error             // what is wrong with it now
+	serial uint64            // changes whenever file does
+	sum    [sha256.Size]byte // of its text, or zero if that cannot be read
 }
 
 // Open reads the context files of dir, which it makes if it is missing, and
 // follows their changes until Close. An empty dir stands for no files at all.
 func Open(dir string, log zerolog.Logger) (*Store, error) {
-	s := &Store{dir: dir, log: log, done: make(chan struct{}), subs: make(map[int]func(*Snapshot))}
+	return open(dir, log, time.Now)
+}
+
+func open(dir string, log zerolog.Logger, now func() time.Time) (*Store, error) {
+	s := &Store{dir: dir, log: log, now: now, done: make(chan struct{}), subs: make(map[int]func(*Snapshot))}
 	s.current.Store(&Snapshot{Revision: 1})
 	if dir == "" {
 		return s, nil
@@ -68,7 +80,9 @@ func Open(dir string, log zerolog.Logger) (*Store, error) {
 		s.watcher.Close()
 		return nil, fmt.Errorf("contexts directory: %w", err)
 	}
+	s.keeping = true
 	s.wg.Go(s.follow)
+	s.wg.Go(s.keepAll)
 	return s, nil
 }
 
@@ -98,8 +112,8 @@ func (s *Store) Snapshot() *Snapshot {
 
 var emptySnapshot Snapshot
 
-// Subscribe has f called after each change, by one goroutine, in order. f must
-// not call Close or the cancel that Subscribe returns.
+// Subscribe has f called after each change, one call at a time, in order. f must
+// neither change nor close the Store, nor call the cancel that Subscribe returns.
 func (s *Store) Subscribe(f func(*Snapshot)) (cancel func()) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -113,7 +127,7 @@ func (s *Store) Subscribe(f func(*Snapshot)) (cancel func()) {
 	}
 }
 
-// publish runs in the goroutine that follows, or before there is one.
+// publish runs with files held.
 func (s *Store) publish(next *Snapshot) {
 	next.Revision = s.current.Load().Revision + 1
 	next.groupOf = make(map[string][]string)
@@ -134,6 +148,8 @@ func (s *Store) publish(next *Snapshot) {
 
 // rescan reads the whole directory and publishes if anything changed.
 func (s *Store) rescan() (changed bool, err error) {
+	s.files.Lock()
+	defer s.files.Unlock()
 	list, err := os.ReadDir(s.dir)
 	if err != nil {
 		return false, err
@@ -150,13 +166,14 @@ func (s *Store) rescan() (changed bool, err error) {
 }
 
 // update reads these files again, which may be gone, and publishes if anything
-// changed.
+// changed. It runs with files held.
 func (s *Store) update(names []string) (changed bool) {
 	old := s.current.Load()
 	next := &Snapshot{files: maps.Clone(old.files), stray: maps.Clone(old.stray)}
 	if next.files == nil {
 		next.files, next.stray = make(map[string]*entry), make(map[string]*entry)
 	}
+	var touched []string
 	for _, base := range names {
 		if !isContextFile(base) {
 			continue
@@ -166,10 +183,21 @@ func (s *Store) update(names []string) (changed bool) {
 			changed = replace(next.stray, base, s.stray(base, err)) || changed
 			continue
 		}
-		changed = replace(next.files, context, s.read(base, old.files[context])) || changed
+		if replace(next.files, context, s.read(base, old.files[context])) {
+			touched = append(touched, context)
+		}
 	}
+	changed = changed || len(touched) > 0
 	if changed {
 		s.publish(next)
+	}
+	for _, context := range touched {
+		if !s.keeping {
+			break
+		}
+		if err := s.keep(context); err != nil {
+			s.log.Error().Err(err).Str("context", context).Msg("history of the context cannot be kept")
+		}
 	}
 	return changed
 }
@@ -203,6 +231,10 @@ func (s *Store) stray(base string, err error) *entry {
 // meaning stays while the file is broken.
 func (s *Store) read(base string, old *entry) *entry {
 	data, err := readSmall(filepath.Join(s.dir, base))
+	if errors.Is(err, errWriting) {
+		s.log.Debug().Str("file", base).Msg("context file is being written; it is read when that ends")
+		return old
+	}
 	if errors.Is(err, os.ErrNotExist) {
 		if old != nil {
 			s.log.Info().Str("file", base).Msg("context file removed")
@@ -210,10 +242,14 @@ func (s *Store) read(base string, old *entry) *entry {
 		return nil
 	}
 	var f *File
+	var sum [sha256.Size]byte
 	if err == nil {
+		if sum = sha256.Sum256(data); old != nil && sum == old.sum {
+			return old
+		}
 		f, err = ParseFile(base, data)
 	}
-	e := &entry{base: base, file: f, err: err, serial: serials.Add(1)}
+	e := &entry{base: base, file: f, err: err, serial: serials.Add(1), sum: sum}
 	if err == nil {
 		s.log.Info().Str("file", base).Msg("context file read")
 		return e
@@ -229,7 +265,11 @@ func (s *Store) read(base string, old *entry) *entry {
 // never taken for another's.
 var serials atomic.Uint64
 
-// readSmall reads a regular file, and waits for nothing else.
+// errWriting says that somebody has a file open for writing.
+var errWriting error = &editError{"somebody writes its file at this moment; try again", unix.EBUSY}
+
+// readSmall reads a regular file, and waits for nothing else. It fails with
+// errWriting rather than read a part of what somebody writes.
 func readSmall(path string) ([]byte, error) {
 	f, err := os.OpenFile(path, os.O_RDONLY|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
 	if err != nil {
@@ -242,6 +282,11 @@ func readSmall(path string) ([]byte, error) {
 	}
 	if !info.Mode().IsRegular() {
 		return nil, fmt.Errorf("%s: not a regular file", filepath.Base(path))
+	}
+	// A lease is refused while somebody has the file open for writing, and holds
+	// up who opens it until it is closed here. Not every file system has leases.
+	if _, err := unix.FcntlInt(f.Fd(), unix.F_SETLEASE, unix.F_RDLCK); err == unix.EAGAIN {
+		return nil, errWriting
 	}
 	return io.ReadAll(io.LimitReader(f, maxFileSize+1))
 }

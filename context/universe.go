@@ -3,25 +3,33 @@ package context
 import (
 	"runtime"
 	"slices"
+	"sync"
 
 	"github.com/packagefs/packagefs/pkgindex"
 )
 
-// universe is a Set with what is worked out of it once. It is immutable.
+// universe is a Set, and what the root file system has, with what is worked out
+// of them once. It is immutable for those who use it.
 type universe struct {
 	set    *pkgindex.Set
 	native string          // the architecture that comes first
 	scheme pkgindex.Scheme // the one that most packages have
+
+	relations func() *relations
+
+	mu     sync.Mutex        // guards graphs
+	graphs map[string]*graph // by base architecture
 }
 
 // newUniverse takes the machine's architecture, or "" for the one this program
 // was built for. Where no package is for that machine, the server is there for
 // others: then the architecture that most packages have comes first.
-func newUniverse(set *pkgindex.Set, machine string) *universe {
+func newUniverse(set *pkgindex.Set, assumed []*pkgindex.Package, machine string) *universe {
 	if machine == "" {
 		machine = runtime.GOARCH
 	}
-	u := &universe{set: set, native: architecture(machine)}
+	u := &universe{set: set, native: architecture(machine), graphs: make(map[string]*graph)}
+	u.relations = sync.OnceValue(func() *relations { return newRelations(set.Packages, assumed) })
 	arches := make(map[string]int)
 	schemes := make(map[pkgindex.Scheme]int)
 	for _, p := range set.Packages {
@@ -34,6 +42,15 @@ func newUniverse(set *pkgindex.Set, machine string) *universe {
 	}
 	u.scheme = mostOf(schemes)
 	return u
+}
+
+// base is the architecture that packages which run everywhere count as in the
+// context of root.
+func (u *universe) base(root *pkgindex.Package) string {
+	if independent(root) {
+		return u.native
+	}
+	return architecture(root.Architecture)
 }
 
 // mostOf returns the key with the highest count, of equals the lowest key.

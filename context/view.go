@@ -141,14 +141,11 @@ func (b *builder) packageView() error {
 		b.add(p.pkg, p.why)
 	}
 	root := picks[0].pkg
-	o := b.policy()
-	if !independent(root) {
-		o.base = architecture(root.Architecture)
-	}
-	c := resolve(o, packagesOf(picks), searchBudget)
+	o := newPolicy(b.graph(b.base(root)), b.rules, b.shown, false)
+	c := resolve(o, packagesOf(picks))
 	for _, f := range c.failed {
 		if f.root == root {
-			return &Error{Class: ErrUnresolvable, Reason: o.words(f.failure, nil)}
+			return &Error{Class: ErrUnresolvable, Reason: f.reason}
 		}
 	}
 	b.addClosure(o, c)
@@ -174,27 +171,22 @@ func (b *builder) userView() error {
 		roots = roots[:b.selectors]
 	}
 	if len(roots) > 0 {
-		o := b.policy()
-		o.bounded = true
-		b.addClosure(o, resolve(o, roots, searchBudget))
+		o := newPolicy(b.graph(b.native), b.rules, b.shown, true)
+		b.addClosure(o, resolve(o, roots))
 	}
 	return nil
-}
-
-func (b *builder) policy() *policy {
-	return &policy{universe: b.universe, rules: b.rules, fixed: b.shown, base: b.native}
 }
 
 // addClosure adds the dependencies of a closure, as far as they may be shown,
 // and notes what failed.
 func (b *builder) addClosure(o *policy, c *closure) {
 	for _, f := range c.failed {
-		b.miss(f.root.Ref.String(), "", "shown without all it needs: "+o.words(f.failure, nil), "shown without all it needs")
+		b.miss(f.root.Ref.String(), "", "shown without all it needs: "+f.reason, "shown without all it needs")
 	}
 	for _, choice := range c.chosen {
 		p := choice.pkg
 		switch {
-		case choice.by == nil || b.shown[p.Name] == p:
+		case choice.by == nil || b.shown[p.Name] == p || o.isAssumed(p):
 		case o.bounded && !b.rules.allows(p):
 			b.miss(p.Ref.String(), "", fmt.Sprintf("%s needs it, but it is %s", choice.by.pkg.Ref, b.rules.refusal(p.Ref)), "")
 		default:

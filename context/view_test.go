@@ -120,7 +120,7 @@ toplevel = ["blender", "broken", "old", "libc=2"]
 dependencies = "visible"
 `, "alice user:alice", "blender broken libc=2 old (libpython3.11) (python3.11=3.11.9-1)\n" +
 			"broken=1: shown without all it needs: broken needs nosuch: not installed\n" +
-			"old=1: shown without all it needs: old needs libc (<< 2): libc=1 is installed, but the context shows libc=2"},
+			"old=1: shown without all it needs: old needs libc (<< 2): hidden by libc=2, which the context shows: 1"},
 		{"two that conflict are both shown, since files say so", `
 == system.toml
 toplevel = ["exim", "postfix"]
@@ -141,7 +141,7 @@ deny = ["libpython*"]
 toplevel = ["blender"]
 dependencies = "visible"
 `, "alice user:alice", "blender\n" +
-			"blender=3: shown without all it needs: blender needs python3.11 (>= 3.11.2): python3.11=3.11.9-1 needs libpython3.11: libpython3.11=3.11.9-1 is denied by system.toml; python3.11=3.11.2-6+deb12u5 needs libpython3.11: libpython3.11=3.11.9-1 is denied by system.toml"},
+			"blender=3: shown without all it needs: blender needs python3.11 (>= 3.11.2): python3.11=3.11.9-1 needs libpython3.11: hidden by deny in system: 3.11.9-1; python3.11=3.11.2-6+deb12u5 needs libpython3.11: hidden by deny in system: 3.11.9-1"},
 		{"preferred first, the nearest file's before the others'", `
 == system.toml
 prefer = ["exim"]
@@ -260,7 +260,7 @@ deny = ["gcc"]
 		{"denied packages are in no closure", `
 == system.toml
 deny = ["gcc-lib"]
-`, "root package:gcc", "ErrUnresolvable gcc needs gcc-lib: gcc-lib=12 is denied by system.toml"},
+`, "root package:gcc", "ErrUnresolvable gcc needs gcc-lib: hidden by deny in system: 12"},
 
 		{"all shows every version", ``, "alice all",
 			"blender broken exim gcc gcc-lib libc=2 libc=1 libpython3.11 nmap old postfix python3.11=3.11.9-1 python3.11=3.11.2-6+deb12u5"},

@@ -64,6 +64,8 @@ func (s *Store) follow() {
 
 func (s *Store) apply(names []string, rescan bool) {
 	if !rescan {
+		s.files.Lock()
+		defer s.files.Unlock()
 		s.update(names)
 		return
 	}

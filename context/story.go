@@ -1,0 +1,293 @@
+package context
+
+import (
+	"slices"
+
+	"github.com/packagefs/packagefs/pkgindex"
+)
+
+// A story goes through the needs of a core in the way in which a person would, to
+// find out what to tell: by choosing one package after the other. Needs that only
+// one package meets are followed first; the others are decisions. At a dead end it
+// goes back to the last decision that took part in it. It notes what was tried.
+type story struct {
+	*policy
+	core  *core
+	steps int
+
+	chosen   map[string][]*choice   // by name
+	provided map[string][]*choice   // by what they provide
+	against  map[string][]objection // by the name objected to
+	trail    []*choice              // all that is chosen, in order
+
+	forced, open         []need // to be fulfilled, from the next one on
+	nextForced, nextOpen int
+	decisions            []*decision
+}
+
+// A need is a clause of a chosen package.
+type need struct {
+	by         *choice
+	clause     pkgindex.Clause
+	candidates []*pkgindex.Package
+}
+
+type objection struct {
+	by   *choice
+	term pkgindex.Term
+}
+
+// A decision is a need with more than one candidate.
+type decision struct {
+	need
+	next     int    // the candidate to try next
+	before   moment // the state before it
+	blame    []int  // earlier levels that took part in the failure of candidates
+	attempts []attempt
+}
+
+// moment is a state of a story to go back to.
+type moment struct{ trail, forced, nextForced, open, nextOpen, decisions int }
+
+func newStory(o *policy, c *core) *story {
+	return &story{
+		policy:   o,
+		core:     c,
+		chosen:   make(map[string][]*choice),
+		provided: make(map[string][]*choice),
+		against:  make(map[string][]objection),
+	}
+}
+
+func (s *story) moment() moment {
+	return moment{len(s.trail), len(s.forced), s.nextForced, len(s.open), s.nextOpen, len(s.decisions)}
+}
+
+func (s *story) undo(m moment) {
+	for len(s.trail) > m.trail {
+		s.forget()
+	}
+	s.forced, s.nextForced = s.forced[:m.forced], m.nextForced
+	s.open, s.nextOpen = s.open[:m.open], m.nextOpen
+	s.decisions = s.decisions[:m.decisions]
+}
+
+// storyLimit bounds the steps of a story, beside those that its needs take once.
+// What takes longer nobody would read.
+const storyLimit = 20_000
+
+// run goes through all that roots need, and returns the dead end that there is no
+// way around. It returns nil if it finds none within the limit.
+func (s *story) run(roots []int32) *failure {
+	for _, i := range roots {
+		root := s.packages[i]
+		if o := s.obstacle(root); o != nil {
+			return &failure{root: root, attempts: []attempt{{pkg: root, obstacle: o}}}
+		}
+		s.choose(&choice{pkg: root})
+	}
+	limit := storyLimit + len(s.core.needs)
+	for s.steps < limit {
+		dead, done := s.step()
+		if done {
+			return nil
+		}
+		for dead != nil && s.steps < limit {
+			level := slices.Max(dead.blame)
+			if level == 0 {
+				return dead
+			}
+			dead = s.revise(level, dead)
+		}
+	}
+	return nil
+}
+
+// step fulfils one more need. It returns a failure at a dead end, and true when
+// nothing is left to do.
+func (s *story) step() (dead *failure, done bool) {
+	s.steps++
+	if s.nextForced < len(s.forced) {
+		n := s.forced[s.nextForced]
+		s.nextForced++
+		return s.follow(n), false
+	}
+	if s.nextOpen == len(s.open) {
+		return nil, true
+	}
+	n := s.open[s.nextOpen]
+	s.nextOpen++
+	if s.fulfilled(n) {
+		return nil, false
+	}
+	d := &decision{need: n, before: s.moment(), blame: []int{n.by.level}}
+	s.decisions = append(s.decisions, d)
+	return s.try(d), false
+}
+
+// follow fulfils a need that has one candidate at most.
+func (s *story) follow(n need) *failure {
+	if s.fulfilled(n) {
+		return nil
+	}
+	f := &failure{need: n, blame: []int{n.by.level}}
+	if len(n.candidates) == 0 {
+		return f
+	}
+	p := n.candidates[0]
+	o := s.obstacle(p)
+	if o == nil {
+		s.choose(&choice{p, n.by, n.clause, len(s.decisions)})
+		return nil
+	}
+	f.blame = append(f.blame, o.by.level)
+	f.attempts = []attempt{{pkg: p, obstacle: o}}
+	return f
+}
+
+// try takes the next candidate of the last decision that nothing stands against.
+func (s *story) try(d *decision) *failure {
+	for d.next < len(d.candidates) {
+		p := d.candidates[d.next]
+		d.next++
+		o := s.obstacle(p)
+		if o == nil {
+			s.choose(&choice{p, d.by, d.clause, len(s.decisions)})
+			return nil
+		}
+		d.blamed(o.by.level)
+		d.attempted(attempt{pkg: p, obstacle: o})
+	}
+	s.decisions = s.decisions[:len(s.decisions)-1]
+	return &failure{need: d.need, blame: d.blame, attempts: d.attempts}
+}
+
+// revise goes back to the decision of that level, because of dead, and takes its
+// next candidate.
+func (s *story) revise(level int, dead *failure) *failure {
+	d := s.decisions[level-1]
+	at := d.before
+	at.decisions = level
+	s.undo(at)
+	for _, l := range dead.blame {
+		if l != level {
+			d.blamed(l)
+		}
+	}
+	d.attempted(attempt{pkg: d.candidates[d.next-1], because: dead.shallow()})
+	s.steps++
+	return s.try(d)
+}
+
+func (d *decision) blamed(level int) {
+	if !slices.Contains(d.blame, level) {
+		d.blame = append(d.blame, level)
+	}
+}
+
+// attempted notes why a candidate failed: the first few are what is told.
+func (d *decision) attempted(a attempt) {
+	if len(d.attempts) < maxAttempts {
+		d.attempts = append(d.attempts, a)
+	}
+}
+
+// fulfilled says whether a chosen package is a candidate of the need.
+func (s *story) fulfilled(n need) bool {
+	for _, p := range n.candidates {
+		for _, c := range s.chosen[p.Name] {
+			if c.pkg == p {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// obstacle returns what stands against choosing p: another version of it, or a
+// conflict. Of several it takes that of the earliest decision, so that a dead end
+// goes back as far as it can.
+func (s *story) obstacle(p *pkgindex.Package) *obstacle {
+	var first *obstacle
+	found := func(by *choice, t pkgindex.Term, mine bool) {
+		if first == nil || by.level < first.by.level {
+			first = &obstacle{by, t, mine}
+		}
+	}
+	for _, c := range s.chosen[p.Name] {
+		if c.pkg != p && !coinstallable(c.pkg, p) {
+			found(c, pkgindex.Term{}, false)
+		}
+	}
+	for _, t := range p.Conflicts {
+		for _, some := range [][]*choice{s.chosen[t.Name], s.provided[t.Name]} {
+			for _, c := range some {
+				if s.objects(p, t, c.pkg) {
+					found(c, t, true)
+				}
+			}
+		}
+	}
+	check := func(name string) {
+		for _, o := range s.against[name] {
+			if s.objects(o.by.pkg, o.term, p) {
+				found(o.by, o.term, false)
+			}
+		}
+	}
+	check(p.Name)
+	for _, t := range p.Provides {
+		check(t.Name)
+	}
+	return first
+}
+
+func (s *story) choose(c *choice) {
+	s.trail = append(s.trail, c)
+	s.chosen[c.pkg.Name] = append(s.chosen[c.pkg.Name], c)
+	for _, t := range c.pkg.Provides {
+		s.provided[t.Name] = append(s.provided[t.Name], c)
+	}
+	for _, t := range c.pkg.Conflicts {
+		s.against[t.Name] = append(s.against[t.Name], objection{c, t})
+	}
+	i := s.number[c.pkg]
+	for at, clause := range c.pkg.Depends {
+		if !s.core.has(i, int32(at)) {
+			continue
+		}
+		n := need{by: c, clause: clause}
+		packages, _ := s.admitted(&s.node(i).needs[at])
+		for _, j := range packages {
+			n.candidates = append(n.candidates, s.packages[j])
+		}
+		if len(n.candidates) <= 1 {
+			s.forced = append(s.forced, n)
+		} else {
+			s.open = append(s.open, n)
+		}
+	}
+}
+
+// forget takes back the last choice.
+func (s *story) forget() {
+	c := s.trail[len(s.trail)-1]
+	s.trail = s.trail[:len(s.trail)-1]
+	drop(s.chosen, c.pkg.Name)
+	for _, t := range c.pkg.Provides {
+		drop(s.provided, t.Name)
+	}
+	for _, t := range c.pkg.Conflicts {
+		drop(s.against, t.Name)
+	}
+}
+
+// drop removes the last element of a list.
+func drop[T any](in map[string][]T, key string) {
+	list := in[key]
+	if len(list) == 1 {
+		delete(in, key)
+		return
+	}
+	in[key] = list[:len(list)-1]
+}
