@@ -32,7 +32,7 @@ func since(out []Changed, old, now map[string]*entry) []Changed {
 	slices.Sort(keys)
 	for _, key := range keys {
 		was, is := old[key], now[key]
-		if was == is {
+		if was == is || was != nil && is != nil && was.serial == is.serial && fmt.Sprint(was.err) == fmt.Sprint(is.err) {
 			continue
 		}
 		c := Changed{Context: strings.TrimSuffix(key, fileSuffix)}

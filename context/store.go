@@ -187,17 +187,18 @@ func (s *Store) update(names []string) (changed bool) {
 			touched = append(touched, context)
 		}
 	}
-	changed = changed || len(touched) > 0
-	if changed {
-		s.publish(next)
-	}
 	for _, context := range touched {
 		if !s.keeping {
 			break
 		}
+		// Before it is published: who sees a change may make the next one.
 		if err := s.keep(context); err != nil {
 			s.log.Error().Err(err).Str("context", context).Msg("history of the context cannot be kept")
 		}
+	}
+	changed = changed || len(touched) > 0
+	if changed {
+		s.publish(next)
 	}
 	return changed
 }

@@ -48,6 +48,7 @@ type file struct {
 	id     string
 	source *imported // nil until it is indexed
 	reason string    // why it is set aside, or empty
+	judged bool      // it was read, and the reason is a fault of its own
 	queued bool      // counts in pending
 
 	pkg *Package // as published, or nil
@@ -179,7 +180,7 @@ func (s *Store) look(dir, name string, begun bool) {
 	switch {
 	case !info.Mode().IsRegular():
 		f.reason = "not a regular file"
-	case have != nil && have.id == f.id && (have.source != nil || have.queued):
+	case have != nil && have.id == f.id && (have.source != nil || have.queued || have.judged):
 		return
 	case begun:
 		f.reason = "it is still being written; it is read when its writer closes it"
@@ -279,7 +280,8 @@ func (s *Store) finish(r *result) {
 	}
 	reason := r.err.Error()
 	var own *storeError
-	if errors.As(r.err, &own) {
+	f.judged = !errors.As(r.err, &own) && !errors.Is(r.err, errChanged)
+	if own != nil {
 		reason = "the state directory cannot take it: " + reason
 	}
 	s.setAside(f, reason)

@@ -22,6 +22,14 @@ type caller = context.Caller
 // Attach implements Attacher: the attach name becomes a context, the context a
 // view, and the view a tree.
 func (fs *FS) Attach(req AttachRequest) (p9.File, error) {
+	f, err := fs.attach(req)
+	if err != nil {
+		fs.attachRefused(req, err)
+	}
+	return f, err
+}
+
+func (fs *FS) attach(req AttachRequest) (p9.File, error) {
 	as, err := fs.identify(req)
 	if err != nil {
 		return nil, err
@@ -32,24 +40,16 @@ func (fs *FS) Attach(req AttachRequest) (p9.File, error) {
 	}
 	switch name.Kind {
 	case context.KindControl:
-		return &ctlDir{fs: fs, as: as}, nil
+		return fs.controlDir(fs.visitor(req, as), nil), nil
 	case context.KindContexts:
-		return nil, fmt.Errorf("attach %q: %w: the directory of contexts is not served; attach to a context by its name", req.Aname, syscall.EOPNOTSUPP)
+		return fs.contextsDir(fs.visitor(req, as)), nil
 	}
 	if name.Kind == context.KindOwn && as.User != nil {
 		if _, err := fs.contexts.User(as.User.Name); err != nil {
 			return nil, fmt.Errorf("attach as %s: %w", as.User.Name, err)
 		}
 	}
-	b := &binding{fs: fs, name: name, as: as}
-	if _, err := b.refresh(); err != nil {
-		return nil, err
-	}
-	cred, err := fs.credOf(as)
-	if err != nil {
-		return nil, err
-	}
-	return union.Attach(b, cred)
+	return fs.attachContext(name, as)
 }
 
 // credOf returns whom modes and owners are to be checked against: nobody for

@@ -2,17 +2,37 @@ package server
 
 import (
 	"encoding/json"
-	"hash/fnv"
 	"io"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
 	"sync"
 	"syscall"
 
 	"github.com/hugelgupf/p9/fsimpl/templatefs"
 	"github.com/hugelgupf/p9/p9"
+
+	"github.com/packagefs/packagefs/context"
 )
 
-// The control directory is what an attach of ctl shows. It holds the file
-// query; see Query.
+// The control directory is what an attach of ctl shows, and the entry ctl of
+// the directory of contexts. Everybody sees the file query in it; see Query.
+// Administrators see the rest:
+//
+//	ctl        commands, one a line; see ctlfile.go and ctlcmd.go
+//	status     what the server says of itself
+//	packages   the installed packages
+//	rejected   the package files that are set aside, and why
+//	conflicts  the paths that several packages carry with different content
+//	contexts/  a file for each context: its rules, packages and conflicts
+//	events     what happens, as it happens; see events.go
+//	metrics    counts in the text form of Prometheus; see metrics.go
+//
+// A file that nobody writes to has no size: its content is made when it is
+// opened, and a client reads it until there is no more. Clients that trust
+// sizes, as the Linux client does with cache=loose, find such files empty;
+// mounts with cache=none do not.
 
 const (
 	queryName = "query"
@@ -21,38 +41,93 @@ const (
 	maxQuery = 64 << 10
 )
 
-func ctlQID(name string, kind p9.QIDType) p9.QID {
-	h := fnv.New64a()
-	h.Write([]byte("ctl\x00" + name))
-	return p9.QID{Type: kind, Path: h.Sum64()} // version 0: never cached
+// A visitor is who looks into the control directory.
+type visitor struct {
+	caller
+	admin bool
+	by    string // the name under which changes are logged
 }
 
-// ctlDir is the control directory as one caller sees it.
-type ctlDir struct {
-	templatefs.ReadOnlyDir
-	p9.DefaultWalkGetAttr
-
-	fs *FS
-	as caller
+// visitor tells who the peer of an attach is to the control directory.
+func (fs *FS) visitor(req AttachRequest, as caller) visitor {
+	return visitor{caller: as, admin: fs.isAdmin(as), by: fs.nameOf(req, as)}
 }
 
-func (d *ctlDir) Walk(names []string) ([]p9.QID, p9.File, error) {
-	qid := ctlQID("", p9.TypeDir)
+// everything is a caller who may see what the visitor, an administrator, asks
+// for.
+func (v *visitor) everything() caller { return caller{Trusted: true, User: v.User} }
+
+// isAdmin says whether a caller may command the server: those who are trusted,
+// who runs the server, and whom the configuration names.
+func (fs *FS) isAdmin(as caller) bool {
 	switch {
-	case len(names) == 0:
-		return nil, &ctlDir{fs: d.fs, as: d.as}, nil
-	case len(names) == 1 && names[0] == "..":
-		return []p9.QID{qid}, &ctlDir{fs: d.fs, as: d.as}, nil
-	case names[0] != queryName:
-		return nil, nil, syscall.ENOENT
-	case len(names) > 1:
-		return nil, nil, syscall.ENOTDIR
+	case as.Trusted:
+		return true
+	case as.User == nil:
+		return false
+	case as.User.UID == uint32(os.Geteuid()):
+		return true
 	}
-	return []p9.QID{ctlQID(queryName, p9.TypeRegular)}, &queryFile{fs: d.fs, as: d.as}, nil
+	named := func(prefix, name string, id uint32) bool {
+		return slices.ContainsFunc(fs.config.Admins, func(a string) bool {
+			rest, ok := strings.CutPrefix(a, prefix)
+			return a == name || ok && (rest == name || rest == strconv.FormatUint(uint64(id), 10))
+		})
+	}
+	if named("user:", as.User.Name, as.User.UID) {
+		return true
+	}
+	groups, err := fs.groups(*as.User)
+	if err != nil {
+		fs.config.Log.Warn().Err(err).Str("user", as.User.Name).Msg("groups are not known, so whether the user is an administrator is not either")
+	}
+	return slices.ContainsFunc(groups, func(g context.Group) bool { return named("group:", g.Name, g.GID) })
 }
 
-func (d *ctlDir) GetAttr(p9.AttrMask) (p9.QID, p9.AttrMask, p9.Attr, error) {
-	return ctlQID("", p9.TypeDir), p9.AttrMaskAll, d.fs.ctlAttr(p9.ModeDirectory | 0o555), nil
+// groups returns the groups of the system that u is in. Members that context
+// files add to a group do not count here: whoever may edit one would make
+// administrators.
+func (fs *FS) groups(u context.User) ([]context.Group, error) {
+	if len(fs.config.Admins) == 0 {
+		return nil, nil
+	}
+	return fs.users().Groups(u)
+}
+
+// nameOf names who attaches, for the log and the history of context files: the
+// user who speaks, not the one whom a trusted peer speaks for without a number.
+func (fs *FS) nameOf(req AttachRequest, as caller) string {
+	switch {
+	case as.User != nil && (!as.Trusted || req.UID != NoUID):
+		return as.User.Name
+	case req.Peer.HasCred:
+		if u, err := fs.userByID(req.Peer.UID); err == nil {
+			return u.Name
+		}
+	}
+	return req.Peer.String()
+}
+
+func ctlQID(name string, kind p9.QIDType) p9.QID {
+	return p9.QID{Type: kind, Path: hashOf("ctl", name)} // version 0: never cached
+}
+
+// ctlMeta is what all files and directories of the control directory have.
+type ctlMeta struct {
+	fs   *FS
+	as   visitor
+	qid  p9.QID
+	mode p9.FileMode
+
+	up func() (p9.QID, p9.File) // of a directory, the one above; nil at the top
+}
+
+func (m *ctlMeta) GetAttr(p9.AttrMask) (p9.QID, p9.AttrMask, p9.Attr, error) {
+	attr := m.fs.ctlAttr(m.mode)
+	if m.as.admin && !m.as.Trusted {
+		attr.UID = p9.UID(m.as.User.UID) // the client's kernel checks the mode, too
+	}
+	return m.qid, p9.AttrMaskAll, attr, nil
 }
 
 func (fs *FS) ctlAttr(mode p9.FileMode) p9.Attr {
@@ -64,65 +139,81 @@ func (fs *FS) ctlAttr(mode p9.FileMode) p9.Attr {
 	}
 }
 
-func (d *ctlDir) Open(mode p9.OpenFlags) (p9.QID, uint32, error) {
-	if mode.Mode() != p9.ReadOnly {
-		return p9.QID{}, 0, syscall.EISDIR
-	}
-	return ctlQID("", p9.TypeDir), 0, nil
+func (*ctlMeta) StatFS() (p9.FSStat, error) {
+	return p9.FSStat{Type: 0x01021997, BlockSize: 4096, NameLength: 255}, nil
 }
 
-func (d *ctlDir) Readdir(offset uint64, count uint32) (p9.Dirents, error) {
-	if offset > 0 || count == 0 {
-		return nil, nil
-	}
-	return p9.Dirents{{QID: ctlQID(queryName, p9.TypeRegular), Offset: 1, Name: queryName}}, nil
-}
+func (*ctlMeta) GetXattr(string) ([]byte, error) { return nil, syscall.ENODATA }
+func (*ctlMeta) ListXattrs() ([]string, error)   { return nil, nil }
+func (*ctlMeta) Close() error                    { return nil }
 
-func (*ctlDir) Close() error                 { return nil }
-func (d *ctlDir) StatFS() (p9.FSStat, error) { return ctlStatFS(), nil }
-
-func ctlStatFS() p9.FSStat {
-	return p9.FSStat{Type: 0x01021997, BlockSize: 4096, NameLength: 255}
-}
-
-func (*ctlDir) GetXattr(string) ([]byte, error) { return nil, syscall.ENODATA }
-func (*ctlDir) ListXattrs() ([]string, error)   { return nil, nil }
-
-// queryFile answers one query each time that it is opened.
-type queryFile struct {
+// ctlFile is what the files of the control directory have in common. Each fid
+// has a file of its own.
+type ctlFile struct {
 	templatefs.ReadOnlyFile
 	p9.DefaultWalkGetAttr
+	ctlMeta
 
-	fs *FS
-	as caller
-
-	mu       sync.Mutex // guards what follows
-	question []byte
-	answer   []byte // nil until first read
+	again func(ctlMeta) p9.File // makes another handle
 }
 
-func (f *queryFile) Walk(names []string) ([]p9.QID, p9.File, error) {
+func (f *ctlFile) WalkPart(qids []p9.QID, names []string, _ bool) ([]p9.QID, p9.File, error) {
 	if len(names) > 0 {
-		return nil, nil, syscall.ENOTDIR
+		return qids, nil, syscall.ENOTDIR
 	}
-	return nil, &queryFile{fs: f.fs, as: f.as}, nil
+	return qids, f.again(f.ctlMeta), nil
 }
 
-func (f *queryFile) GetAttr(p9.AttrMask) (p9.QID, p9.AttrMask, p9.Attr, error) {
-	return ctlQID(queryName, p9.TypeRegular), p9.AttrMaskAll, f.fs.ctlAttr(p9.ModeRegular | 0o666), nil
+func (f *ctlFile) Walk(names []string) ([]p9.QID, p9.File, error) {
+	return f.WalkPart(nil, names, true)
 }
 
-// SetAttr lets clients truncate, as a shell does before it writes.
-func (f *queryFile) SetAttr(valid p9.SetAttrMask, _ p9.SetAttr) error {
+func (f *ctlFile) FSync() error { return nil }
+
+// Open refuses to open for writing; files that are written to have their own.
+func (f *ctlFile) Open(mode p9.OpenFlags) (p9.QID, uint32, error) {
+	if mode.Mode() != p9.ReadOnly {
+		return p9.QID{}, 0, syscall.EACCES
+	}
+	return f.qid, 0, nil
+}
+
+// truncate lets clients truncate a file that is written to, as a shell does
+// before it writes.
+func truncate(valid p9.SetAttrMask) error {
 	if valid.Permissions || valid.UID || valid.GID {
 		return syscall.EPERM
 	}
 	return nil
 }
 
-func (f *queryFile) Open(p9.OpenFlags) (p9.QID, uint32, error) {
-	return ctlQID(queryName, p9.TypeRegular), 0, nil
+// readText serves a read from what is in memory.
+func readText(text, p []byte, off int64) (int, error) {
+	switch {
+	case off < 0:
+		return 0, syscall.EINVAL
+	case off >= int64(len(text)):
+		return 0, io.EOF
+	}
+	return copy(p, text[off:]), nil
 }
+
+// queryFile answers one query each time that it is opened.
+type queryFile struct {
+	ctlFile
+
+	mu       sync.Mutex // guards what follows
+	question []byte
+	answer   []byte // nil until first read
+}
+
+func newQueryFile(m ctlMeta) p9.File {
+	return &queryFile{ctlFile: ctlFile{ctlMeta: m, again: newQueryFile}}
+}
+
+func (f *queryFile) SetAttr(valid p9.SetAttrMask, _ p9.SetAttr) error { return truncate(valid) }
+
+func (f *queryFile) Open(p9.OpenFlags) (p9.QID, uint32, error) { return f.qid, 0, nil }
 
 // WriteAt takes a part of the query. A write after the first read begins the
 // next query.
@@ -143,22 +234,10 @@ func (f *queryFile) ReadAt(p []byte, off int64) (int, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.answer == nil {
-		f.answer = f.fs.answer(f.as, f.question)
+		f.answer = f.fs.answer(f.as.caller, f.question)
 	}
-	if off < 0 {
-		return 0, syscall.EINVAL
-	}
-	if off >= int64(len(f.answer)) {
-		return 0, io.EOF
-	}
-	return copy(p, f.answer[off:]), nil
+	return readText(f.answer, p, off)
 }
-
-func (f *queryFile) FSync() error                  { return nil }
-func (f *queryFile) Close() error                  { return nil }
-func (f *queryFile) StatFS() (p9.FSStat, error)    { return ctlStatFS(), nil }
-func (*queryFile) GetXattr(string) ([]byte, error) { return nil, syscall.ENODATA }
-func (*queryFile) ListXattrs() ([]string, error)   { return nil, nil }
 
 // answer runs one query.
 func (fs *FS) answer(as caller, question []byte) []byte {

@@ -29,7 +29,19 @@ type Config struct {
 	Overrides string   // directory of override files; State/overrides if empty
 	Listen    []string // addresses: unix:PATH, tcp:HOST:PORT
 
+	// Assumed are packages that the root file system has already: they fulfil
+	// what others need, and are never served.
+	Assumed []*pkgindex.Package
+
 	TrustNetworks []netip.Prefix // TCP peers in these speak for everybody
+
+	// Admins may command the server, beside root, who runs it, and trusted
+	// networks: NAME of a user or of a group, or user:NAME or group:NAME, where
+	// a number does as well.
+	Admins []string
+
+	Metrics string // where metrics are served over HTTP: HOST:PORT, or a port of this machine only; empty: nowhere
+
 	Limits        Limits
 	PackageLimits pkgindex.Limits
 	Log           zerolog.Logger
@@ -48,8 +60,17 @@ type FS struct {
 	engine   *Server
 	listen   []net.Listener
 	started  time.Time
+	level    *logLevel
+	events   eventLog
+	users    func() context.Directory // of the system
+
+	metricsListener net.Listener // nil: no metrics over HTTP
 
 	generation atomic.Uint64 // counts what changes views: packages and context files
+	refused    atomic.Uint64 // attaches
+
+	seen      *pkgindex.Set     // of packagesChanged, which is called once at a time
+	seenFiles *context.Snapshot // of contextsChanged, likewise
 
 	mu    sync.Mutex // guards trees
 	trees map[string]weak.Pointer[union.Tree]
@@ -64,7 +85,15 @@ func New(config Config) (*FS, error) {
 	if config.Contexts == "" {
 		config.Contexts = filepath.Join(config.State, "contexts")
 	}
-	fs := &FS{config: config, started: time.Now(), trees: make(map[string]weak.Pointer[union.Tree])}
+	fs := &FS{started: time.Now(), trees: make(map[string]weak.Pointer[union.Tree])}
+	config.Log, fs.level = leveled(config.Log)
+	fs.config = config
+	fs.users = sync.OnceValue(func() context.Directory {
+		if fs.contexts.Directory != nil {
+			return fs.contexts.Directory
+		}
+		return &context.Cached{Directory: context.System{}}
+	})
 	fs.engine = &Server{Attacher: fs, Log: config.Log, Limits: config.Limits}
 	if err := fs.open(); err != nil {
 		fs.close()
@@ -79,7 +108,7 @@ func (fs *FS) open() (err error) {
 		Packages: fs.config.Packages, State: fs.config.State, Overrides: fs.config.Overrides,
 		Limits: fs.config.PackageLimits, Log: fs.config.Log,
 		OnChange: func(set *pkgindex.Set) {
-			fs.generation.Add(1)
+			fs.packagesChanged(set)
 			if total = max(total, set.Pending); fs.config.Progress != nil && total > 0 {
 				fs.config.Progress(total-set.Pending, total)
 			}
@@ -91,14 +120,20 @@ func (fs *FS) open() (err error) {
 	if fs.files, err = context.Open(fs.config.Contexts, fs.config.Log); err != nil {
 		return err
 	}
-	fs.files.Subscribe(func(*context.Snapshot) { fs.generation.Add(1) })
-	fs.contexts = &context.Contexts{Store: fs.files}
+	fs.seenFiles = fs.files.Snapshot()
+	fs.files.Subscribe(fs.contextsChanged)
+	fs.contexts = &context.Contexts{Store: fs.files, Assumed: fs.config.Assumed}
 	for _, addr := range fs.config.Listen {
 		l, err := Listen(addr)
 		if err != nil {
 			return err
 		}
 		fs.listen = append(fs.listen, l)
+	}
+	if fs.config.Metrics != "" {
+		if fs.metricsListener, err = listenMetrics(fs.config.Metrics); err != nil {
+			return err
+		}
 	}
 	return nil
 }
@@ -107,6 +142,9 @@ func (fs *FS) open() (err error) {
 func (fs *FS) close() {
 	for _, l := range fs.listen {
 		l.Close()
+	}
+	if fs.metricsListener != nil {
+		fs.metricsListener.Close()
 	}
 	if fs.files != nil {
 		fs.files.Close()
@@ -139,12 +177,19 @@ func (fs *FS) Serve(ctx stdcontext.Context) error {
 	defer stop()
 	indexing := make(chan struct{})
 	go func() { fs.packages.Run(ctx); close(indexing) }()
-	failed := make(chan error, len(fs.listen))
+	var listeners []func() error
 	for _, l := range fs.listen {
-		go func() { failed <- fs.engine.Serve(ctx, l) }()
+		listeners = append(listeners, func() error { return fs.engine.Serve(ctx, l) })
+	}
+	if fs.metricsListener != nil {
+		listeners = append(listeners, func() error { return fs.serveMetrics(ctx) })
+	}
+	failed := make(chan error, len(listeners))
+	for _, serve := range listeners {
+		go func() { failed <- serve() }()
 	}
 	var err error
-	for range fs.listen {
+	for range listeners {
 		if e := <-failed; e != nil && err == nil {
 			err = fmt.Errorf("serve: %w", e)
 			stop()
@@ -182,6 +227,19 @@ func (fs *FS) treeFor(v *context.View, prev *union.Tree) *union.Tree {
 	}
 	fs.trees[v.Key] = weak.Make(t)
 	return t
+}
+
+// liveTrees counts the trees that something is attached to.
+func (fs *FS) liveTrees() int {
+	fs.mu.Lock()
+	defer fs.mu.Unlock()
+	n := 0
+	for _, p := range fs.trees {
+		if p.Value() != nil {
+			n++
+		}
+	}
+	return n
 }
 
 // maxIdleTrees is how many keys of trees that are gone may gather.

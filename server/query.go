@@ -27,6 +27,7 @@ var queries = map[string]func(*FS, *inquiry) (any, error){
 	OpExplain:  (*FS).queryExplain,
 	OpContexts: (*FS).queryContexts,
 	OpStatus:   (*FS).queryStatus,
+	OpCheck:    (*FS).queryCheck,
 }
 
 // An inquiry is a query with who asks it.

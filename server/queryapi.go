@@ -16,6 +16,7 @@ const (
 	OpExplain  = "explain"  // Context; Result is Explain, or PathExplain if Path is given
 	OpContexts = "contexts" // Result is []ContextRow
 	OpStatus   = "status"   // Result is Status
+	OpCheck    = "check"    // Result is []CheckRow
 )
 
 // A Query is one question. Fields that its operation does not name are ignored.

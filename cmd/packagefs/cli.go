@@ -28,6 +28,11 @@ type CLI struct {
 	Owns     OwnsCmd     `cmd:"" group:"ask" help:"Find the packages that carry a path."`
 	Explain  ExplainCmd  `cmd:"" group:"ask" help:"Tell what a context sees, and why."`
 	Contexts ContextsCmd `cmd:"" group:"ask" help:"List the contexts."`
+	Context  ContextCmd  `cmd:"" group:"ask" help:"Show and change the files of contexts, and see their history."`
+	Check    CheckCmd    `cmd:"" group:"ask" help:"Find the packages whose contexts do not resolve."`
+
+	Ctl    CtlCmd    `cmd:"" group:"admin" help:"Give commands to the server."`
+	Events EventsCmd `cmd:"" group:"admin" help:"Show what happens at the server."`
 
 	Mount  MountCmd  `cmd:"" group:"mount" help:"Mount a context's tree."`
 	Umount UmountCmd `cmd:"" group:"mount" help:"Take a mounted tree away."`
@@ -40,6 +45,7 @@ var groups = []kong.Group{
 	{Key: "server", Title: "Serve:"},
 	{Key: "look", Title: "Look into a tree without mounting it:"},
 	{Key: "ask", Title: "Ask about packages and contexts:"},
+	{Key: "admin", Title: "Administer the server:"},
 	{Key: "mount", Title: "Mount:"},
 	{Key: "limits", Title: "Limits, with their defaults:"},
 	{Key: "log", Title: "Log:"},

@@ -59,6 +59,9 @@ func readCompletions(model *kong.Node) completions {
 			continue
 		}
 		cmd := completeCommand{name: n.Name, help: short(n.Help), flags: readFlags(n)}
+		for _, sub := range n.Children {
+			cmd.words = append(cmd.words, sub.Name)
+		}
 		for _, p := range n.Positional {
 			if p.Enum != "" {
 				cmd.words = strings.Split(p.Enum, ",")

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"path"
+	"slices"
 	"strings"
 
 	"github.com/packagefs/packagefs/server"
@@ -8,15 +10,29 @@ import (
 
 // ContextsCmd lists contexts.
 type ContextsCmd struct {
-	JSON bool `help:"Print an array of objects."`
+	Patterns []string `arg:"" optional:"" name:"pattern" help:"Contexts to list, with * and ?; default: all."`
+	Broken   bool     `help:"List only contexts whose file has an error."`
+	JSON     bool     `help:"Print an array of objects."`
 }
 
 // Help is shown below the flags.
 func (*ContextsCmd) Help() string {
-	return `A context whose file has an error keeps its last good meaning, and shows the error.
+	return `The contexts that you may attach to and that have a file are listed, with what their own files say; packagefs explain CONTEXT tells what comes of all files together. A context whose file has an error keeps its last good meaning, and shows the error. Everyone may attach to contexts that are public.
 
-Example:
-  packagefs contexts`
+Examples:
+  packagefs contexts
+  packagefs contexts 'group:*'
+  packagefs contexts --broken`
+}
+
+// Validate is called by the command line parser.
+func (c *ContextsCmd) Validate() error {
+	for _, p := range c.Patterns {
+		if _, err := path.Match(p, ""); err != nil {
+			return usagef("%q is not a pattern: %v", p, err)
+		}
+	}
+	return nil
 }
 
 func (c *ContextsCmd) Run(env *Env) error {
@@ -24,12 +40,28 @@ func (c *ContextsCmd) Run(env *Env) error {
 	if err := env.query(server.Query{Op: server.OpContexts, Context: env.Aname}, &rows); err != nil {
 		return err
 	}
+	rows = slices.DeleteFunc(rows, func(r server.ContextRow) bool { return !c.wants(&r) })
 	if c.JSON {
 		return printJSON(env.Stdout, rows)
 	}
-	t := newTable(env.Stdout, "CONTEXT", "STATE", "TOPLEVEL", "FILE", "REASON")
+	t := newTable(env.Stdout, "CONTEXT", "STATE", "PUBLIC", "TOPLEVEL", "MEMBERS", "REASON")
 	for _, r := range rows {
-		t.row(r.Context, r.State, dash(strings.Join(r.Toplevel, " ")), dash(r.File), r.Reason)
+		public := "-"
+		if r.Public {
+			public = "public"
+		}
+		t.row(r.Context, r.State, public, dash(strings.Join(r.Toplevel, " ")), dash(strings.Join(r.Members, " ")), r.Reason)
 	}
 	return t.end()
+}
+
+// wants tells whether a row is to be listed.
+func (c *ContextsCmd) wants(r *server.ContextRow) bool {
+	if c.Broken && r.State == server.ContextOK {
+		return false
+	}
+	return len(c.Patterns) == 0 || slices.ContainsFunc(c.Patterns, func(p string) bool {
+		ok, _ := path.Match(p, r.Context)
+		return ok
+	})
 }

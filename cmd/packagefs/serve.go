@@ -16,6 +16,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/packagefs/packagefs/cmd/packagefs/internal/client"
+	"github.com/packagefs/packagefs/pkgindex"
 	"github.com/packagefs/packagefs/server"
 )
 
@@ -27,7 +28,12 @@ type ServeCmd struct {
 	Overrides string   `placeholder:"DIR" help:"Directory of override files. Default: overrides in the state directory."`
 	Listen    []string `placeholder:"ADDR" sep:"none" help:"Where to listen: unix:PATH or tcp:HOST:PORT; may be given several times. Default: the address that clients use by default."`
 
+	Assume []pkgindex.RootDatabase `placeholder:"KIND[:ROOT]" sep:"none" help:"Count as installed what the root file system has by its own package manager: dpkg, apk or pacman, as it was when the server started; may be given several times."`
+
 	TrustNetwork []netip.Prefix `placeholder:"CIDR" help:"Believe TCP clients in this network who they say they are, as in 10.0.0.0/24; may be given several times."`
+
+	Admin   []string `placeholder:"NAME" sep:"none" help:"Let this user, or every member of this group of the system, command the server, beside root and who runs it: NAME, or user:NAME or group:NAME; may be given several times."`
+	Metrics string   `placeholder:"ADDR" help:"Serve metrics in the text form of Prometheus at http://ADDR/metrics: HOST:PORT, or a port that only this machine can reach."`
 
 	MaxConnections        int           `placeholder:"N" group:"limits" help:"Connections at once (1024)."`
 	MaxConnectionsPerPeer int           `placeholder:"N" group:"limits" help:"Connections of one user, or of one address (256)."`
@@ -57,6 +63,11 @@ func (c *ServeCmd) Validate() error {
 			return fmt.Errorf("--listen: %w", err)
 		}
 	}
+	for _, a := range c.Admin {
+		if name := strings.TrimPrefix(strings.TrimPrefix(a, "user:"), "group:"); name == "" || strings.ContainsAny(name, ":/,") {
+			return fmt.Errorf("--admin: %q is not the name of a user or group: want NAME, user:NAME or group:NAME", a)
+		}
+	}
 	for _, n := range []int{c.MaxConnections, c.MaxConnectionsPerPeer, c.MaxFids, c.MaxRequests, int(c.FirstMessageTimeout)} {
 		if n < 0 {
 			return errors.New("a limit cannot be negative")
@@ -77,6 +88,9 @@ func (c *ServeCmd) Run(env *Env) error {
 	log := config.Log
 	log.Info().Strs("packages", config.Packages).Str("state", config.State).
 		Strs("listen", fsys.Addrs()).Msg("serving")
+	if addr := fsys.MetricsAddr(); addr != "" {
+		log.Info().Str("url", "http://"+addr+"/metrics").Msg("serving metrics")
+	}
 	if err := notify("READY=1"); err != nil {
 		log.Warn().Err(err).Msg("the service manager cannot be told that the server is ready")
 	}
@@ -105,10 +119,16 @@ func (c *ServeCmd) config(env *Env) (server.Config, error) {
 		}
 		c.Listen = []string{addr.String()}
 	}
+	assumed, err := c.assumed()
+	if err != nil {
+		return server.Config{}, err
+	}
 	log := c.logger(env.Stderr)
 	return server.Config{
+		Assumed:  assumed,
 		Packages: c.Packages, State: c.State, Contexts: c.Contexts, Overrides: c.Overrides,
 		Listen: c.Listen, TrustNetworks: c.TrustNetwork,
+		Admins: c.Admin, Metrics: c.Metrics,
 		Limits: server.Limits{
 			Conns: c.MaxConnections, ConnsPerPeer: c.MaxConnectionsPerPeer,
 			Fids: c.MaxFids, Running: c.MaxRequests,
@@ -118,6 +138,18 @@ func (c *ServeCmd) config(env *Env) (server.Config, error) {
 		Log:      log,
 		Progress: (&progress{log: log, now: time.Now}).report,
 	}, nil
+}
+
+// assumed reads what the root file system has.
+func (c *ServeCmd) assumed() (all []*pkgindex.Package, err error) {
+	for _, d := range c.Assume {
+		packages, err := d.Read()
+		if err != nil {
+			return nil, fmt.Errorf("serve: --assume: %w", err)
+		}
+		all = append(all, packages...)
+	}
+	return all, nil
 }
 
 // defaultState is the state directory of who runs the server.
@@ -148,8 +180,8 @@ func (c *ServeCmd) logger(w io.Writer) zerolog.Logger {
 	return zerolog.New(w).Level(level).With().Timestamp().Logger()
 }
 
-func isTerminal(w io.Writer) bool {
-	f, ok := w.(*os.File)
+func isTerminal(stream any) bool {
+	f, ok := stream.(*os.File)
 	if !ok {
 		return false
 	}

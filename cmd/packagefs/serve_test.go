@@ -99,6 +99,7 @@ func TestServeConfig(t *testing.T) {
 	t.Setenv("PACKAGEFS_SERVER", "")
 	args := strings.Fields(`serve --packages a,b --packages c --state s --contexts x --overrides o
 		--listen unix:/x,y --listen tcp:[::1]:5 --trust-network 10.0.0.0/8 --trust-network fd00::/8
+		--admin alice --admin group:wheel --metrics 9100
 		--max-connections 1 --max-connections-per-peer 2 --max-fids 3 --max-requests 4
 		--max-msize 5k --max-unread 6M --first-message-timeout 7s`)
 	var cli CLI
@@ -115,7 +116,7 @@ func TestServeConfig(t *testing.T) {
 	}
 	l := c.Limits
 	if strings.Join(c.Packages, " ") != "a,b c" || c.State != "s" || c.Contexts != "x" || c.Overrides != "o" ||
-		strings.Join(c.Listen, " ") != "unix:/x,y tcp:[::1]:5" || len(c.TrustNetworks) != 2 || c.TrustNetworks[1].Bits() != 8 ||
+		strings.Join(c.Listen, " ") != "unix:/x,y tcp:[::1]:5" || strings.Join(c.Admins, " ") != "alice group:wheel" || c.Metrics != "9100" || len(c.TrustNetworks) != 2 || c.TrustNetworks[1].Bits() != 8 ||
 		l.Conns != 1 || l.ConnsPerPeer != 2 || l.Fids != 3 || l.Running != 4 || l.MaxMsize != 5120 ||
 		l.ReplyBytes != 6<<20 || l.FirstMessage != 7*time.Second {
 		t.Errorf("config %+v", c)

@@ -41,6 +41,8 @@ func (b *bridge) Open(cancel <-chan struct{}, in *fuse.OpenIn, out *fuse.OpenOut
 			_ = f.open(b.link.ctx, b) // on tries again
 		}()
 	} else {
+		// What is read is made by the server, and its size says nothing.
+		out.OpenFlags = fuse.FOPEN_DIRECT_IO
 		close(f.ready)
 		if err := f.open(request(&in.InHeader, cancel), b); err != nil {
 			return status(err)

@@ -1,0 +1,172 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"time"
+
+	pfscontext "github.com/packagefs/packagefs/context"
+	"github.com/packagefs/packagefs/pkgindex"
+	"github.com/packagefs/packagefs/server"
+)
+
+// CheckCmd finds packages whose own contexts do not resolve.
+type CheckCmd struct {
+	PackagesFile []string `placeholder:"FILE" sep:"none" help:"Check the packages in a Debian Packages file (plain, .gz, .xz or .zst; - is standard input) instead of the server's; several files are one archive."`
+	JSON         bool     `help:"Print an array of objects, one for each package."`
+}
+
+// Help is shown below the flags.
+func (*CheckCmd) Help() string {
+	return `For each package it is found out whether all that it needs can be there together with it, as in the context package:NAME=VERSION. Those for which it cannot are listed with the reason, and the exit status is 1 if there are any.
+
+Examples:
+  packagefs check
+  packagefs check --packages-file main/Packages.xz --packages-file contrib/Packages.xz
+  packagefs check --json`
+}
+
+func (c *CheckCmd) Run(env *Env) error {
+	var rows []server.CheckRow
+	var err error
+	if len(c.PackagesFile) > 0 {
+		rows, err = c.checkFiles(env)
+	} else {
+		err = env.query(server.Query{Op: server.OpCheck}, &rows)
+	}
+	if err != nil {
+		return err
+	}
+	failed := 0
+	for _, r := range rows {
+		if !r.OK {
+			failed++
+		}
+	}
+	if c.JSON {
+		err = printJSON(env.Stdout, rows)
+	} else if failed > 0 {
+		t := newTable(env.Stdout, "NAME", "VERSION", "ARCH", "REASON")
+		for _, r := range rows {
+			if !r.OK {
+				t.row(r.Name, r.Version, r.Architecture, r.Reason)
+			}
+		}
+		err = t.end()
+	} else {
+		_, err = fmt.Fprintf(env.Stdout, "%s: every context resolves\n", plural(len(rows), "package"))
+	}
+	if err == nil && failed > 0 {
+		err = fmt.Errorf("check: of %s, the contexts of %d do not resolve", plural(len(rows), "package"), failed)
+	}
+	return err
+}
+
+// checkFiles checks the packages of Packages files.
+func (c *CheckCmd) checkFiles(env *Env) ([]server.CheckRow, error) {
+	set, err := c.readFiles(env)
+	if err != nil {
+		return nil, err
+	}
+	var contexts pfscontext.Contexts
+	bar := newProgressLine(env.Stderr)
+	verdicts, err := contexts.Check(env, set, pfscontext.Caller{Trusted: true}, func(done, total int) {
+		bar.show("checked %d of %s", done, plural(total, "package"))
+	})
+	bar.clear()
+	if err != nil {
+		return nil, err
+	}
+	rows := make([]server.CheckRow, len(verdicts))
+	for i, v := range verdicts {
+		rows[i] = server.CheckRow{Name: v.Package.Name, Version: v.Package.Version, Architecture: v.Package.Architecture, OK: v.OK, Reason: v.Reason}
+	}
+	return rows, nil
+}
+
+// readFiles reads all files. What several of them have counts once.
+func (c *CheckCmd) readFiles(env *Env) (*pkgindex.Set, error) {
+	type key struct{ name, version, architecture string }
+	known := make(map[key]bool)
+	var all []*pkgindex.Package
+	bar := newProgressLine(env.Stderr)
+	defer bar.clear()
+	for _, name := range c.PackagesFile {
+		err := readPackagesFile(env, name, func(m pkgindex.Meta) {
+			if k := (key{m.Name, m.Version, m.Architecture}); !known[k] {
+				known[k] = true
+				all = append(all, &pkgindex.Package{Meta: m, ID: uint64(len(all) + 1)})
+				bar.show("read %s", plural(len(all), "package"))
+			}
+		})
+		if err != nil {
+			return nil, fmt.Errorf("check %s: %w", name, err)
+		}
+	}
+	if len(all) == 0 {
+		return nil, fmt.Errorf("check: no packages in %s; is it a Debian Packages file?", c.PackagesFile[0])
+	}
+	return pkgindex.NewSet(1, all, nil), nil
+}
+
+func readPackagesFile(env *Env, name string, each func(pkgindex.Meta)) error {
+	in := env.Stdin
+	if name != "-" {
+		f, err := os.Open(name)
+		if err != nil {
+			return err
+		}
+		defer f.Close()
+		in = f
+	}
+	for m, err := range pkgindex.ReadPackagesFile(contextReader{env, in}) {
+		if err != nil {
+			return err
+		}
+		each(m)
+	}
+	return nil
+}
+
+// contextReader fails once its context has ended.
+type contextReader struct {
+	ctx context.Context
+	r   io.Reader
+}
+
+func (c contextReader) Read(p []byte) (int, error) {
+	if err := c.ctx.Err(); err != nil {
+		return 0, err
+	}
+	return c.r.Read(p)
+}
+
+// A progressLine is the last line of a terminal, which says how far something is.
+// It is nothing where there is no terminal.
+type progressLine struct {
+	w     io.Writer // nil: no terminal
+	shown time.Time
+}
+
+func newProgressLine(w io.Writer) *progressLine {
+	if !isTerminal(w) {
+		w = nil
+	}
+	return &progressLine{w: w}
+}
+
+// show writes the line anew, a few times a second at most.
+func (p *progressLine) show(format string, args ...any) {
+	if now := time.Now(); p.w != nil && now.Sub(p.shown) > 200*time.Millisecond {
+		p.shown = now
+		fmt.Fprintf(p.w, "\r\x1b[K"+format, args...)
+	}
+}
+
+func (p *progressLine) clear() {
+	if p.w != nil && !p.shown.IsZero() {
+		fmt.Fprint(p.w, "\r\x1b[K")
+	}
+}

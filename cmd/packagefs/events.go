@@ -1,0 +1,148 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"strconv"
+	"strings"
+	"syscall"
+
+	"github.com/packagefs/packagefs/server"
+)
+
+// EventsCmd shows what happens at the server.
+type EventsCmd struct {
+	Follow bool `short:"f" help:"Print events as they happen, until interrupted."`
+	Lines  *int `short:"n" placeholder:"N" help:"How many of the last events to print; default: all that the server has kept, with --follow none."`
+	JSON   bool `help:"Print one object a line."`
+}
+
+// Help is shown below the flags.
+func (*EventsCmd) Help() string {
+	return `Packages that come and go, package files that are rejected, changes of context files, attaches that are refused, and commands of administrators are events. The server keeps the last thousand. This command is for administrators.
+
+Examples:
+  packagefs events -n 20
+  packagefs events -f
+  packagefs events -f --json | jq 'select(.event == "package-live")'`
+}
+
+// Validate is called by the command line parser.
+func (c *EventsCmd) Validate() error {
+	if c.Lines != nil && *c.Lines < 0 {
+		return usagef("--lines: %d is not a number of events", *c.Lines)
+	}
+	return nil
+}
+
+func (c *EventsCmd) Run(env *Env) error {
+	p := eventPrinter{w: env.Stdout, json: c.JSON}
+	if !c.Follow {
+		return c.recent(env, &p)
+	}
+	// What happens meanwhile is in both, and printed once.
+	f, err := env.controlDir("events", syscall.O_RDONLY)
+	if err != nil {
+		return err
+	}
+	defer f.Conn().Close()
+	if c.Lines != nil {
+		if err := c.recent(env, &p); err != nil {
+			return err
+		}
+	}
+	off, buf := int64(0), make([]byte, 16<<10)
+	for {
+		n, err := f.ReadAt(env, buf, off)
+		off += int64(n)
+		if perr := p.print(buf[:n]); perr != nil {
+			return perr
+		}
+		switch {
+		case env.Err() != nil:
+			return nil
+		case errors.Is(err, syscall.EINTR):
+			return errors.New("events: the server ends")
+		case err != nil:
+			return fmt.Errorf("events: %w", err)
+		}
+	}
+}
+
+// recent prints the last events.
+func (c *EventsCmd) recent(env *Env, p *eventPrinter) error {
+	words := []string{"events"}
+	if c.Lines != nil {
+		words = append(words, strconv.Itoa(*c.Lines))
+	}
+	lines, err := env.control(words...)
+	if err != nil {
+		return err
+	}
+	return p.print([]byte(lines))
+}
+
+// An eventPrinter prints a stream of events, in pieces of any size.
+type eventPrinter struct {
+	w    io.Writer
+	json bool
+	rest []byte // a line that is not complete
+	last uint64 // number of the event printed last
+}
+
+func (p *eventPrinter) print(data []byte) error {
+	p.rest = append(p.rest, data...)
+	for {
+		line, rest, whole := bytes.Cut(p.rest, []byte{'\n'})
+		if !whole {
+			return nil
+		}
+		var e server.Event
+		if err := json.Unmarshal(line, &e); err != nil {
+			return fmt.Errorf("events: the server's answer is not understood: %w", err)
+		}
+		if e.Number == 0 || e.Number > p.last {
+			p.last = max(p.last, e.Number)
+			text := string(line)
+			if !p.json {
+				text = eventText(&e)
+			}
+			if _, err := fmt.Fprintln(p.w, text); err != nil {
+				return err
+			}
+		}
+		p.rest = rest
+	}
+}
+
+// eventText writes an event for people.
+func eventText(e *server.Event) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s  %-16s ", e.Time.Local().Format("2006-01-02 15:04:05"), printable(e.Event))
+	word := func(format, value string) {
+		if value != "" {
+			fmt.Fprintf(&b, format, printable(value))
+		}
+	}
+	word(" %s", e.Package)
+	word(" %s", e.Context)
+	word(" %s", e.Command)
+	if e.Generation != 0 {
+		fmt.Fprintf(&b, " %d", e.Generation)
+	}
+	switch {
+	case e.Package == "" && e.Context == "":
+		word(" %s", e.File)
+	case e.Package != "":
+		word(" (%s)", e.File)
+	}
+	word(", by %s", e.By)
+	word(": %s", e.Reason)
+	if e.Missed != 0 {
+		fmt.Fprintf(&b, " (%d before it left out)", e.Missed)
+	}
+	return b.String()
+}
