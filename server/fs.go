@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -72,8 +73,9 @@ type FS struct {
 	seen      *pkgindex.Set     // of packagesChanged, which is called once at a time
 	seenFiles *context.Snapshot // of contextsChanged, likewise
 
-	mu    sync.Mutex // guards trees
-	trees map[string]weak.Pointer[union.Tree]
+	mu      sync.Mutex // guards what follows
+	sweepAt int        // length of trees at which those that are gone are taken out
+	trees   map[string]weak.Pointer[union.Tree]
 }
 
 // New opens what config names and listens. Packages that were indexed before
@@ -211,19 +213,20 @@ func (fs *FS) treeFor(v *context.View, prev *union.Tree) *union.Tree {
 	fs.mu.Lock()
 	defer fs.mu.Unlock()
 	known := fs.trees[v.Key].Value()
-	if known != nil && samePackages(known.Packages(), v.Packages) {
+	if known != nil && slices.Equal(known.Packages(), v.Packages) {
 		return known
 	}
 	if known != nil {
 		prev = known
 	}
 	t := union.NewTree(v.Packages, prev)
-	if len(fs.trees) >= 2*maxIdleTrees {
+	if len(fs.trees) >= fs.sweepAt {
 		for key, p := range fs.trees {
 			if p.Value() == nil {
 				delete(fs.trees, key)
 			}
 		}
+		fs.sweepAt = max(minSweep, 2*len(fs.trees))
 	}
 	fs.trees[v.Key] = weak.Make(t)
 	return t
@@ -242,20 +245,8 @@ func (fs *FS) liveTrees() int {
 	return n
 }
 
-// maxIdleTrees is how many keys of trees that are gone may gather.
-const maxIdleTrees = 1024
-
-func samePackages(a, b []*pkgindex.Package) bool {
-	if len(a) != len(b) {
-		return false
-	}
-	for i := range a {
-		if a[i] != b[i] {
-			return false
-		}
-	}
-	return true
-}
+// minSweep is how many keys of trees that are gone may gather, at least.
+const minSweep = 1024
 
 // Listen opens a listening socket at unix:PATH or tcp:HOST:PORT. The socket of
 // a server that is gone is replaced, and everybody may connect to it: who they
