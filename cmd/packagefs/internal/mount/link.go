@@ -18,7 +18,11 @@ const (
 
 	retryFirst = 50 * time.Millisecond
 	retryMost  = time.Second
-	attempts   = 3 // of one request, each on a new connection
+
+	// attempts is how often one request is sent, each time on a new connection:
+	// enough for a server that is restarted again and again, few enough for a
+	// request that the server cannot stand.
+	attempts = 8
 )
 
 // A session is one connection with the tree attached.
@@ -143,8 +147,20 @@ func (l *link) do(ctx context.Context, fn func(*session) error) error {
 			return err
 		}
 		err = fn(s)
-		if try == attempts || !errors.Is(err, client.ErrLost) {
+		switch {
+		case !errors.Is(err, client.ErrLost):
 			return err
+		case try == attempts:
+			return syscall.EHOSTDOWN
+		case try == 1:
+			continue
+		}
+		select {
+		case <-time.After(time.Duration(try) * retryFirst):
+		case <-ctx.Done():
+			return syscall.EINTR
+		case <-l.ctx.Done():
+			return syscall.EHOSTDOWN
 		}
 	}
 }
