@@ -4,7 +4,6 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
-	"io"
 	"maps"
 	"os"
 	"path/filepath"
@@ -269,27 +268,16 @@ var serials atomic.Uint64
 // errWriting says that somebody has a file open for writing.
 var errWriting error = &editError{"somebody writes its file at this moment; try again", unix.EBUSY}
 
-// readSmall reads a regular file, and waits for nothing else. It fails with
-// errWriting rather than read a part of what somebody writes.
+// readSmall reads a file of at most maxFileSize bytes and one more.
 func readSmall(path string) ([]byte, error) {
-	f, err := os.OpenFile(path, os.O_RDONLY|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	info, err := f.Stat()
-	if err != nil {
-		return nil, err
-	}
-	if !info.Mode().IsRegular() {
-		return nil, fmt.Errorf("%s: not a regular file", filepath.Base(path))
-	}
-	// A lease is refused while somebody has the file open for writing, and holds
-	// up who opens it until it is closed here. Not every file system has leases.
-	if _, err := unix.FcntlInt(f.Fd(), unix.F_SETLEASE, unix.F_RDLCK); err == unix.EAGAIN {
+	data, err := dirwatch.ReadComplete(path, maxFileSize+1)
+	switch {
+	case errors.Is(err, dirwatch.ErrWriting):
 		return nil, errWriting
+	case errors.Is(err, dirwatch.ErrNotRegular):
+		return nil, fmt.Errorf("%s: %w", filepath.Base(path), err)
 	}
-	return io.ReadAll(io.LimitReader(f, maxFileSize+1))
+	return data, err
 }
 
 // entries returns all files, those of contexts first, each by name.

@@ -4,13 +4,14 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
-	"os"
 	"path"
 	"slices"
 	"strings"
 
 	"github.com/bmatcuk/doublestar/v4"
 	"github.com/pelletier/go-toml/v2"
+
+	"github.com/packagefs/packagefs/pkgindex/dirwatch"
 )
 
 // An override file, NAME.toml or NAME=VERSION.toml in the overrides directory,
@@ -37,16 +38,12 @@ const (
 
 // readOverride reads and checks an override file.
 func readOverride(file string, aliases Aliases) (*override, error) {
-	info, err := os.Stat(file)
+	data, err := dirwatch.ReadComplete(file, maxOverrideSize+1)
 	if err != nil {
 		return nil, err
 	}
-	if !info.Mode().IsRegular() || info.Size() > maxOverrideSize {
-		return nil, fmt.Errorf("not a file of at most %d bytes", maxOverrideSize)
-	}
-	data, err := os.ReadFile(file)
-	if err != nil {
-		return nil, err
+	if len(data) > maxOverrideSize {
+		return nil, fmt.Errorf("larger than %d bytes", maxOverrideSize)
 	}
 	return parseOverride(path.Base(file), data, aliases)
 }

@@ -332,6 +332,15 @@ drop-depends = ["debconf", "musl"]
 			t.Errorf("%s: the last good meaning is lost", bad)
 		}
 	}
+	f, err := os.OpenFile(override, os.O_WRONLY|os.O_TRUNC, 0)
+	s.must(err)
+	s.expect("an override that is being written", "hello=1 !overrides/hello.toml")
+	if got := s.read("hello", "usr/bin/hi"); got != "-> hello" {
+		t.Error("half of an override is taken for the whole")
+	}
+	_, err = f.WriteString("= =")
+	s.must(err)
+	s.must(f.Close())
 	s.restart()
 	s.expect("a bad override at the start", "hello=1 !overrides/hello.toml")
 	s.must(os.Remove(override))

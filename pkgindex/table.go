@@ -355,6 +355,9 @@ func (s *Store) lookOverride(name string) {
 		return
 	}
 	o, err := readOverride(filepath.Join(s.config.Overrides, name), s.config.Aliases)
+	if errors.Is(err, dirwatch.ErrWriting) {
+		return // it is read when its writer closes it
+	}
 	delete(s.faults, name)
 	s.noise = true
 	switch {

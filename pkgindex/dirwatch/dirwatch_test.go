@@ -91,3 +91,32 @@ func TestNoDirectory(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 }
+
+func TestReadComplete(t *testing.T) {
+	dir := t.TempDir()
+	name := filepath.Join(dir, "f")
+	f, err := os.Create(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := f.WriteString("half"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := ReadComplete(name, 100); !errors.Is(err, ErrWriting) {
+		t.Errorf("while it is written: %v", err)
+	}
+	if err := f.Close(); err != nil {
+		t.Fatal(err)
+	}
+	for limit, want := range map[int64]string{100: "half", 2: "ha"} {
+		if got, err := ReadComplete(name, limit); string(got) != want || err != nil {
+			t.Errorf("at most %d bytes: %q, %v", limit, got, err)
+		}
+	}
+	if _, err := ReadComplete(dir, 1); !errors.Is(err, ErrNotRegular) {
+		t.Errorf("a directory: %v", err)
+	}
+	if _, err := ReadComplete(name+"x", 1); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("nothing: %v", err)
+	}
+}
