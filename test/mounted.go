@@ -135,6 +135,13 @@ func checkCalls(t *testing.T, at string) {
 		}
 	})
 	t.Run("xattr", func(t *testing.T) { checkNoXattrs(t, file) })
+	t.Run("package xattr", func(t *testing.T) {
+		value := make([]byte, 100)
+		n, err := unix.Lgetxattr(file, "user.packagefs.package", value)
+		if err != nil || !strings.HasPrefix(string(value[:n]), "kinds=") {
+			t.Errorf("got %q, %v, want kinds and its version", value[:max(n, 0)], err)
+		}
+	})
 	t.Run("locks", func(t *testing.T) { checkLocks(t, file) })
 	t.Run("fsync", func(t *testing.T) {
 		withFile(t, file, func(f *os.File) error { return f.Sync() })

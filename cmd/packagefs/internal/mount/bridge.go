@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"os"
+	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -296,6 +297,10 @@ func (b *bridge) StatFs(cancel <-chan struct{}, h *fuse.InHeader, out *fuse.Stat
 	return status(err)
 }
 
+// unlistedXattrs begins the names of attributes that the server answers for and
+// does not list.
+const unlistedXattrs = "user.packagefs."
+
 // xattr asks for one extended attribute, or for the list of names if name is
 // empty. That an immutable file has none at all is asked only once.
 func (b *bridge) xattr(cancel <-chan struct{}, h *fuse.InHeader, name string) (value []byte, err error) {
@@ -310,12 +315,13 @@ func (b *bridge) xattr(cancel <-chan struct{}, h *fuse.InHeader, name string) (v
 	if name == "" {
 		none = nil
 	}
-	if plain {
+	listed := !strings.HasPrefix(name, unlistedXattrs)
+	if plain && listed {
 		return nil, none
 	}
 	ctx := request(h, cancel)
 	err = b.withFile(ctx, n, func(_ *session, f *client.Fid) (bool, error) {
-		if n.immutable() {
+		if n.immutable() && listed {
 			if value, err = f.Xattr(ctx, ""); err == nil && len(value) == 0 {
 				b.nodes.mu.Lock()
 				n.plain = true

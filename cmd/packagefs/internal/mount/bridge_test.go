@@ -331,6 +331,7 @@ func TestXattrs(t *testing.T) {
 	s.dir("d").xattrs = map[string]string{"trusted.of-dir": "1"}
 	s.file("has", "").xattrs = map[string]string{"user.a": "one", "user.b": ""}
 	s.file("plain", "")
+	s.file("told", "").xattrs = map[string]string{"user.packagefs.package": "p=1"}
 	s.put("mutable", item{mode: p9.ModeRegular | 0o644})
 	point := newHost(t, s).mountIt(keptDirs)
 	at := func(name string) string { return filepath.Join(point, name) }
@@ -342,6 +343,7 @@ func TestXattrs(t *testing.T) {
 	}{
 		{"has", "user.a", "one", nil}, {"has", "user.b", "", nil}, {"has", "user.c", "", syscall.ENODATA},
 		{"d", "trusted.of-dir", "1", nil}, {"d", "user.a", "", syscall.ENODATA},
+		{"told", "user.a", "", syscall.ENODATA}, {"told", "user.packagefs.package", "p=1", nil}, {"plain", "user.packagefs.package", "", syscall.ENODATA},
 		{"plain", "user.a", "", syscall.ENODATA}, {"mutable", "user.a", "", syscall.ENODATA},
 	} {
 		n, err := syscall.Getxattr(at(c.file), c.name, buf)
@@ -349,7 +351,7 @@ func TestXattrs(t *testing.T) {
 			t.Errorf("getxattr %s %s: %q, %v", c.file, c.name, buf[:max(n, 0)], err)
 		}
 	}
-	for file, want := range map[string]string{"has": "user.a\x00user.b\x00", "plain": "", "mutable": "", "d": "trusted.of-dir\x00"} {
+	for file, want := range map[string]string{"has": "user.a\x00user.b\x00", "plain": "", "told": "", "mutable": "", "d": "trusted.of-dir\x00"} {
 		n, err := syscall.Listxattr(at(file), buf)
 		if err != nil || string(buf[:max(n, 0)]) != want {
 			t.Errorf("listxattr %s: %q, %v", file, buf[:max(n, 0)], err)

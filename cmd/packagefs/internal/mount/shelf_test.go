@@ -199,7 +199,8 @@ func (f *shelfFile) ListXattrs() ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	return slices.Sorted(maps.Keys(i.xattrs)), nil
+	names := slices.Sorted(maps.Keys(i.xattrs))
+	return slices.DeleteFunc(names, func(name string) bool { return strings.HasPrefix(name, unlistedXattrs) }), nil
 }
 
 func (f *shelfFile) Close() error { f.s.live.Add(-1); return nil }
