@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/packagefs/packagefs/pkgindex"
 	"github.com/packagefs/packagefs/pkgindex/mkpkg"
@@ -257,7 +258,7 @@ func TestCorruptCache(t *testing.T) {
 // waitFor settles until ok.
 func (s *shop) waitFor(ok func() bool) {
 	s.Helper()
-	for range 1000 {
+	for end := time.Now().Add(30 * time.Second); time.Now().Before(end); time.Sleep(time.Millisecond) {
 		if s.stock(); ok() {
 			return
 		}
