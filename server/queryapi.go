@@ -38,15 +38,14 @@ type Answer struct {
 const (
 	StateInstalled = "installed" // its files are served
 	StateRejected  = "rejected"  // the package file is set aside for Reason
-	StateHidden    = "hidden"    // installed, but not toplevel in the context that was asked about
 )
 
-// A PackageRow is one package or one rejected package file. Rows are ordered by
-// name, then newest version first, then architecture; rejected files come last,
-// by file name, and may lack everything but File, State and Reason.
-//
-// With Query.Context given, the rows are the packages of that context's view
-// and the hidden ones that they depend on; else all that the caller may see.
+// A PackageRow is one package or one rejected package file. The rows are the
+// packages of the view of Query.Context, in the view's order; without a context
+// they are those of all if the caller may attach to it, else of the caller's own.
+// Where the view is that of all, callers who speak for everybody get the rejected
+// files behind it, by file name; those may lack everything but File, State and
+// Reason.
 type PackageRow struct {
 	Name         string `json:"name"`
 	Version      string `json:"version"`
