@@ -6,6 +6,7 @@ import (
 	"hash/crc32"
 	"hash/fnv"
 	"os"
+	"path"
 	"path/filepath"
 	"sync"
 	"sync/atomic"
@@ -134,6 +135,11 @@ func (p *Package) Layers() ([]Layer, error) {
 // that inode describes.
 func (p *Package) Mutable(path string, inode Inode) bool {
 	return inode.Mutable || p.marks.match(path)
+}
+
+// MutableIn is Mutable for a name in a directory, relative and clean as well.
+func (p *Package) MutableIn(dir, name string, inode Inode) bool {
+	return inode.Mutable || len(p.marks) > 0 && p.marks.match(path.Join(dir, name))
 }
 
 // Counts tells how many regular files the package has and how many bytes are

@@ -144,14 +144,14 @@ type binding struct {
 // bound is what a context was resolved to.
 type bound struct {
 	generation uint64 // of the FS
-	tree       *union.Tree
+	stack      *union.Stack
 	err        error
 }
 
-// Tree implements union.Source.
-func (b *binding) Tree(wait bool) (*union.Tree, error) {
+// Stack implements union.Source.
+func (b *binding) Stack(wait bool) (*union.Stack, error) {
 	if now := b.now.Load(); now.generation == b.fs.generation.Load() {
-		return now.tree, now.err
+		return now.stack, now.err
 	}
 	if !wait {
 		return nil, syscall.EAGAIN
@@ -160,31 +160,36 @@ func (b *binding) Tree(wait bool) (*union.Tree, error) {
 }
 
 // refresh resolves the context again if anything changed.
-func (b *binding) refresh() (*union.Tree, error) {
+func (b *binding) refresh() (*union.Stack, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	generation := b.fs.generation.Load()
 	last := b.now.Load()
 	if last != nil && last.generation == generation {
-		return last.tree, last.err
+		return last.stack, last.err
 	}
 	next := &bound{generation: generation}
 	view, err := b.fs.contexts.Resolve(b.fs.packages.Set(), b.name, b.as)
-	var prev *union.Tree
+	var prev *union.Stack
 	if last != nil {
-		prev = last.tree
+		prev = last.stack
+	}
+	if err == nil {
+		var tree *union.Tree
+		if prev != nil {
+			tree = prev.Tree
+		}
+		next.stack, err = b.fs.stackFor(view, b.as, b.fs.treeFor(view, tree), prev)
 	}
 	if err != nil {
 		// The tree is kept to share from, should the context come back.
-		next.tree, next.err = prev, err
+		next.stack, next.err = prev, err
 		if last != nil && last.err == nil {
 			b.fs.config.Log.Warn().Err(err).Str("reason", reasonOf(err)).Msg("an attached context no longer resolves")
 		}
-	} else {
-		next.tree = b.fs.treeFor(view, prev)
 	}
 	b.now.Store(next)
-	return next.tree, next.err
+	return next.stack, next.err
 }
 
 // reasonOf returns what is for the log only in an error.

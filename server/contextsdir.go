@@ -178,6 +178,9 @@ func (d *saltedDir) walk(qids []p9.QID, names []string, step int, wait bool) ([]
 // Walk implements p9.File.
 func (d *saltedDir) Walk(names []string) ([]p9.QID, p9.File, error) { return walkAll(d, names) }
 
+// Unwrap returns the directory of the context.
+func (d *saltedDir) Unwrap() p9.File { return d.File }
+
 // Ready implements the optional interface of that name.
 func (d *saltedDir) Ready() bool {
 	r, ok := d.File.(Ready)

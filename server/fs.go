@@ -43,6 +43,10 @@ type Config struct {
 
 	Metrics string // where metrics are served over HTTP: HOST:PORT, or a port of this machine only; empty: nowhere
 
+	// LayerBytes and LayerFiles are how many bytes and names each mutable layer
+	// may hold; 0 is no limit but that of the disk.
+	LayerBytes, LayerFiles uint64
+
 	Limits        Limits
 	PackageLimits pkgindex.Limits
 	Log           zerolog.Logger
@@ -73,6 +77,9 @@ type FS struct {
 	seen      *pkgindex.Set     // of packagesChanged, which is called once at a time
 	seenFiles *context.Snapshot // of contextsChanged, likewise
 
+	layersMu sync.Mutex                // guards layers
+	layers   map[string]*union.Mutable // by the name of their directory
+
 	mu      sync.Mutex // guards what follows
 	sweepAt int        // length of trees at which those that are gone are taken out
 	trees   map[string]weak.Pointer[union.Tree]
@@ -87,7 +94,7 @@ func New(config Config) (*FS, error) {
 	if config.Contexts == "" {
 		config.Contexts = filepath.Join(config.State, "contexts")
 	}
-	fs := &FS{started: time.Now(), trees: make(map[string]weak.Pointer[union.Tree])}
+	fs := &FS{started: time.Now(), trees: make(map[string]weak.Pointer[union.Tree]), layers: make(map[string]*union.Mutable)}
 	config.Log, fs.level = leveled(config.Log)
 	fs.config = config
 	fs.users = sync.OnceValue(func() context.Directory {
@@ -154,6 +161,7 @@ func (fs *FS) close() {
 	if fs.packages != nil {
 		fs.packages.Close()
 	}
+	fs.closeLayers()
 }
 
 // Addrs returns where the FS listens, with the ports that the system chose.
@@ -204,6 +212,7 @@ func (fs *FS) Serve(ctx stdcontext.Context) error {
 	}
 	<-indexing
 	fs.files.Close()
+	fs.closeLayers()
 	return err
 }
 

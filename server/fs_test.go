@@ -315,11 +315,11 @@ func TestTreesAreShared(t *testing.T) {
 		if _, err := b.refresh(); err != nil {
 			t.Fatal(err)
 		}
-		f, err := b.Tree(false)
+		s, err := b.Stack(false)
 		if err != nil {
 			t.Fatal(err)
 		}
-		return f
+		return s.Tree
 	}
 	if alice, bob := tree("alice"), tree("bob"); alice != bob {
 		t.Error("equal views have two trees")

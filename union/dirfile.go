@@ -1,78 +1,153 @@
 package union
 
 import (
+	"errors"
+	"path"
+	"sync"
 	"sync/atomic"
 	"syscall"
 
 	"github.com/hugelgupf/p9/p9"
-
-	"github.com/packagefs/packagefs/pkgindex"
+	"golang.org/x/sys/unix"
 )
 
-// A Source names the tree that an attach shows at the moment. An error is what
-// every look at a directory answers until it is gone.
+// A Source names what an attach shows at the moment. An error is what every
+// look at a directory answers until it is gone.
 type Source interface {
-	// Tree returns the current tree. With wait unset it fails with EAGAIN
-	// instead of waiting for a disk or for long computation.
-	Tree(wait bool) (*Tree, error)
+	// Stack returns the current stack, the same one as long as it is the same.
+	// With wait unset it fails with EAGAIN instead of waiting for a disk or
+	// for long computation.
+	Stack(wait bool) (*Stack, error)
 }
 
 // Attach returns the top of what source shows, for who is to be checked against
 // modes and owners; nil is checked against nothing.
 func Attach(source Source, who *Cred) (p9.File, error) {
-	t, err := source.Tree(true)
+	s, err := source.Stack(true)
 	if err != nil {
 		return nil, err
 	}
-	d, err := t.top(true)
+	s.rlock(true)
+	defer s.runlock()
+	at, err := s.top(true)
 	if err != nil {
 		return nil, err
 	}
-	return newDirFile(source, who, &place{t, d}), nil
+	return newDirFile(source, who, at), nil
 }
 
-// place is a directory in a tree.
-type place struct {
-	tree *Tree
-	dir  *dir
-}
-
-// dirFile is a handle of a directory. It follows its path from tree to tree.
+// dirFile is a handle of a directory. It follows its path from tree to tree, and
+// its node where that is renamed.
 type dirFile struct {
 	readOnly
 
 	source Source
 	who    *Cred
 	at     atomic.Pointer[place]
-	opened atomic.Pointer[listing] // what Readdir goes through, so that offsets keep their meaning
+	opened atomic.Pointer[reading] // what Readdir goes through, so that offsets keep their meaning
+
+	mu   sync.Mutex // guards node
+	node *node      // nil while there is no layer that takes changes
 }
 
+// newDirFile runs with the layers of the place locked.
 func newDirFile(source Source, who *Cred, at *place) *dirFile {
 	f := &dirFile{source: source, who: who}
 	f.at.Store(at)
+	if m := at.stack.own(); m != nil {
+		f.node = m.acquire(at.path)
+	}
 	return f
 }
 
-// now returns the directory in the current tree.
-func (f *dirFile) now(wait bool) (*place, error) {
-	at := f.at.Load()
-	t, err := f.source.Tree(wait)
-	if err != nil {
-		return nil, err
+// Close implements p9.File.
+func (f *dirFile) Close() error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.node != nil {
+		f.node.release()
+		f.node = nil
 	}
-	if t == at.tree {
+	return nil
+}
+
+// path returns where the directory is. It runs with the layers of s locked.
+func (f *dirFile) path(s *Stack) (string, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	where := f.at.Load().path
+	if f.node != nil {
+		var ok bool
+		if where, ok = f.node.path(); !ok {
+			return "", errNoEntry
+		}
+	}
+	if m := s.own(); m != nil && (f.node == nil || f.node.layer != m) {
+		if f.node != nil {
+			f.node.release()
+		}
+		f.node = m.acquire(where)
+	}
+	return where, nil
+}
+
+// locate returns the directory in s, whose layers are locked.
+func (f *dirFile) locate(s *Stack, wait bool) (*place, error) {
+	at := f.at.Load()
+	if at.stack == s && at.epoch == s.epoch() {
 		return at, nil
 	}
-	d, e, err := t.find(at.dir.path, wait)
+	where, err := f.path(s)
 	if err != nil {
 		return nil, err
 	}
-	if e != nil {
-		return nil, errNotDir
+	if at, err = s.at(where, wait); err != nil {
+		return nil, err
 	}
-	at = &place{t, d}
 	f.at.Store(at)
 	return at, nil
+}
+
+// look calls do with the directory as it is now, its layers locked for looking.
+func (f *dirFile) look(wait bool, do func(at *place) error) error {
+	for {
+		s, err := f.source.Stack(wait)
+		if err != nil {
+			return err
+		}
+		if !s.rlock(wait) {
+			return errWait
+		}
+		at, err := f.locate(s, wait)
+		if err == nil {
+			err = do(at)
+		}
+		s.runlock()
+		if err = again(err, wait); err != errAgain {
+			return err
+		}
+	}
+}
+
+// errAgain says that what failed may succeed now.
+const errAgain = syscall.ERESTART
+
+// again compares the directory that err is about with the disk; other errors it
+// returns. No layer is locked.
+func again(err error, wait bool) error {
+	var stale *staleDir
+	switch {
+	case !errors.As(err, &stale):
+		return err
+	case !wait:
+		return errWait
+	}
+	stale.layer.mu.Lock()
+	defer stale.layer.mu.Unlock()
+	if err := stale.layer.freshen(stale.dir); err != nil {
+		return err
+	}
+	return errAgain
 }
 
 // WalkPart walks as many of names as there are; see server.PartWalker.
@@ -86,41 +161,51 @@ func (f *dirFile) WalkPart(qids []p9.QID, names []string, wait bool) ([]p9.QID, 
 }
 
 // walk appends the qids of the names up to one that fails.
-func (f *dirFile) walk(qids []p9.QID, names []string, wait bool) ([]p9.QID, p9.File, error) {
-	at, err := f.now(wait)
-	if err != nil {
-		return qids, nil, err
-	}
-	d, end := at.dir, (*entry)(nil)
-	for _, name := range names {
-		switch {
-		case end != nil:
-			err = errNotDir
-		case !f.who.mayDir(d, maySearch):
-			err = syscall.EACCES
-		case name == "..":
-			d, err = at.tree.parent(d, wait)
-		default:
-			if end, err = d.child(name, wait); err == nil && end.dir != nil {
-				d, end = end.dir, nil
+func (f *dirFile) walk(qids []p9.QID, names []string, wait bool) (_ []p9.QID, to p9.File, err error) {
+	have := len(qids)
+	err = f.look(wait, func(at *place) error {
+		qids = qids[:have]
+		var end found
+		for _, name := range names {
+			switch {
+			case end.up != nil || end.e != nil:
+				return errNotDir
+			case !at.may(f.who, maySearch):
+				return syscall.EACCES
+			case name == "..":
+				if at, err = at.stack.at(above(at.path), wait); err != nil {
+					return err
+				}
+			default:
+				if end, err = at.look(name, wait); err != nil {
+					return err
+				}
+				if end.at != nil {
+					at = end.at
+				}
+			}
+			if end.up != nil || end.e != nil {
+				qids = append(qids, at.fileQID(&end, name))
+			} else {
+				qids = append(qids, at.qid())
 			}
 		}
-		if err != nil {
-			return qids, nil, err
-		}
-		if end != nil {
-			qids = append(qids, end.qid())
+		if end.up != nil || end.e != nil {
+			to = f.fileAt(at, &end, names[len(names)-1])
 		} else {
-			qids = append(qids, d.qid)
+			to = newDirFile(f.source, f.who, at)
 		}
+		return nil
+	})
+	return qids, to, err
+}
+
+// above is the path of the directory above.
+func above(p string) string {
+	if p = path.Dir(p); p == "." {
+		return ""
 	}
-	if end != nil {
-		return qids, &leaf{e: end, who: f.who}, nil
-	}
-	if d != at.dir {
-		at = &place{at.tree, d}
-	}
-	return qids, newDirFile(f.source, f.who, at), nil
+	return p
 }
 
 // Walk implements p9.File.
@@ -134,73 +219,112 @@ func (f *dirFile) Walk(names []string) ([]p9.QID, p9.File, error) {
 
 // Ready says whether the other calls answer without a disk.
 func (f *dirFile) Ready() bool {
-	at, err := f.now(false)
-	return err == nil && at.dir.list.Load() != nil
+	ready := false
+	err := f.look(false, func(at *place) error {
+		ready = len(at.ups) == 0 && !at.stack.Own && at.dir.list.Load() != nil
+		return nil
+	})
+	return err == nil && ready
 }
 
 // GetAttr implements p9.File.
-func (f *dirFile) GetAttr(req p9.AttrMask) (p9.QID, p9.AttrMask, p9.Attr, error) {
-	at, err := f.now(true)
-	if err != nil {
-		return p9.QID{}, p9.AttrMask{}, p9.Attr{}, err
-	}
-	d := at.dir
-	attr := p9.Attr{
+func (f *dirFile) GetAttr(req p9.AttrMask) (q p9.QID, _ p9.AttrMask, attr p9.Attr, err error) {
+	err = f.look(true, func(at *place) error {
+		q = at.qid()
+		if len(at.ups) > 0 {
+			return at.upAttr(&attr)
+		}
+		at.dir.fill(&attr)
+		return nil
+	})
+	return q, req, attr, err
+}
+
+// fill sets the attributes of a merged directory.
+func (d *dir) fill(attr *p9.Attr) {
+	*attr = p9.Attr{
 		Mode: p9.ModeDirectory | 0o755, NLink: 1, Size: blockSize, BlockSize: blockSize,
 		Blocks: blockSize / 512, DataVersion: uint64(d.qid.Version),
 	}
 	if d.attrs >= 0 {
 		c := &d.from[d.attrs]
-		fill(&attr, c.layer.Inode(c.ino))
+		fill(attr, c.layer.Inode(c.ino))
 	}
-	return d.qid, req, attr, nil
+}
+
+// upAttr sets the attributes of a directory that layers have. Only where
+// nothing is merged the count of links says how many directories are in it.
+func (p *place) upAttr(attr *p9.Attr) error {
+	m, up := p.stack.Layers[p.ups[0].layer], p.ups[0].dir
+	d, err := m.fds.open(up)
+	if err != nil {
+		return err
+	}
+	defer m.fds.close(d)
+	st, err := statFD(d.fd)
+	if err != nil {
+		return err
+	}
+	fillStat(attr, &st)
+	if p.dir != nil || len(p.ups) > 1 {
+		attr.NLink = 1
+	}
+	return nil
 }
 
 // StatFS implements p9.File.
-func (f *dirFile) StatFS() (p9.FSStat, error) {
-	files, bytes := f.at.Load().tree.usage()
-	return statFS(files, bytes), nil
+func (f *dirFile) StatFS() (st p9.FSStat, err error) {
+	err = f.look(true, func(at *place) error {
+		if m := at.stack.own(); m != nil {
+			st, err = m.statFS()
+			return err
+		}
+		st = statFS(at.stack.Tree.usage())
+		return nil
+	})
+	return st, err
 }
 
 // Open implements p9.File.
-func (f *dirFile) Open(mode p9.OpenFlags) (p9.QID, uint32, error) {
+func (f *dirFile) Open(mode p9.OpenFlags) (q p9.QID, _ uint32, err error) {
 	if mode.Mode() != p9.ReadOnly {
 		return p9.QID{}, 0, syscall.EISDIR
 	}
-	at, err := f.now(true)
-	if err != nil {
-		return p9.QID{}, 0, err
-	}
-	if !f.who.mayDir(at.dir, mayRead) {
-		return p9.QID{}, 0, syscall.EACCES
-	}
-	l, err := at.dir.merge(true)
-	if err != nil {
-		return p9.QID{}, 0, err
-	}
-	f.opened.Store(l)
-	return at.dir.qid, 0, nil
+	err = f.look(true, func(at *place) error {
+		if !at.may(f.who, mayRead) {
+			return syscall.EACCES
+		}
+		r, err := at.read()
+		if err != nil {
+			return err
+		}
+		q = at.qid()
+		f.opened.Store(r)
+		return nil
+	})
+	return q, 0, err
 }
 
 // Readdir implements p9.File. Offsets count entries. A directory that is read
 // from its beginning again shows what it holds then.
 func (f *dirFile) Readdir(offset uint64, count uint32) (p9.Dirents, error) {
 	if offset == 0 {
-		at, err := f.now(true)
-		if err != nil {
+		err := f.look(true, func(at *place) error {
+			r, err := at.read()
+			if err == nil {
+				f.opened.Store(r)
+			}
+			return err
+		})
+		if err != nil && err != errNoEntry { // a directory that was removed is empty
 			return nil, err
 		}
-		l, err := at.dir.merge(true)
-		if err != nil {
-			return nil, err
-		}
-		f.opened.Store(l)
 	}
-	l := f.opened.Load()
-	if l == nil {
+	r := f.opened.Load()
+	if r == nil {
 		return nil, syscall.EBADF
 	}
-	all := l.readdir()
+	all := r.all
 	if offset >= uint64(len(all)) {
 		return nil, nil
 	}
@@ -208,49 +332,59 @@ func (f *dirFile) Readdir(offset uint64, count uint32) (p9.Dirents, error) {
 	return all[:min(uint64(count), uint64(len(all)))], nil
 }
 
-// readdir returns all entries. The caller must not change them.
-func (l *listing) readdir() p9.Dirents {
-	if all := l.dirents.Load(); all != nil {
-		return *all
-	}
-	all := make(p9.Dirents, len(l.entries))
-	for i := range l.entries {
-		q := l.entries[i].qid()
-		all[i] = p9.Dirent{QID: q, Type: q.Type, Offset: uint64(i + 1), Name: l.entries[i].name}
-	}
-	l.dirents.Store(&all)
-	return all
-}
-
-// DirentType tells fifos from files; 0 leaves it to the qid.
+// DirentType tells what qids do not; 0 leaves it to the qid.
 func (f *dirFile) DirentType(d *p9.Dirent) uint8 {
-	if l := f.opened.Load(); l != nil && l.special {
-		if e := l.find(d.Name); e != nil && e.layer.Type(e.ino) == pkgindex.Fifo {
-			return syscall.DT_FIFO
-		}
+	if r := f.opened.Load(); r != nil && r.types != nil && d.Offset <= uint64(len(r.types)) {
+		return r.types[d.Offset-1]
 	}
 	return 0
 }
 
 // GetXattr implements p9.File.
-func (f *dirFile) GetXattr(name string) ([]byte, error) {
-	at, err := f.now(true)
-	if err != nil {
-		return nil, err
-	}
-	if at.dir.attrs < 0 {
-		return nil, syscall.ENODATA
-	}
-	c := &at.dir.from[at.dir.attrs]
-	return getXattr(&c.layer, c.ino, name)
+func (f *dirFile) GetXattr(name string) (value []byte, err error) {
+	err = f.look(true, func(at *place) error {
+		if len(at.ups) > 0 {
+			value, err = at.upXattr(name)
+			return err
+		}
+		if at.dir.attrs < 0 {
+			return syscall.ENODATA
+		}
+		c := &at.dir.from[at.dir.attrs]
+		value, err = getXattr(&c.layer, c.ino, name)
+		return err
+	})
+	return value, err
 }
 
 // ListXattrs implements p9.File.
-func (f *dirFile) ListXattrs() ([]string, error) {
-	at, err := f.now(true)
-	if err != nil || at.dir.attrs < 0 {
-		return nil, err
-	}
-	c := &at.dir.from[at.dir.attrs]
-	return listXattrs(&c.layer, c.ino), nil
+func (f *dirFile) ListXattrs() (names []string, err error) {
+	err = f.look(true, func(at *place) error {
+		if len(at.ups) > 0 {
+			names, err = at.upXattrs()
+			return err
+		}
+		if at.dir.attrs >= 0 {
+			c := &at.dir.from[at.dir.attrs]
+			names = listXattrs(&c.layer, c.ino)
+		}
+		return nil
+	})
+	return names, err
+}
+
+// FSync implements p9.File.
+func (f *dirFile) FSync() error {
+	return f.look(true, func(at *place) error {
+		up := at.own()
+		if up == nil {
+			return nil
+		}
+		fd, err := openName(at.stack.own().root, ".", unix.O_RDONLY|unix.O_DIRECTORY, 0)
+		if err != nil {
+			return err
+		}
+		defer unix.Close(fd)
+		return unix.Syncfs(fd) // directories above may be new, too
+	})
 }

@@ -5,6 +5,7 @@ import (
 	"syscall"
 
 	"github.com/hugelgupf/p9/p9"
+	"golang.org/x/sys/unix"
 
 	"github.com/packagefs/packagefs/pkgindex"
 )
@@ -14,8 +15,11 @@ import (
 type leaf struct {
 	readOnly
 
-	e       *entry
-	who     *Cred
+	e   *entry
+	who *Cred
+
+	immutable bool // in a context that has a place for changes
+
 	payload *pkgindex.Payload // once opened
 	offset  int64             // of the file in the payload
 	size    int64
@@ -26,7 +30,7 @@ func (f *leaf) WalkPart(qids []p9.QID, names []string, _ bool) ([]p9.QID, p9.Fil
 	if len(names) > 0 {
 		return qids, nil, errNotDir
 	}
-	return qids, &leaf{e: f.e, who: f.who}, nil
+	return qids, &leaf{e: f.e, who: f.who, immutable: f.immutable}, nil
 }
 
 // Walk implements p9.File.
@@ -72,11 +76,11 @@ func (f *leaf) Open(mode p9.OpenFlags) (p9.QID, uint32, error) {
 	case pkgindex.Fifo:
 		return p9.QID{}, 0, syscall.ENXIO // clients open fifos by themselves
 	}
-	if mode.Mode() != p9.ReadOnly {
-		return p9.QID{}, 0, syscall.EROFS
+	if mode.Mode() != p9.ReadOnly || mode&unix.O_TRUNC != 0 {
+		return p9.QID{}, 0, f.refuse()
 	}
-	if i := f.e.layer.Inode(f.e.ino); !f.who.may(&i, mayRead) && !f.who.may(&i, maySearch) {
-		return p9.QID{}, 0, syscall.EACCES // a client that executes a file reads it
+	if i := f.e.layer.Inode(f.e.ino); !f.who.mayOpen(attrOfInode(&i)) {
+		return p9.QID{}, 0, syscall.EACCES
 	}
 	payload, err := f.e.layer.Package.Payload()
 	if err != nil {
@@ -163,6 +167,29 @@ func (f *leaf) GetXattr(name string) ([]byte, error) {
 
 // ListXattrs implements p9.File.
 func (f *leaf) ListXattrs() ([]string, error) { return listXattrs(f.e.layer, f.e.ino), nil }
+
+// refuse is the error of what would change the file.
+func (f *leaf) refuse() error {
+	if f.immutable {
+		return syscall.EPERM
+	}
+	return syscall.EROFS
+}
+
+// SetAttr implements p9.File.
+func (f *leaf) SetAttr(p9.SetAttrMask, p9.SetAttr) error { return f.refuse() }
+
+// SetXattr implements p9.File.
+func (f *leaf) SetXattr(string, []byte, p9.XattrFlags) error { return f.refuse() }
+
+// RemoveXattr implements p9.File.
+func (f *leaf) RemoveXattr(string) error { return f.refuse() }
+
+// Rename implements p9.File.
+func (f *leaf) Rename(p9.File, string) error { return f.refuse() }
+
+// Remove implements p9.File.
+func (f *leaf) Remove() error { return f.refuse() }
 
 // Close implements p9.File.
 func (f *leaf) Close() error {

@@ -37,14 +37,19 @@ type dir struct {
 	list atomic.Pointer[listing]
 }
 
-// newDir returns a directory that is not yet merged.
-func newDir(path string, from []contributor, prev *dir) *dir {
+// pathIno is the inode number of the directory at a path.
+func pathIno(path string) uint64 {
 	h := fnv.New64a()
 	h.Write([]byte{'/'})
 	h.Write([]byte(path))
+	return h.Sum64()
+}
+
+// newDir returns a directory that is not yet merged.
+func newDir(path string, from []contributor, prev *dir) *dir {
 	d := &dir{path: path, from: from, prev: prev, attrs: -1}
-	d.qid = p9.QID{Type: p9.TypeDir, Path: h.Sum64()}
-	h.Reset()
+	d.qid = p9.QID{Type: p9.TypeDir, Path: pathIno(path)}
+	h := fnv.New64a()
 	var b [12]byte
 	for i := range from {
 		c := &from[i]
@@ -78,8 +83,7 @@ func (d *dir) merged() *dir {
 // listing is what is in a merged directory.
 type listing struct {
 	entries []entry // by name
-	special bool    // some are neither files, directories nor symlinks
-	dirents atomic.Pointer[p9.Dirents]
+	all     atomic.Pointer[reading]
 }
 
 // entry is one name, as the contributor has it that wins.
@@ -216,9 +220,7 @@ func (d *dir) compute(before *listing) *listing {
 		for n < len(names) && names[n].name == names[0].name {
 			n++
 		}
-		e := d.settle(names[:n], before)
-		l.special = l.special || e.layer.Type(e.ino) == pkgindex.Fifo
-		l.entries = append(l.entries, e)
+		l.entries = append(l.entries, d.settle(names[:n], before))
 		names = names[n:]
 	}
 	return l

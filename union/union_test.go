@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 
@@ -100,11 +101,22 @@ func (s *site) named(names ...string) []*pkgindex.Package {
 
 // live is a Source whose tree a test changes.
 type live struct {
-	tree *Tree
-	err  error
+	tree   *Tree
+	layers []*Mutable // the first takes changes
+	err    error
+
+	mu   sync.Mutex // guards last
+	last *Stack
 }
 
-func (l *live) Tree(bool) (*Tree, error) { return l.tree, l.err }
+func (l *live) Stack(bool) (*Stack, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.last == nil || l.last.Tree != l.tree {
+		l.last = &Stack{Tree: l.tree, Layers: l.layers, Own: len(l.layers) > 0}
+	}
+	return l.last, l.err
+}
 
 // text lists a tree, a line a file.
 func text(t *testing.T, f p9.File, path string) string {

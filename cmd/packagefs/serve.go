@@ -43,6 +43,9 @@ type ServeCmd struct {
 	MaxUnread             byteSize      `placeholder:"BYTES" group:"limits" help:"Replies that a client has not read, before it must read them (8M)."`
 	FirstMessageTimeout   time.Duration `placeholder:"TIME" group:"limits" help:"How long a new connection may be silent (10s)."`
 
+	LayerBytes diskSize `placeholder:"BYTES" group:"limits" help:"What the files of one mutable layer may take (what the disk has)."`
+	LayerFiles uint64   `placeholder:"N" group:"limits" help:"How many names one mutable layer may have (what the disk has)."`
+
 	LogLevel string `placeholder:"LEVEL" enum:"trace,debug,info,warn,error" default:"info" group:"log" help:"trace, debug, info, warn or error; trace shows every message (info)."`
 	LogJSON  bool   `group:"log" help:"Log lines of JSON, as is done anyway where standard error is not a terminal."`
 }
@@ -129,6 +132,7 @@ func (c *ServeCmd) config(env *Env) (server.Config, error) {
 		Packages: c.Packages, State: c.State, Contexts: c.Contexts, Overrides: c.Overrides,
 		Listen: c.Listen, TrustNetworks: c.TrustNetwork,
 		Admins: c.Admin, Metrics: c.Metrics,
+		LayerBytes: uint64(c.LayerBytes), LayerFiles: c.LayerFiles,
 		Limits: server.Limits{
 			Conns: c.MaxConnections, ConnsPerPeer: c.MaxConnectionsPerPeer,
 			Fids: c.MaxFids, Running: c.MaxRequests,
@@ -241,16 +245,38 @@ type byteSize uint32
 
 // UnmarshalText reads 65536, 64k, 1M.
 func (b *byteSize) UnmarshalText(text []byte) error {
-	s, shift := string(text), 0
-	for i, unit := range []string{"k", "M", "G"} {
+	n, err := parseBytes(string(text), 1<<31)
+	if err != nil {
+		return fmt.Errorf("%q is not a number of bytes up to 2G", text)
+	}
+	*b = byteSize(n)
+	return nil
+}
+
+// diskSize is a number of bytes on a disk.
+type diskSize uint64
+
+// UnmarshalText reads 65536, 500M, 20G, 1T.
+func (d *diskSize) UnmarshalText(text []byte) error {
+	n, err := parseBytes(string(text), 1<<60)
+	if err != nil {
+		return fmt.Errorf("%q is not a number of bytes such as 500M or 20G", text)
+	}
+	*d = diskSize(n)
+	return nil
+}
+
+// parseBytes reads a number of bytes up to most, with a unit or without.
+func parseBytes(s string, most uint64) (uint64, error) {
+	shift := 0
+	for i, unit := range []string{"k", "M", "G", "T"} {
 		if n, ok := strings.CutSuffix(s, unit); ok {
 			s, shift = n, 10*(i+1)
 		}
 	}
-	n, err := strconv.ParseUint(s, 10, 32)
-	if err != nil || n<<shift > 1<<31 {
-		return fmt.Errorf("%q is not a number of bytes up to 2G", text)
+	n, err := strconv.ParseUint(s, 10, 64)
+	if err == nil && n > most>>shift {
+		err = strconv.ErrRange
 	}
-	*b = byteSize(n << shift)
-	return nil
+	return n << shift, err
 }

@@ -1,0 +1,297 @@
+package union
+
+import (
+	"encoding/binary"
+	"hash/fnv"
+	"strings"
+
+	"github.com/hugelgupf/p9/p9"
+	"golang.org/x/sys/unix"
+
+	"github.com/packagefs/packagefs/pkgindex"
+)
+
+// A Stack is what an attach shows: mutable layers over the tree of packages. It
+// is immutable; what the layers hold is not.
+type Stack struct {
+	Tree   *Tree
+	Layers []*Mutable // the upper ones first
+	Own    bool       // Layers[0] takes changes; else there is no place for them
+}
+
+// own returns the layer that takes changes, nil for none.
+func (s *Stack) own() *Mutable {
+	if s.Own {
+		return s.Layers[0]
+	}
+	return nil
+}
+
+// epoch differs after a directory of a layer came, went or moved.
+func (s *Stack) epoch() (sum uint64) {
+	for _, m := range s.Layers {
+		sum += m.shape.Load()
+	}
+	return sum
+}
+
+// rlock locks the layers for looking. With wait unset it fails where that could
+// take long. The caller gives them back by runlock.
+func (s *Stack) rlock(wait bool) bool {
+	for i, m := range s.Layers {
+		if wait {
+			m.mu.RLock()
+		} else if !m.mu.TryRLock() {
+			for _, m := range s.Layers[:i] {
+				m.mu.RUnlock()
+			}
+			return false
+		}
+	}
+	return true
+}
+
+func (s *Stack) runlock() {
+	for _, m := range s.Layers {
+		m.mu.RUnlock()
+	}
+}
+
+// lock locks the upper layer for changes and the others for looking.
+func (s *Stack) lock() {
+	s.Layers[0].mu.Lock()
+	for _, m := range s.Layers[1:] {
+		m.mu.RLock()
+	}
+}
+
+func (s *Stack) unlock() {
+	for _, m := range s.Layers[1:] {
+		m.mu.RUnlock()
+	}
+	s.Layers[0].mu.Unlock()
+}
+
+// A place is a directory as a stack has it. It holds until the stack's epoch
+// changes, and is looked at with the layers locked.
+type place struct {
+	stack *Stack
+	epoch uint64
+	path  string  // relative and clean; "" for the root
+	ups   []upRef // what layers have of it, the upper ones first
+	dir   *dir    // what packages have of it, nil for nothing
+}
+
+// upRef is a directory of one of the layers of a stack.
+type upRef struct {
+	layer int
+	dir   *upDir
+}
+
+// top returns the place of the root.
+func (s *Stack) top(wait bool) (*place, error) {
+	p := &place{stack: s, epoch: s.epoch()}
+	for i, m := range s.Layers {
+		up, err := m.upTop(wait)
+		if err != nil {
+			return nil, err
+		}
+		if up != nil {
+			p.ups = append(p.ups, upRef{i, up})
+			if up.opaque {
+				return p, nil
+			}
+		}
+	}
+	var err error
+	p.dir, err = s.Tree.top(wait)
+	return p, err
+}
+
+// at returns the place of a directory by its path, relative and clean.
+func (s *Stack) at(path string, wait bool) (*place, error) {
+	p, err := s.top(wait)
+	for path != "" && err == nil {
+		var name string
+		name, path, _ = strings.Cut(path, "/")
+		var f found
+		if f, err = p.look(name, wait); err != nil {
+			return nil, err
+		}
+		if f.at == nil {
+			return nil, errNotDir
+		}
+		p = f.at
+	}
+	return p, err
+}
+
+// found is what a name in a place stands for.
+type found struct {
+	at *place // of a directory
+	e  *entry // of a file of a package
+
+	// Of a file of a layer, or else 0.
+	layer int
+	up    *upDir // that has it
+	ent   upEntry
+}
+
+// A staleDir says that it is time to compare a directory with the disk.
+type staleDir struct {
+	layer *Mutable
+	dir   *upDir
+}
+
+func (*staleDir) Error() string { return "directory must be looked at again" }
+
+func (p *place) stale(u upRef) error { return &staleDir{p.stack.Layers[u.layer], u.dir} }
+
+// look looks a name up.
+func (p *place) look(name string, wait bool) (found, error) { return p.lookFrom(0, name, wait) }
+
+// lookBelow looks up what there would be without the layer that takes changes.
+func (p *place) lookBelow(name string) (found, error) { return p.lookFrom(1, name, true) }
+
+// lookFrom looks a name up without the layers above from. It fails with
+// errNoEntry.
+func (p *place) lookFrom(from int, name string, wait bool) (found, error) {
+	var ups []upRef
+	through := p.dir != nil
+	for _, u := range p.ups {
+		if u.layer < from {
+			continue
+		}
+		if u.dir.stale() {
+			return found{}, p.stale(u)
+		}
+		e, ok := u.dir.entries[name]
+		if !ok {
+			continue
+		}
+		if e.typ != unix.DT_DIR {
+			if len(ups) == 0 && e.typ == unix.DT_WHT {
+				return found{}, errNoEntry
+			}
+			if len(ups) == 0 {
+				return found{layer: u.layer, up: u.dir, ent: e}, nil
+			}
+			through = false
+			break
+		}
+		c, err := p.stack.Layers[u.layer].child(u.dir, name, wait)
+		if err != nil {
+			return found{}, err
+		}
+		ups = append(ups, upRef{u.layer, c})
+		if c.opaque {
+			through = false
+			break
+		}
+	}
+	var below *dir
+	if through {
+		e, err := p.dir.child(name, wait)
+		switch {
+		case err == nil && e.dir != nil:
+			below = e.dir
+		case err == nil && len(ups) == 0:
+			return found{e: e}, nil
+		case err != nil && err != errNoEntry:
+			return found{}, err
+		}
+	}
+	if len(ups) == 0 && below == nil {
+		return found{}, errNoEntry
+	}
+	at := &place{stack: p.stack, epoch: p.epoch, ups: ups, dir: below}
+	if below != nil {
+		at.path = below.path
+	} else {
+		at.path = strings.Clone(join(p.path, name)) // the caller's name does not stay
+	}
+	return found{at: at}, nil
+}
+
+// qid identifies the directory: by its path where packages have it, by its
+// inode where only layers do.
+func (p *place) qid() p9.QID {
+	if len(p.ups) == 0 {
+		return p.dir.qid
+	}
+	h := fnv.New32a()
+	var b [4]byte
+	for _, u := range p.ups {
+		binary.LittleEndian.PutUint32(b[:], u.dir.version)
+		h.Write(b[:])
+	}
+	q := p9.QID{Type: p9.TypeDir, Path: p.ups[0].dir.ino, Version: max(h.Sum32(), 1)}
+	switch {
+	case p.dir != nil:
+		q.Path, q.Version = p.dir.qid.Path, max(q.Version^p.dir.qid.Version, 1)
+	case p.path == "":
+		q.Path = pathIno("")
+	}
+	return q
+}
+
+// fileQID identifies what is no directory. What can be copied up has one number
+// before and after it, and another one with each layer that it may be copied to.
+func (p *place) fileQID(f *found, name string) (q p9.QID) {
+	m := p.stack.own()
+	if f.e != nil {
+		q = f.e.qid()
+		if m != nil && f.e.mutable(p.path, name) {
+			q.Path = m.saltIno(q.Path)
+		}
+		return q
+	}
+	q.Path = f.ent.ino
+	if m != nil && f.layer > 0 {
+		q.Path = m.saltIno(q.Path)
+	}
+	if f.ent.typ == unix.DT_LNK {
+		q.Type = p9.TypeSymlink
+	}
+	return q
+}
+
+// mutable says whether users may change the file, which is that name in dir.
+func (e *entry) mutable(dir, name string) bool {
+	return e.layer.Package.MutableIn(dir, name, e.layer.Inode(e.ino))
+}
+
+// may says whether who has a permission for the directory.
+func (p *place) may(who *Cred, permission uint32) bool {
+	if who == nil || who.UID == 0 {
+		return true
+	}
+	if len(p.ups) == 0 {
+		return who.mayDir(p.dir, permission)
+	}
+	return who.may(p.ups[0].dir.inode, permission)
+}
+
+// attr is what permissions for the directory depend on.
+func (p *place) attr() fileAttr {
+	if len(p.ups) > 0 {
+		return p.ups[0].dir.inode
+	}
+	if p.dir.attrs < 0 {
+		return fileAttr{mode: 0o755}
+	}
+	c := &p.dir.from[p.dir.attrs]
+	i := c.layer.Inode(c.ino)
+	return attrOfInode(&i)
+}
+
+func attrOfInode(i *pkgindex.Inode) fileAttr { return fileAttr{i.Mode, i.UID, i.GID} }
+
+// own returns what the layer that takes changes has of the directory, nil for
+// nothing.
+func (p *place) own() *upDir {
+	if p.stack.Own && len(p.ups) > 0 && p.ups[0].layer == 0 {
+		return p.ups[0].dir
+	}
+	return nil
+}

@@ -1,0 +1,124 @@
+package union
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/hugelgupf/p9/p9"
+	"golang.org/x/sys/unix"
+
+	"github.com/packagefs/packagefs/pkgindex"
+)
+
+// A reading is the entries of a directory at one moment.
+type reading struct {
+	all   p9.Dirents // their offsets count from 1; trees share it
+	types []uint8    // a DT_ value for each, 0 where the qid tells; nil for all 0
+}
+
+// read returns what the directory has. It runs with the layers locked.
+func (p *place) read() (*reading, error) {
+	var packages *listing
+	if p.dir != nil {
+		var err error
+		if packages, err = p.dir.merge(true); err != nil {
+			return nil, err
+		}
+		if len(p.ups) == 0 && !p.stack.Own {
+			return packages.reading(), nil
+		}
+	}
+	var all []dirent
+	seen := make(map[string]bool)
+	for _, u := range p.ups {
+		if u.dir.stale() {
+			return nil, p.stale(u)
+		}
+		for name, e := range u.dir.entries {
+			if seen[name] {
+				continue
+			}
+			seen[name] = true
+			if e.typ == unix.DT_WHT {
+				continue
+			}
+			d, err := p.dirent(name)
+			if err != nil {
+				return nil, err
+			}
+			all = append(all, d)
+		}
+	}
+	if packages != nil {
+		for i := range packages.entries {
+			if e := &packages.entries[i]; !seen[e.name] {
+				all = append(all, p.packageDirent(e))
+			}
+		}
+	}
+	return newReading(all), nil
+}
+
+// dirent is a name of a directory.
+type dirent struct {
+	name string
+	qid  p9.QID
+	typ  uint8
+}
+
+// dirent describes a name that a layer has.
+func (p *place) dirent(name string) (dirent, error) {
+	f, err := p.look(name, true)
+	switch {
+	case err != nil:
+		return dirent{}, err
+	case f.at != nil:
+		return dirent{name, f.at.qid(), unix.DT_DIR}, nil
+	}
+	return dirent{name, p.fileQID(&f, name), f.ent.typ}, nil
+}
+
+// packageDirent describes a name that only packages have.
+func (p *place) packageDirent(e *entry) dirent {
+	if e.dir != nil {
+		return dirent{e.name, e.dir.qid, unix.DT_DIR}
+	}
+	d := dirent{name: e.name, qid: p.fileQID(&found{e: e}, e.name)}
+	if e.layer.Type(e.ino) == pkgindex.Fifo {
+		d.typ = unix.DT_FIFO
+	}
+	return d
+}
+
+// newReading puts entries into an order that stays.
+func newReading(all []dirent) *reading {
+	slices.SortFunc(all, func(a, b dirent) int { return strings.Compare(a.name, b.name) })
+	r := &reading{all: make(p9.Dirents, len(all)), types: make([]uint8, len(all))}
+	for i, d := range all {
+		r.all[i] = p9.Dirent{QID: d.qid, Type: d.qid.Type, Offset: uint64(i + 1), Name: d.name}
+		r.types[i] = d.typ
+	}
+	return r
+}
+
+// reading returns all entries of a merged directory. The caller must not change
+// them.
+func (l *listing) reading() *reading {
+	if r := l.all.Load(); r != nil {
+		return r
+	}
+	r := &reading{all: make(p9.Dirents, len(l.entries))}
+	for i := range l.entries {
+		e := &l.entries[i]
+		q := e.qid()
+		r.all[i] = p9.Dirent{QID: q, Type: q.Type, Offset: uint64(i + 1), Name: e.name}
+		if e.layer.Type(e.ino) == pkgindex.Fifo {
+			if r.types == nil {
+				r.types = make([]uint8, len(l.entries))
+			}
+			r.types[i] = unix.DT_FIFO
+		}
+	}
+	l.all.Store(r)
+	return r
+}

@@ -1,0 +1,222 @@
+package union
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/hugelgupf/p9/p9"
+	"github.com/rs/zerolog"
+	"golang.org/x/sys/unix"
+
+	"github.com/packagefs/packagefs/pkgindex/mkpkg"
+)
+
+// app has a configuration file that users may change.
+var app = mkpkg.Spec{Name: "app", Version: "1", Files: []mkpkg.File{
+	{Path: "etc/app/app.conf", Body: "default", Conffile: true},
+	{Path: "usr/bin/app", Body: "program", Mode: 0o755},
+	{Path: "usr/share/app/data", Body: "data"},
+}}
+
+// layered is a site with a mutable layer.
+type layered struct {
+	*site
+	dir    string
+	layer  *Mutable
+	source *live
+	root   p9.File
+}
+
+func newLayered(t *testing.T, specs ...mkpkg.Spec) *layered {
+	t.Helper()
+	l := &layered{site: newSite(t, specs...), dir: filepath.Join(t.TempDir(), "user:alice")}
+	l.reopen()
+	return l
+}
+
+// reopen is what a server that starts anew does.
+func (l *layered) reopen() {
+	l.t.Helper()
+	if l.layer != nil {
+		l.layer.Close()
+	}
+	var err error
+	if l.layer, err = OpenMutable(l.dir, nil, zerolog.Nop()); err != nil {
+		l.t.Fatal(err)
+	}
+	l.t.Cleanup(l.layer.Close)
+	var names []string
+	for _, p := range l.store.Set().Packages {
+		names = append(names, p.Name)
+	}
+	l.source = &live{tree: NewTree(l.named(names...), nil), layers: []*Mutable{l.layer}}
+	l.root = attach(l.t, l.source)
+}
+
+func (l *layered) at(path string) p9.File { return walk(l.t, l.root, path) }
+
+// write replaces or makes a file.
+func (l *layered) write(path, content string) {
+	l.t.Helper()
+	dir, name := filepath.Split(path)
+	d := l.root
+	if dir != "" {
+		d = l.at(strings.TrimSuffix(dir, "/"))
+	}
+	_, c, err := d.Walk(nil)
+	if err != nil {
+		l.t.Fatal(err)
+	}
+	f, _, _, err := c.Create(name, p9.WriteOnly|unix.O_TRUNC, 0o644, p9.NoUID, p9.NoGID)
+	if err != nil {
+		l.t.Fatalf("create %s: %v", path, err)
+	}
+	defer f.Close()
+	if _, err := f.WriteAt([]byte(content), 0); err != nil {
+		l.t.Fatalf("write %s: %v", path, err)
+	}
+}
+
+func (l *layered) wants(path, content string) {
+	l.t.Helper()
+	f := l.at(path)
+	defer f.Close()
+	if got := contentOf(l.t, f); got != content {
+		l.t.Errorf("%s is %q, want %q", path, got, content)
+	}
+}
+
+func contentOf(t *testing.T, f p9.File) string { t.Helper(); return content(t, f) }
+
+func (l *layered) gone(path string) {
+	l.t.Helper()
+	if _, f, err := l.root.Walk(strings.Split(path, "/")); !notThere(err) {
+		l.t.Errorf("%s is there (%v)", path, err)
+		if f != nil {
+			f.Close()
+		}
+	}
+}
+
+// disk describes a path of the layer's directory.
+func (l *layered) disk(path string) string {
+	info, err := os.Lstat(filepath.Join(l.dir, "upper", path))
+	if err != nil {
+		return "nothing"
+	}
+	return info.Mode().Type().String()[:1]
+}
+
+func TestCopyUp(t *testing.T) {
+	l := newLayered(t, app)
+	conf := l.at("etc/app/app.conf")
+	before, _, _, err := conf.GetAttr(p9.AttrMaskAll)
+	if err != nil || before.Version == 0 {
+		t.Fatal(before, err)
+	}
+	reader := l.at("etc/app/app.conf")
+	if _, _, err := reader.Open(p9.ReadOnly); err != nil {
+		t.Fatal(err)
+	}
+	l.write("etc/app/app.conf", "edited")
+	after, _, attr, err := conf.GetAttr(p9.AttrMaskAll)
+	if err != nil || after.Path != before.Path || after.Version != 0 || attr.Size != 6 {
+		t.Errorf("%v became %v, %d bytes, %v", before, after, attr.Size, err)
+	}
+	if got := read(t, reader); got != "edited" {
+		t.Errorf("who had the file open reads %q", got)
+	}
+	l.wants("etc/app/app.conf", "edited")
+	l.reopen()
+	l.wants("etc/app/app.conf", "edited")
+	if now, _, _, err := l.at("etc/app/app.conf").GetAttr(p9.AttrMaskAll); err != nil || now.Path != before.Path {
+		t.Errorf("after a restart %v is %v, %v", before, now, err)
+	}
+}
+
+func TestImmutable(t *testing.T) {
+	l := newLayered(t, app)
+	bin := l.at("usr/bin")
+	for what, err := range map[string]error{
+		"open":   second(l.at("usr/bin/app").Open(p9.WriteOnly)),
+		"chmod":  l.at("usr/bin/app").SetAttr(p9.SetAttrMask{Permissions: true}, p9.SetAttr{}),
+		"unlink": bin.UnlinkAt("app", 0),
+		"rename": bin.RenameAt("app", bin, "app2"),
+		"link":   bin.Link(l.at("usr/bin/app"), "app2"),
+		"rmdir":  l.at("usr/share").UnlinkAt("app", unix.AT_REMOVEDIR),
+		"move":   l.at("usr").RenameAt("share", l.at("usr"), "other"),
+		"over":   l.at("etc/app").RenameAt("app.conf", bin, "app"),
+	} {
+		want := syscall.EPERM
+		if what == "rmdir" {
+			want = syscall.ENOTEMPTY
+		}
+		if !errors.Is(err, want) {
+			t.Errorf("%s: %v, want %v", what, err, want)
+		}
+	}
+	l.wants("etc/app/app.conf", "default")
+}
+
+func second(_ p9.QID, _ uint32, err error) error { return err }
+
+// TestLayerChanges changes names, and looks at what is on disk.
+func TestLayerChanges(t *testing.T) {
+	l := newLayered(t, app)
+	must := func(err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	_, err := l.at("etc").Mkdir("new", 0o755, p9.NoUID, p9.NoGID)
+	must(err)
+	l.write("etc/new/file", "1")
+	must(l.at("etc/new").Link(l.at("etc/new/file"), "other"))
+	_, err = l.at("etc/new").Symlink("file", "link", p9.NoUID, p9.NoGID)
+	must(err)
+	held := l.at("etc/new/file")
+	must(l.at("etc").RenameAt("new", l.at("usr"), "moved"))
+	l.gone("etc/new")
+	l.wants("usr/moved/other", "1")
+	if got := content(t, held); got != "1" {
+		t.Errorf("a handle below a directory that was renamed reads %q", got)
+	}
+	must(l.at("usr/moved").RenameAt("file", l.at("etc/app"), "app.conf"))
+	l.wants("etc/app/app.conf", "1")
+	must(l.at("etc/app").UnlinkAt("app.conf", 0))
+	l.gone("etc/app/app.conf")
+	if got := l.disk("etc/app/app.conf"); got != "D" {
+		t.Errorf("on disk the deleted file is %s", got)
+	}
+	must(l.at("etc").UnlinkAt("app", unix.AT_REMOVEDIR))
+	l.gone("etc/app")
+	_, err = l.at("etc").Mkdir("app", 0o755, p9.NoUID, p9.NoGID)
+	must(err)
+	l.gone("etc/app/app.conf")
+	l.write("etc/app/app.conf", "own")
+	l.reopen()
+	l.wants("etc/app/app.conf", "own")
+	l.wants("usr/moved/other", "1")
+	l.gone("etc/new")
+	if list, _ := os.ReadDir(filepath.Join(l.dir, "work")); len(list) > 0 {
+		t.Errorf("work has %v", list)
+	}
+}
+
+// TestLayerGenerations changes the packages under a layer.
+func TestLayerGenerations(t *testing.T) {
+	l := newLayered(t, app)
+	bin := l.at("usr/bin")
+	l.install(mkpkg.Spec{Name: "more", Version: "1", Files: []mkpkg.File{{Path: "usr/bin/more", Body: "m"}}})
+	l.settle()
+	l.source.tree = NewTree(l.named("app", "more"), l.source.tree)
+	l.wants("usr/bin/more", "m")
+	if _, _, err := bin.Walk([]string{"more"}); err != nil {
+		t.Errorf("an old handle: %v", err)
+	}
+}
