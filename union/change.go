@@ -351,8 +351,14 @@ func (f *dirFile) Mknod(name string, mode p9.FileMode, _, _ uint32, uid p9.UID, 
 
 // Link implements p9.File.
 func (f *dirFile) Link(target p9.File, name string) error {
+	s, err := f.source.Stack(true)
+	if err != nil {
+		return err
+	}
 	t, ok := target.(*upFile)
 	switch {
+	case !s.Own:
+		return syscall.EROFS
 	case !ok:
 		if _, dir := target.(*dirFile); dir {
 			return syscall.EPERM
@@ -380,7 +386,7 @@ func (f *dirFile) Link(target p9.File, name string) error {
 			return unix.Linkat(s.dir, s.name, dir, name, 0)
 		}, err)
 	}
-	_, err := a.run()
+	_, err = a.run()
 	return err
 }
 
