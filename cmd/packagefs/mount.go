@@ -18,6 +18,7 @@ type MountCmd struct {
 
 	Kernel     bool `xor:"kind" help:"Use the kernel's own 9P client, or fail."`
 	FUSE       bool `name:"fuse" xor:"kind" help:"Use FUSE, or fail."`
+	ReadOnly   bool `short:"r" help:"Change nothing through this mount. Without it changes go to the context's mutable layer, where it has one."`
 	Foreground bool `short:"f" help:"Stay in the foreground, and unmount when interrupted."`
 
 	Msize  byteSize `placeholder:"BYTES" help:"Largest 9P message: 128k with the kernel's client, 1M with FUSE."`
@@ -96,7 +97,7 @@ func (c *MountCmd) options(env *Env) (mount.Options, error) {
 	}
 	o := mount.Options{
 		Server: addr, Context: env.Aname, UID: uint32(os.Getuid()),
-		MessageSize: uint32(c.Msize), Cache: c.Cache, Access: c.Access,
+		MessageSize: uint32(c.Msize), Cache: c.Cache, Access: c.Access, ReadOnly: c.ReadOnly,
 	}
 	return o, o.Check()
 }
@@ -157,7 +158,8 @@ func (c *MountCmd) start(env *Env, o mount.Options) error {
 	}
 	defer r.Close()
 	args := []string{os.Args[0], "mount", "--ready-fd=3", "--server=" + o.Server.String(),
-		"--context=" + o.Context, fmt.Sprintf("--msize=%d", o.MessageSize), "--", c.Mountpoint}
+		"--context=" + o.Context, fmt.Sprintf("--msize=%d", o.MessageSize),
+		fmt.Sprintf("--read-only=%t", o.ReadOnly), "--", c.Mountpoint}
 	cmd := &exec.Cmd{
 		Path: self, Args: args, Dir: "/", ExtraFiles: []*os.File{w},
 		SysProcAttr: &syscall.SysProcAttr{Setsid: true},

@@ -9,20 +9,32 @@ import (
 
 // Types of T-messages. The reply has the next number.
 const (
-	rlerror    = 7
-	tstatfs    = 8
-	tlopen     = 12
-	treadlink  = 22
-	tgetattr   = 24
-	txattrwalk = 30
-	treaddir   = 40
-	tversion   = 100
-	tattach    = 104
-	tflush     = 108
-	twalk      = 110
-	tread      = 116
-	twrite     = 118
-	tclunk     = 120
+	rlerror      = 7
+	tstatfs      = 8
+	tlopen       = 12
+	tlcreate     = 14
+	tsymlink     = 16
+	tmknod       = 18
+	treadlink    = 22
+	tgetattr     = 24
+	tsetattr     = 26
+	txattrwalk   = 30
+	txattrcreate = 32
+	treaddir     = 40
+	tfsync       = 50
+	tlock        = 52
+	tgetlock     = 54
+	tlink        = 70
+	tmkdir       = 72
+	trenameat    = 74
+	tunlinkat    = 76
+	tversion     = 100
+	tattach      = 104
+	tflush       = 108
+	twalk        = 110
+	tread        = 116
+	twrite       = 118
+	tclunk       = 120
 )
 
 const (
@@ -45,6 +57,7 @@ func newMsg(t uint8) *msg {
 	return &msg{b}
 }
 
+func (m *msg) u8(v uint8) *msg   { m.b = append(m.b, v); return m }
 func (m *msg) u32(v uint32) *msg { m.b = le.AppendUint32(m.b, v); return m }
 func (m *msg) u64(v uint64) *msg { m.b = le.AppendUint64(m.b, v); return m }
 

@@ -36,19 +36,25 @@ type bridge struct {
 	fuse.RawFileSystem
 	*link
 	*nodes
-	name string
+	name  string
+	aname string
+	uid   uint32 // that looks are made as
+	many  bool   // others than uid use the mount, and the server lets uid speak for them
 
 	hmu     sync.Mutex // guards the fields below
 	handles map[uint64]any
 	lastFh  uint64
 }
 
-func newBridge(l *link, name string) *bridge {
+func newBridge(l *link, o *Options) *bridge {
 	return &bridge{
 		RawFileSystem: fuse.NewDefaultRawFileSystem(),
 		link:          l,
 		nodes:         newNodes(l.cur.qid),
-		name:          name,
+		name:          o.source(),
+		aname:         o.Context,
+		uid:           o.UID,
+		many:          o.UID == 0,
 		handles:       map[uint64]any{},
 	}
 }
@@ -110,9 +116,8 @@ func (b *bridge) withFile(ctx context.Context, n *node, fn func(*session, *clien
 			return err
 		})
 	}
-	parent, name := b.path(n)
 	return b.do(ctx, func(s *session) error {
-		f, err := s.walkFile(ctx, n, parent, name)
+		f, err := s.walkFile(ctx, n)
 		if err != nil {
 			return err
 		}
@@ -124,21 +129,22 @@ func (b *bridge) withFile(ctx context.Context, n *node, fn func(*session, *clien
 	})
 }
 
-// walkFile gives a fid of file n, which was found last under name in parent.
-func (s *session) walkFile(ctx context.Context, n, parent *node, name string) (*client.Fid, error) {
+// walkFile gives a fid of file n.
+func (s *session) walkFile(ctx context.Context, n *node) (*client.Fid, error) {
 	if f := s.recent.take(n); f != nil {
 		return f, nil
 	}
-	d, err := s.dirs.get(ctx, parent)
+	at := n.at.Load()
+	d, err := s.dirs.get(ctx, at.parent)
 	if err != nil {
 		return nil, stale(err)
 	}
 	defer s.dirs.release(d)
-	f, qids, err := d.fid.Walk(ctx, name)
+	f, qids, err := d.fid.Walk(ctx, at.name)
 	if err != nil {
 		return nil, stale(err)
 	}
-	if !same(n.qid, qids[0]) {
+	if !same(n, qids[0]) {
 		f.Clunk()
 		return nil, syscall.ESTALE
 	}
@@ -156,8 +162,8 @@ func (s *session) drop(n *node, f *client.Fid) {
 }
 
 // same tells whether a qid is still that of the file known as n.
-func same(n, now p9.QID) bool {
-	return n.Path == now.Path && n.Type == now.Type && (!immutable(n) || n.Version == now.Version)
+func same(n *node, now p9.QID) bool {
+	return n.qid.Path == now.Path && n.qid.Type == now.Type && (!n.immutable() || n.version.Load() == now.Version)
 }
 
 func (b *bridge) Lookup(cancel <-chan struct{}, h *fuse.InHeader, name string, out *fuse.EntryOut) fuse.Status {
@@ -180,7 +186,7 @@ func (b *bridge) Lookup(cancel <-chan struct{}, h *fuse.InHeader, name string, o
 		} else {
 			s.drop(n, f)
 		}
-		fillEntry(out, n, attr)
+		b.fillEntry(out, n, attr)
 		return nil
 	})
 	if errors.Is(err, syscall.ENOENT) {
@@ -207,16 +213,19 @@ func (b *bridge) look(ctx context.Context, dir *client.Fid, name string) (*clien
 	return f, q, fillAttr(q, &a), nil
 }
 
-func fillEntry(out *fuse.EntryOut, n *node, attr fuse.Attr) {
+func (b *bridge) fillEntry(out *fuse.EntryOut, n *node, attr fuse.Attr) {
 	out.NodeId, out.Generation = n.id, 1
 	out.Attr = attr
 	out.SetEntryTimeout(shortLife)
-	out.SetAttrTimeout(attrLife(n))
+	out.SetAttrTimeout(b.attrLife(n))
 }
 
-func attrLife(n *node) time.Duration {
-	if n.immutable() {
+func (b *bridge) attrLife(n *node) time.Duration {
+	switch {
+	case n.immutable():
 		return longLife
+	case !n.dir() && b.attrOf(n).Nlink != 1:
+		return 0 // another name of it may be the one that is changed
 	}
 	return shortLife
 }
@@ -239,7 +248,7 @@ func (b *bridge) GetAttr(cancel <-chan struct{}, in *fuse.GetAttrIn, out *fuse.A
 	if n == nil {
 		return fuse.Status(syscall.ESTALE)
 	}
-	out.SetTimeout(attrLife(n))
+	out.SetTimeout(b.attrLife(n))
 	if n.immutable() { // what they were when the node was made
 		out.Attr = b.attrOf(n)
 		return fuse.OK

@@ -88,8 +88,8 @@ func testTree(t *testing.T, foreign bool) {
 	if _, err := os.Stat(filepath.Join(point, strings.Repeat("n", 256))); !errors.Is(err, syscall.ENAMETOOLONG) {
 		t.Errorf("a long name: %v", err)
 	}
-	if err := os.WriteFile(filepath.Join(point, "new"), nil, 0o644); !errors.Is(err, syscall.EROFS) {
-		t.Errorf("create: %v, want EROFS", err)
+	if err := os.WriteFile(filepath.Join(point, "new"), nil, 0o644); !errors.Is(err, syscall.ENOSYS) {
+		t.Errorf("create: %v, want what the server says, ENOSYS", err)
 	}
 }
 

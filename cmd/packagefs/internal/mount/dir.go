@@ -56,8 +56,8 @@ func (d *dirHandle) load(ctx context.Context, b *bridge, offset uint64) error {
 		return err
 	}
 	up := d.node
-	if d.node.parent != nil {
-		up = d.node.parent
+	if above := d.node.parent(); above != nil {
+		up = above
 	}
 	d.read = true
 	d.qids = append(make([]p9.QID, 0, len(list)+2), d.node.qid, up.qid)
@@ -146,7 +146,7 @@ func (b *bridge) ReadDirPlus(cancel <-chan struct{}, in *fuse.ReadIn, out *fuse.
 		// itself if it needs it.
 		if a := &found[i-first]; i >= 2 && a.err == nil {
 			out.FixMode(a.attr.Mode)
-			fillEntry(e, b.found(d.node, d.entries[i].Name, a.qid, a.attr), a.attr)
+			b.fillEntry(e, b.found(d.node, d.entries[i].Name, a.qid, a.attr), a.attr)
 		}
 	}
 	return fuse.OK

@@ -58,13 +58,14 @@ func (d *dirFids) nearest(n *node) (*dirFid, []string) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	var names []string
-	for at := n; ; at = at.parent {
-		f := d.kept[at]
-		if at.parent == nil {
+	for at := n; ; {
+		f, where := d.kept[at], at.at.Load()
+		if where == nil {
 			f = d.root
 		}
 		if f == nil {
-			names = append(names, at.name)
+			names = append(names, where.name)
+			at = where.parent
 			continue
 		}
 		f.refs++

@@ -3,6 +3,7 @@ package mount
 import (
 	"context"
 	"sync"
+	"sync/atomic"
 	"syscall"
 
 	"github.com/hanwen/go-fuse/v2/fuse"
@@ -13,17 +14,24 @@ import (
 // has it open, or until the session ends.
 type file struct {
 	node  *node
+	uid   uint32        // of who opened it
 	flags uint32        // of the open
 	ready chan struct{} // closed when the first attempt to open it has ended
 
-	mu  sync.Mutex // guards the fields below; taken after ready
-	s   *session   // that fid belongs to, or nil
-	fid *client.Fid
+	unsynced atomic.Bool // written, and not known to be on the server's disk
+
+	mu     sync.Mutex // guards the fields below; taken after ready
+	s      *session   // that fid belongs to, or nil
+	fid    *client.Fid
+	lost   bool            // a session ended before what was written was synced
+	owners map[string]lock // who has set locks, by owner
 }
 
-// keptFlags are the flags of an open that the server gets: the access mode.
-// The kernel sees to the others.
-const keptFlags = syscall.O_ACCMODE
+// keptFlags are the flags of an open that the server gets. The kernel sees to
+// the others.
+const keptFlags = syscall.O_ACCMODE | syscall.O_APPEND | syscall.O_DSYNC | syscall.O_SYNC
+
+func (f *file) writes() bool { return f.flags&syscall.O_ACCMODE != syscall.O_RDONLY }
 
 // Open opens a file. The kernel has checked the permissions, and an immutable
 // file is what its qid says, so nobody waits for the server to open one: the
@@ -33,15 +41,15 @@ func (b *bridge) Open(cancel <-chan struct{}, in *fuse.OpenIn, out *fuse.OpenOut
 	if n == nil {
 		return fuse.Status(syscall.ESTALE)
 	}
-	f := &file{node: n, flags: in.Flags & keptFlags, ready: make(chan struct{})}
-	if n.immutable() {
+	f := &file{node: n, uid: in.Uid, flags: in.Flags & keptFlags, ready: make(chan struct{})}
+	if n.immutable() && !f.writes() {
 		out.OpenFlags = fuse.FOPEN_KEEP_CACHE
 		go func() { // Release waits for it
 			defer close(f.ready)
 			_ = f.open(b.link.ctx, b) // on tries again
 		}()
 	} else {
-		// What is read is made by the server, and its size says nothing.
+		// Others may write, and what the server makes up has no size.
 		out.OpenFlags = fuse.FOPEN_DIRECT_IO
 		close(f.ready)
 		if err := f.open(request(&in.InHeader, cancel), b); err != nil {
@@ -55,20 +63,35 @@ func (b *bridge) Open(cancel <-chan struct{}, in *fuse.OpenIn, out *fuse.OpenOut
 
 // open opens f at the server for the first time.
 func (f *file) open(ctx context.Context, b *bridge) error {
-	return b.withFile(ctx, f.node, func(s *session, fid *client.Fid) (bool, error) {
-		used, err := f.use(ctx, s, fid)
+	return b.do(ctx, func(s *session) error {
+		fid, err := f.walk(ctx, b, s)
+		if err != nil {
+			return err
+		}
+		used, err := f.use(ctx, b, s, fid)
 		if !used {
 			fid.Clunk() // it may be half open
 		}
-		return true, err
+		return err
 	})
+}
+
+// walk gives a fid of f's file that is not open.
+func (f *file) walk(ctx context.Context, b *bridge, s *session) (*client.Fid, error) {
+	if f.writes() {
+		return b.walkAs(ctx, s, f.uid, f.node)
+	}
+	return s.walkFile(ctx, f.node)
 }
 
 // use makes fid, which is not open, the fid of f, and tells whether that went
 // well.
-func (f *file) use(ctx context.Context, s *session, fid *client.Fid) (bool, error) {
+func (f *file) use(ctx context.Context, b *bridge, s *session, fid *client.Fid) (bool, error) {
 	q, err := fid.Open(ctx, f.flags)
-	if err == nil && !same(f.node.qid, q) {
+	if err == nil && f.writes() && q.Path == f.node.qid.Path {
+		b.changes(f.node)
+	}
+	if err == nil && !same(f.node, q) {
 		err = syscall.ESTALE
 	}
 	if err != nil {
@@ -79,7 +102,7 @@ func (f *file) use(ctx context.Context, s *session, fid *client.Fid) (bool, erro
 }
 
 // on gives the fid of f in session s. If f was opened in an earlier one it is
-// opened again by its path, provided that its content cannot have changed.
+// opened again by its path, provided that the same file is there.
 func (f *file) on(ctx context.Context, b *bridge, s *session) (*client.Fid, error) {
 	select {
 	case <-f.ready:
@@ -91,19 +114,31 @@ func (f *file) on(ctx context.Context, b *bridge, s *session) (*client.Fid, erro
 	if f.s == s {
 		return f.fid, nil
 	}
-	if !f.node.immutable() {
+	f.lost = f.lost || f.unsynced.Load()
+	if !f.node.immutable() && !f.writes() {
 		return nil, syscall.ESTALE
 	}
-	parent, name := b.path(f.node)
-	fid, err := s.walkFile(ctx, f.node, parent, name)
+	fid, err := f.walk(ctx, b, s)
 	if err != nil {
 		return nil, err
 	}
-	if used, err := f.use(ctx, s, fid); !used {
+	if used, err := f.use(ctx, b, s, fid); !used {
 		fid.Clunk()
 		return nil, err
 	}
+	f.owners = nil // the locks went with the session
 	return fid, nil
+}
+
+// withOpen calls fn with the fid of an open file.
+func (b *bridge) withOpen(ctx context.Context, f *file, fn func(*client.Fid) error) error {
+	return b.do(ctx, func(s *session) error {
+		fid, err := f.on(ctx, b, s)
+		if err == nil {
+			err = fn(fid)
+		}
+		return err
+	})
 }
 
 func (b *bridge) Read(cancel <-chan struct{}, in *fuse.ReadIn, buf []byte) (fuse.ReadResult, fuse.Status) {
@@ -120,11 +155,7 @@ func (b *bridge) Read(cancel <-chan struct{}, in *fuse.ReadIn, buf []byte) (fuse
 	}
 	ctx := request(&in.InHeader, cancel)
 	var n int
-	err := b.do(ctx, func(s *session) error {
-		fid, err := f.on(ctx, b, s)
-		if err != nil {
-			return err
-		}
+	err := b.withOpen(ctx, f, func(fid *client.Fid) (err error) {
 		n, err = fid.ReadAt(ctx, buf, int64(in.Offset))
 		return err
 	})

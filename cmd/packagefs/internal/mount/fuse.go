@@ -30,6 +30,8 @@ type Options struct {
 	UID         uint32 // the user that the FUSE bridge attaches as
 	MessageSize uint32 // in bytes; 0 leaves it to the kind of mount
 
+	ReadOnly bool
+
 	Cache  string // of the kernel's client: none, mmap, loose, …; empty is mmap
 	Access string // of the kernel's client: user, any, client or a uid; empty is user
 }
@@ -56,7 +58,7 @@ func MountFUSE(ctx context.Context, point string, o Options) (*FUSE, error) {
 
 // serveFUSE mounts a bridge over l, which it takes over.
 func serveFUSE(l *link, point string, o Options) (*FUSE, error) {
-	srv, err := fuse.NewServer(newBridge(l, o.source()), point, o.fuse())
+	srv, err := fuse.NewServer(newBridge(l, &o), point, o.fuse())
 	if err != nil {
 		l.shut()
 		return nil, fmt.Errorf("mount %s with FUSE: %w", point, explainFUSE(err))
@@ -103,15 +105,20 @@ func (o *Options) fuse() *fuse.MountOptions {
 		Options:              []string{"default_permissions"},
 		AllowOther:           root,
 		DirectMountStrict:    root,
-		DirectMountFlags:     syscall.MS_RDONLY | syscall.MS_NODEV,
+		DirectMountFlags:     syscall.MS_NODEV,
 		MaxWrite:             maxRead,
+		EnableLocks:          true,
+		ExtraCapabilities:    fuse.CAP_DIRECT_IO_ALLOW_MMAP,
 		MaxReadAhead:         maxRead,
 		MaxBackground:        background,
 		EnableSymlinkCaching: true,
 		DisableSplice:        true,
 	}
-	if !root {
-		f.Options = append(f.Options, "ro")
+	if o.ReadOnly {
+		f.DirectMountFlags |= syscall.MS_RDONLY
+		if !root {
+			f.Options = append(f.Options, "ro")
+		}
 	}
 	return f
 }

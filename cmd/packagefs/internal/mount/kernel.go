@@ -59,7 +59,11 @@ func MountKernel(ctx context.Context, point string, o Options) error {
 	if err != nil {
 		return err
 	}
-	err = unix.Mount(source, point, "9p", unix.MS_RDONLY|unix.MS_NODEV, options)
+	flags := uintptr(unix.MS_NODEV)
+	if o.ReadOnly {
+		flags |= unix.MS_RDONLY
+	}
+	err = unix.Mount(source, point, "9p", flags, options)
 	if err != nil {
 		return fmt.Errorf("mount %s -t 9p -o %s: %w%s", point, options, err, explainKernel(err))
 	}

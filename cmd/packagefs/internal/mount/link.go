@@ -33,6 +33,7 @@ type session struct {
 	dirs *dirFids
 
 	recent recentFids
+	users  userRoots
 }
 
 // A link keeps a session with the server, making a new one when it breaks.

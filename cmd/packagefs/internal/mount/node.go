@@ -2,6 +2,7 @@ package mount
 
 import (
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/hanwen/go-fuse/v2/fuse"
@@ -10,14 +11,13 @@ import (
 
 // A node is an inode that the kernel knows by its number.
 type node struct {
-	id  uint64
-	qid p9.QID // path and version; a directory's version may be out of date
+	id      uint64
+	qid     p9.QID        // its version is that of the first look
+	version atomic.Uint32 // of the qid; a directory's may be out of date
 
-	// The path. It never changes in a directory or a mutable file; in an
-	// immutable one, which may have several, it is the one looked up last,
-	// and nodes.mu guards it.
-	parent *node // nil in the root
-	name   string
+	// at is the path: in a file with several names the one looked up last; nil
+	// in the root.
+	at atomic.Pointer[nodeName]
 
 	// nodes.mu guards the fields below.
 	lookups uint64 // references that the kernel holds
@@ -25,14 +25,30 @@ type node struct {
 	asked   time.Duration // when attr came from the server
 	plain   bool          // immutable and known to have no extended attributes
 	files   map[*file]bool
+	names   map[nodeName]bool // of what is in nodes.byName
+}
+
+func newNode(id uint64, q p9.QID) *node {
+	n := &node{id: id, qid: q}
+	n.version.Store(q.Version)
+	return n
 }
 
 func (n *node) dir() bool       { return n.qid.Type&p9.TypeDir != 0 }
-func (n *node) immutable() bool { return immutable(n.qid) }
+func (n *node) immutable() bool { return !n.dir() && n.version.Load() != 0 }
+
+// parent is the directory that the node is in, nil for the root.
+func (n *node) parent() *node {
+	if at := n.at.Load(); at != nil {
+		return at.parent
+	}
+	return nil
+}
 
 // immutable tells whether path and version of a qid name content that stays.
 func immutable(q p9.QID) bool { return q.Type&p9.TypeDir == 0 && q.Version != 0 }
 
+// nodeName is where a node is.
 type nodeName struct {
 	parent *node
 	name   string
@@ -51,7 +67,8 @@ type nodes struct {
 
 func newNodes(rootQID p9.QID) *nodes {
 	start := time.Now()
-	root := &node{id: fuse.FUSE_ROOT_ID, qid: rootQID, lookups: 1}
+	root := newNode(fuse.FUSE_ROOT_ID, rootQID)
+	root.lookups = 1
 	return &nodes{
 		now:    func() time.Duration { return time.Since(start) },
 		last:   fuse.FUSE_ROOT_ID,
@@ -66,13 +83,6 @@ func (t *nodes) node(id uint64) *node {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	return t.byID[id]
-}
-
-// path gives the place where a node was found last.
-func (t *nodes) path(n *node) (parent *node, name string) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	return n.parent, n.name
 }
 
 // known gives the attributes of an immutable file that the kernel knows and
@@ -105,17 +115,17 @@ func (t *nodes) found(parent *node, name string, q p9.QID, attr fuse.Attr) *node
 	}
 	if n == nil {
 		t.last++
-		n = &node{id: t.last, qid: q}
+		n = newNode(t.last, q)
 		t.byID[n.id] = n
 		if immutable(q) {
 			t.byQID[q] = n
-		} else {
-			t.byName[at] = n
-			n.parent, n.name = parent, name
 		}
 	}
-	if immutable(q) {
-		n.parent, n.name = parent, name
+	if !immutable(q) {
+		t.bind(n, at)
+	}
+	if old := n.at.Load(); old == nil || *old != at {
+		n.at.Store(&at)
 	}
 	if n.attr != attr {
 		n.attr = attr
@@ -125,13 +135,87 @@ func (t *nodes) found(parent *node, name string, q p9.QID, attr fuse.Attr) *node
 	return n
 }
 
+// changes notes that a file that was immutable may change from now on.
+func (t *nodes) changes(n *node) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	old := n.qid
+	old.Version = n.version.Swap(0)
+	if n.dir() || old.Version == 0 {
+		return
+	}
+	if t.byQID[old] == n {
+		delete(t.byQID, old)
+	}
+	t.bind(n, *n.at.Load())
+	n.plain = false
+}
+
+// bind gives a node a name. It runs with mu locked.
+func (t *nodes) bind(n *node, at nodeName) {
+	if t.byName[at] == n {
+		return
+	}
+	t.unbind(at)
+	t.byName[at] = n
+	if n.names == nil {
+		n.names = make(map[nodeName]bool)
+	}
+	n.names[at] = true
+	n.at.Store(&at)
+}
+
+// unbind takes a name away, and returns what had it. It runs with mu locked.
+func (t *nodes) unbind(at nodeName) *node {
+	n := t.byName[at]
+	if n == nil {
+		return nil
+	}
+	delete(t.byName, at)
+	delete(n.names, at)
+	for other := range n.names {
+		n.at.Store(&other)
+		break
+	}
+	return n
+}
+
+// linked gives a file that may change another name, and counts a reference of
+// the kernel's to it.
+func (t *nodes) linked(n, parent *node, name string, attr fuse.Attr) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.bind(n, nodeName{parent, name})
+	n.attr, n.asked = attr, t.now()
+	n.lookups++
+}
+
+// removed notes that a name is gone, and returns what had it.
+func (t *nodes) removed(parent *node, name string) *node {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.unbind(nodeName{parent, name})
+}
+
+// renamed notes that a name is another one now, and returns what had that.
+func (t *nodes) renamed(parent *node, name string, to *node, newName string) (replaced *node) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	n := t.unbind(nodeName{parent, name})
+	replaced = t.unbind(nodeName{to, newName})
+	if n != nil {
+		t.bind(n, nodeName{to, newName})
+	}
+	return replaced
+}
+
 // forget drops references of the kernel's, and returns the node if those were
 // the last.
 func (t *nodes) forget(id, count uint64) *node {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	n := t.byID[id]
-	if n == nil || n.parent == nil {
+	if n == nil || n.at.Load() == nil {
 		return nil
 	}
 	n.lookups -= min(count, n.lookups)
@@ -141,7 +225,8 @@ func (t *nodes) forget(id, count uint64) *node {
 	delete(t.byID, id)
 	if n.immutable() {
 		delete(t.byQID, n.qid)
-	} else if at := (nodeName{n.parent, n.name}); t.byName[at] == n {
+	}
+	for at := range n.names {
 		delete(t.byName, at)
 	}
 	return n
