@@ -56,20 +56,6 @@ func MakeDeb(t testing.TB, dir string, spec DebSpec) string {
 	return file
 }
 
-// writeFiles writes files below dir: contents by path.
-func writeFiles(t testing.TB, dir string, files map[string]string) {
-	t.Helper()
-	for name, content := range files {
-		file := filepath.Join(dir, name)
-		if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
-			t.Fatal(err)
-		}
-		if err := os.WriteFile(file, []byte(content), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-}
-
 // settle gives every file below dir the same whole second, for formats keep no
 // less, and every second file another one.
 func settle(t testing.TB, dir string) {

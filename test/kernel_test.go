@@ -27,6 +27,7 @@ var guestGroups = []struct{ name, tests string }{
 	{"tcp", "^TestGuestTreesTCP$"},
 	{"use", "^TestGuest(Programs|Calls|Overlay|Kill|AttachErrors|MountCommand)$"},
 	{"changes", "^TestGuest(Users|Live|Restart)$"},
+	{"posix", "^TestGuestPosix$"},
 	{"commands", "^TestGuest(Commands|Contexts)$"},
 }
 

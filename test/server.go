@@ -29,6 +29,8 @@ type Server struct {
 	State    string // made if empty
 	Contexts string // the directory of context files
 	Listen   []string
+	Args     []string // further arguments
+	Users    string   // directory with the passwd and group that the server sees, if not the machine's
 
 	cmd *exec.Cmd
 	log *syncBuffer
@@ -62,8 +64,13 @@ func (s *Server) Start(t testing.TB) {
 	for _, l := range s.Listen {
 		args = append(args, "--listen", l)
 	}
+	args = append(args, s.Args...)
 	s.log = &syncBuffer{}
 	s.cmd = exec.Command(s.Binary, args...)
+	if s.Users != "" {
+		const private = `mount --bind "$1/passwd" /etc/passwd && mount --bind "$1/group" /etc/group && shift && exec "$@"`
+		s.cmd = exec.Command("unshare", append([]string{"-m", "--propagation", "private", "sh", "-c", private, "sh", s.Users, s.Binary}, args...)...)
+	}
 	s.cmd.Stdout, s.cmd.Stderr = s.log, s.log
 	s.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	if err := s.cmd.Start(); err != nil {
@@ -253,4 +260,18 @@ func lastBytes(s string, n int) string {
 		return "…" + s[len(s)-n:]
 	}
 	return s
+}
+
+// writeFiles writes files below dir: contents by path.
+func writeFiles(t testing.TB, dir string, files map[string]string) {
+	t.Helper()
+	for name, content := range files {
+		file := filepath.Join(dir, name)
+		if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(file, []byte(content), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
 }

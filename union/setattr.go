@@ -85,7 +85,7 @@ func (c *Cred) maySet(have fileAttr, valid p9.SetAttrMask, attr p9.SetAttr, writ
 		return nil
 	case valid.Size && !writes && !c.may(have, mayWrite):
 		return syscall.EACCES
-	case valid.Permissions && !c.owns(have),
+	case valid.Permissions && !c.owns(have) && !c.dropsIDs(have, uint32(attr.Permissions)),
 		valid.UID && (!c.owns(have) || uint32(attr.UID) != have.uid),
 		valid.GID && (!c.owns(have) || !c.in(uint32(attr.GID)) && uint32(attr.GID) != have.gid):
 		return syscall.EPERM
@@ -95,6 +95,13 @@ func (c *Cred) maySet(have fileAttr, valid p9.SetAttrMask, attr p9.SetAttr, writ
 		return syscall.EACCES
 	}
 	return nil
+}
+
+// dropsIDs says whether a mode only takes setuid and setgid away, as a client's
+// kernel does before it writes for somebody who may.
+func (c *Cred) dropsIDs(have fileAttr, mode uint32) bool {
+	const ids = unix.S_ISUID | unix.S_ISGID
+	return mode&^ids == have.mode&^ids && mode&^have.mode == 0 && c.may(have, mayWrite)
 }
 
 // setAttr sets owner and mode of an open file, which may be one of O_PATH.

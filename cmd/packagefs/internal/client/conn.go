@@ -30,12 +30,18 @@ const (
 // Options of a connection. The zero value works.
 type Options struct {
 	MessageSize uint32 // to ask for, in bytes; 0 is MaxMessage
+
+	// Patience is how long a call that was sent still waits for its answer
+	// after its context has ended. Then it is taken back.
+	Patience time.Duration
 }
 
 // A Conn is one connection to a server.
 //
 // Lock order: mu and wmu are never held together.
 type Conn struct {
+	patience time.Duration
+
 	net   net.Conn
 	msize uint32
 	tags  chan uint16   // tags that are free
@@ -132,7 +138,8 @@ func handshake(nc net.Conn, o Options) (*Conn, error) {
 		return nil, fmt.Errorf("the server wants messages of %d bytes; %d to %d are possible", msize, minMessage, want)
 	}
 	c := &Conn{
-		net: nc, msize: msize, tags: make(chan uint16, maxInFlight),
+		patience: o.Patience,
+		net:      nc, msize: msize, tags: make(chan uint16, maxInFlight),
 		dead: make(chan struct{}), pending: map[uint16]*call{},
 	}
 	for t := range uint16(maxInFlight) {
@@ -303,13 +310,9 @@ func (c *Conn) write(frame []byte) {
 // rpc sends a request and waits for the reply. dst takes the payload of an
 // Rread, and n tells its length.
 func (c *Conn) rpc(ctx context.Context, m *msg, dst []byte) (r reply, n int, err error) {
-	var tag uint16
-	select {
-	case tag = <-c.tags:
-	case <-ctx.Done():
-		return r, 0, syscall.EINTR
-	case <-c.dead:
-		return r, 0, c.Err()
+	tag, err := c.tag(ctx)
+	if err != nil {
+		return r, 0, err
 	}
 	cl := &call{dst: dst, done: make(chan struct{})}
 	if err := c.start(tag, m, cl); err != nil {
@@ -319,13 +322,48 @@ func (c *Conn) rpc(ctx context.Context, m *msg, dst []byte) (r reply, n int, err
 	select {
 	case <-cl.done:
 	case <-ctx.Done():
-		if !c.flush(tag, cl) {
+		if !c.late(cl) && !c.flush(tag, cl) {
 			c.tags <- tag
 			return r, 0, syscall.EINTR
 		}
 	}
 	c.tags <- tag
 	return reply{b: cl.body}, cl.n, cl.err
+}
+
+// tag gives a tag that is free. One that is there at once is given even if the
+// context has ended: a call may be one of several that a patient caller makes.
+func (c *Conn) tag(ctx context.Context) (uint16, error) {
+	if c.patience > 0 {
+		select {
+		case tag := <-c.tags:
+			return tag, nil
+		default:
+		}
+	}
+	select {
+	case tag := <-c.tags:
+		return tag, nil
+	case <-ctx.Done():
+		return 0, syscall.EINTR
+	case <-c.dead:
+		return 0, c.Err()
+	}
+}
+
+// late waits for an answer for as long as the connection is patient.
+func (c *Conn) late(cl *call) (answered bool) {
+	if c.patience == 0 {
+		return false
+	}
+	t := time.NewTimer(c.patience)
+	defer t.Stop()
+	select {
+	case <-cl.done:
+		return true
+	case <-t.C:
+		return false
+	}
 }
 
 // flush takes a request back and reports whether it was answered all the same.

@@ -263,14 +263,13 @@ func (b *bridge) GetAttr(cancel <-chan struct{}, in *fuse.GetAttrIn, out *fuse.A
 		return false, err
 	}
 	if open := b.anyFile(n); open != nil {
-		err := b.do(ctx, func(s *session) error {
-			f, err := open.on(ctx, b, s)
-			if err == nil {
-				_, err = ask(s, f)
-			}
+		err := b.withOpen(ctx, open, func(f *client.Fid) error {
+			_, err := ask(nil, f)
 			return err
 		})
-		return status(err)
+		if err != errReleased {
+			return status(err)
+		}
 	}
 	return status(b.withFile(ctx, n, ask))
 }

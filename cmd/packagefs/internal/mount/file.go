@@ -2,6 +2,7 @@ package mount
 
 import (
 	"context"
+	"errors"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -18,7 +19,9 @@ type file struct {
 	flags uint32        // of the open
 	ready chan struct{} // closed when the first attempt to open it has ended
 
-	unsynced atomic.Bool // written, and not known to be on the server's disk
+	life     sync.RWMutex // held for reading by who uses fid, for writing to end that
+	released bool         // guarded by life
+	unsynced atomic.Bool  // written, and not known to be on the server's disk
 
 	mu     sync.Mutex // guards the fields below; taken after ready
 	s      *session   // that fid belongs to, or nil
@@ -106,8 +109,12 @@ func (f *file) use(ctx context.Context, b *bridge, s *session, fid *client.Fid) 
 func (f *file) on(ctx context.Context, b *bridge, s *session) (*client.Fid, error) {
 	select {
 	case <-f.ready:
-	case <-ctx.Done():
-		return nil, syscall.EINTR
+	default:
+		select {
+		case <-f.ready:
+		case <-ctx.Done():
+			return nil, syscall.EINTR
+		}
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -130,8 +137,17 @@ func (f *file) on(ctx context.Context, b *bridge, s *session) (*client.Fid, erro
 	return fid, nil
 }
 
-// withOpen calls fn with the fid of an open file.
+// errReleased says that the kernel has closed a file meanwhile.
+var errReleased = errors.New("the file is closed")
+
+// withOpen calls fn with the fid of an open file. It fails with errReleased for a
+// file that others than the caller have open and close.
 func (b *bridge) withOpen(ctx context.Context, f *file, fn func(*client.Fid) error) error {
+	f.life.RLock()
+	defer f.life.RUnlock()
+	if f.released {
+		return errReleased
+	}
 	return b.do(ctx, func(s *session) error {
 		fid, err := f.on(ctx, b, s)
 		if err == nil {
@@ -174,6 +190,9 @@ func (b *bridge) Release(_ <-chan struct{}, in *fuse.ReleaseIn) {
 	delete(f.node.files, f)
 	b.nodes.mu.Unlock()
 	<-f.ready
+	f.life.Lock()
+	f.released = true
+	f.life.Unlock()
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.fid != nil {

@@ -16,6 +16,10 @@ const (
 	// lostGrace is how long requests wait for a server that went away.
 	lostGrace = 5 * time.Second
 
+	// patience is how long a system call that a signal interrupts still waits for
+	// the server. Programs do not expect that calls on files are interrupted.
+	patience = 2 * time.Second
+
 	retryFirst = 50 * time.Millisecond
 	retryMost  = time.Second
 
@@ -173,7 +177,7 @@ var errRefused = errors.New("the server refuses the context")
 // connector makes sessions for one context of one server.
 func connector(o Options, dirs int) func(context.Context) (*session, error) {
 	return func(ctx context.Context) (*session, error) {
-		conn, err := client.Dial(ctx, o.Server, client.Options{MessageSize: o.MessageSize})
+		conn, err := client.Dial(ctx, o.Server, client.Options{MessageSize: o.MessageSize, Patience: patience})
 		if err != nil {
 			return nil, err
 		}

@@ -78,7 +78,24 @@ func (b *bridge) SetLk(cancel <-chan struct{}, in *fuse.LkIn) fuse.Status {
 		return fuse.EBADF
 	}
 	ctx := request(&in.InHeader, cancel)
-	return status(f.lock(ctx, b, lockOf(in)))
+	l := lockOf(in)
+	// At the server a process is part of the owner, and the kernel names none
+	// when it unlocks.
+	for _, open := range b.allFiles(f.node) {
+		if known, ok := open.owner(l.Owner); ok {
+			l.PID = known.pid
+			break
+		}
+	}
+	return status(f.lock(ctx, b, l))
+}
+
+// owner tells what is remembered of one who has set locks through f.
+func (f *file) owner(name string) (lock, bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	l, ok := f.owners[name]
+	return l, ok
 }
 
 func (f *file) lock(ctx context.Context, b *bridge, l client.Lock) error {
@@ -141,7 +158,11 @@ func (f *file) unlock(ctx context.Context, b *bridge, owner string) error {
 	if !had {
 		return nil
 	}
-	return f.lock(ctx, b, client.Lock{Type: client.LockUnlock, PID: l.pid, Owner: owner})
+	err := f.lock(ctx, b, client.Lock{Type: client.LockUnlock, PID: l.pid, Owner: owner})
+	if err == errReleased {
+		return nil // and the locks with it
+	}
+	return err
 }
 
 // allFiles gives the open files of a node.

@@ -136,13 +136,16 @@ func (b *bridge) SetAttr(cancel <-chan struct{}, in *fuse.SetAttrIn, out *fuse.A
 	}
 	var err error
 	if open == nil {
-		err = b.asUser(ctx, in.Uid, n, set)
+		err = b.asUser(ctx, in.Caller.Uid, n, set)
 		if errors.Is(err, syscall.ESTALE) || errors.Is(err, syscall.ENOENT) {
 			open = b.anyFile(n) // it has no name any more
 		}
 	}
 	if open != nil {
 		err = b.withOpen(ctx, open, set)
+	}
+	if err == errReleased {
+		err = syscall.ESTALE
 	}
 	return status(err)
 }

@@ -1,0 +1,11 @@
+package posix
+
+// CannotFUSE has what the FUSE mount cannot do.
+var CannotFUSE = map[string]string{
+	"rename with exchange": "9P has no exchange of names",
+}
+
+// CannotKernel has what the mount of the Linux kernel's own client cannot do.
+var CannotKernel = map[string]string{
+	"rename with exchange": "9P has no exchange of names",
+}

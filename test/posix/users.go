@@ -1,0 +1,213 @@
+package posix
+
+import (
+	"fmt"
+	"os"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// The users of the cases. A mount must let them in; see Mount.
+var (
+	ann = user{uid: 7001, gid: 7001, groups: []int{7100}}
+	ben = user{uid: 7002, gid: 7002, groups: []int{7100}}
+	cid = user{uid: 7003, gid: 7003}
+)
+
+// userCases act as several users. accessMatrix has who may open what.
+func userCases() []Case {
+	return append(accessMatrix(), ownerCases()...)
+}
+
+// accessMatrix opens files of ann's and group 7100 with every class's bits.
+func accessMatrix() []Case {
+	type who struct {
+		name  string
+		as    user
+		shift uint
+	}
+	var cases []Case
+	for _, w := range []who{{"owner", ann, 6}, {"group", ben, 3}, {"others", cid, 0}} {
+		for _, bits := range []uint32{0, 4, 2, 6} {
+			for _, open := range []struct {
+				name  string
+				flags int
+				needs uint32
+			}{{"read", unix.O_RDONLY, 4}, {"write", unix.O_WRONLY, 2}} {
+				name := fmt.Sprintf("access to %s with %s's bits %o", open.name, w.name, bits)
+				cases = append(cases, Case{name, func(d *Dir) {
+					path := d.file("x", "c")
+					d.ok(unix.Chown(path, ann.uid, 7100))
+					d.ok(unix.Chmod(path, bits<<w.shift))
+					err := d.as(w.as, func() error {
+						fd, err := unix.Open(path, open.flags, 0)
+						if err == nil {
+							unix.Close(fd)
+						}
+						return err
+					})
+					want := syscall.EACCES
+					if bits&open.needs != 0 {
+						want = 0
+					}
+					d.is("open", err, want)
+				}})
+			}
+		}
+	}
+	return cases
+}
+
+// shared is a directory in which everybody makes names.
+func (d *Dir) shared(mode uint32) string {
+	d.Helper()
+	d.mkdir("s")
+	d.ok(unix.Chmod(d.at("s"), mode))
+	return d.at("s")
+}
+
+// touch makes a file as a user.
+func (d *Dir) touch(u user, path string) {
+	d.Helper()
+	d.ok(d.as(u, func() error { return os.WriteFile(path, []byte("c"), 0o644) }))
+}
+
+func ownerCases() []Case {
+	return []Case{
+		{"owner of a new file", func(d *Dir) {
+			s := d.shared(0o777)
+			d.touch(ann, s+"/x")
+			st := d.stat(s + "/x")
+			equal(d, "owner", fmt.Sprint(st.Uid, st.Gid), "7001 7001")
+		}},
+		{"owner of a new directory, symlink and fifo", func(d *Dir) {
+			s := d.shared(0o777)
+			d.ok(d.as(ben, func() error {
+				if err := unix.Mkdir(s+"/d", 0o755); err != nil {
+					return err
+				}
+				if err := unix.Symlink("x", s+"/l"); err != nil {
+					return err
+				}
+				return unix.Mkfifo(s+"/f", 0o644)
+			}))
+			for _, name := range []string{"d", "l", "f"} {
+				st := d.stat(s + "/" + name)
+				equal(d, name, fmt.Sprint(st.Uid, st.Gid), "7002 7002")
+			}
+		}},
+		{"owner of a file in a directory with setgid", func(d *Dir) {
+			s := d.shared(0o777)
+			d.ok(unix.Chown(s, 0, 7100))
+			d.ok(unix.Chmod(s, 0o2777))
+			d.touch(cid, s+"/x")
+			equal(d, "group", d.stat(s+"/x").Gid, 7100)
+			d.ok(d.as(cid, func() error { return unix.Mkdir(s+"/d", 0o755) }))
+			st := d.stat(s + "/d")
+			equal(d, "group", st.Gid, 7100)
+			equal(d, "mode", st.Mode&07777, 0o2755)
+		}},
+		{"name in a directory of others", func(d *Dir) {
+			s := d.shared(0o755)
+			d.is("create", d.as(ann, func() error { return os.WriteFile(s+"/x", nil, 0o644) }), unix.EACCES)
+			d.is("mkdir", d.as(ann, func() error { return unix.Mkdir(s+"/x", 0o755) }), unix.EACCES)
+			d.file("s/y", "")
+			d.is("unlink", d.as(ann, func() error { return unix.Unlink(s + "/y") }), unix.EACCES)
+			d.is("rename", d.as(ann, func() error { return unix.Rename(s+"/y", s+"/z") }), unix.EACCES)
+		}},
+		{"directory without search", func(d *Dir) {
+			s := d.shared(0o644)
+			d.file("s/x", "c")
+			d.is("open", d.as(ann, func() error { _, err := os.ReadFile(s + "/x"); return err }), unix.EACCES)
+			d.ok(d.as(ann, func() error { _, err := os.ReadDir(s); return err }))
+		}},
+		{"directory without read", func(d *Dir) {
+			s := d.shared(0o711)
+			d.file("s/x", "c")
+			d.ok(d.as(ann, func() error { _, err := os.ReadFile(s + "/x"); return err }))
+			d.is("readdir", d.as(ann, func() error { _, err := os.ReadDir(s); return err }), unix.EACCES)
+		}},
+		{"sticky directory keeps others' files", func(d *Dir) {
+			s := d.shared(0o1777)
+			d.touch(ann, s+"/x")
+			d.touch(ben, s+"/y")
+			d.is("unlink", d.as(ben, func() error { return unix.Unlink(s + "/x") }), unix.EPERM)
+			d.is("rename", d.as(ben, func() error { return unix.Rename(s+"/x", s+"/z") }), unix.EPERM)
+			d.is("rename over", d.as(ben, func() error { return unix.Rename(s+"/y", s+"/x") }), unix.EPERM)
+			d.ok(d.as(ann, func() error { return unix.Unlink(s + "/x") }))
+		}},
+		{"chmod by others", func(d *Dir) {
+			s := d.shared(0o777)
+			d.touch(ann, s+"/x")
+			d.is("chmod", d.as(ben, func() error { return unix.Chmod(s+"/x", 0o777) }), unix.EPERM)
+			d.ok(d.as(ann, func() error { return unix.Chmod(s+"/x", 0o600) }))
+			equal(d, "mode", d.stat(s+"/x").Mode&07777, 0o600)
+		}},
+		{"chown by the owner", func(d *Dir) {
+			s := d.shared(0o777)
+			d.touch(ann, s+"/x")
+			d.is("chown to another", d.as(ann, func() error { return unix.Chown(s+"/x", ben.uid, -1) }), unix.EPERM)
+			d.is("chgrp to another's", d.as(ann, func() error { return unix.Chown(s+"/x", -1, cid.gid) }), unix.EPERM)
+			d.ok(d.as(ann, func() error { return unix.Chown(s+"/x", -1, 7100) }))
+			equal(d, "group", d.stat(s+"/x").Gid, 7100)
+		}},
+		{"chown by root", func(d *Dir) {
+			d.file("x", "")
+			d.ok(unix.Chown(d.at("x"), 7001, 7002))
+			st := d.stat(d.at("x"))
+			equal(d, "owner", fmt.Sprint(st.Uid, st.Gid), "7001 7002")
+		}},
+		{"chown takes setuid away", func(d *Dir) {
+			s := d.shared(0o777)
+			d.touch(ann, s+"/x")
+			d.ok(unix.Chmod(s+"/x", 0o6755))
+			d.ok(d.as(ann, func() error { return unix.Chown(s+"/x", -1, 7100) }))
+			equal(d, "mode", d.stat(s+"/x").Mode&07777, 0o755)
+		}},
+		{"write takes setuid away", func(d *Dir) {
+			s := d.shared(0o777)
+			d.touch(ann, s+"/x")
+			d.ok(unix.Chmod(s+"/x", 0o4777))
+			d.ok(d.as(ben, func() error { return os.WriteFile(s+"/x", []byte("changed"), 0) }))
+			equal(d, "mode", d.stat(s+"/x").Mode&07777, 0o777)
+		}},
+		{"chmod of a file of a strange group drops setgid", func(d *Dir) {
+			s := d.shared(0o777)
+			d.touch(ann, s+"/x")
+			d.ok(unix.Chown(s+"/x", ann.uid, cid.gid))
+			d.ok(d.as(ann, func() error { return unix.Chmod(s+"/x", 0o2755) }))
+			equal(d, "mode", d.stat(s+"/x").Mode&07777, 0o755)
+		}},
+		{"truncate without write", func(d *Dir) {
+			path := d.file("x", "content")
+			d.is("truncate", d.as(ann, func() error { return unix.Truncate(path, 0) }), unix.EACCES)
+			d.is("open", d.as(ann, func() error { _, err := unix.Open(path, unix.O_RDONLY|unix.O_TRUNC, 0); return err }), unix.EACCES)
+			d.content(path, "content")
+		}},
+		{"times by others", func(d *Dir) {
+			s := d.shared(0o777)
+			d.touch(ann, s+"/x")
+			d.is("exact", d.as(ben, func() error {
+				return unix.UtimesNanoAt(unix.AT_FDCWD, s+"/x", []unix.Timespec{past, past}, 0)
+			}), unix.EPERM)
+			d.is("now", d.as(ben, func() error { return unix.UtimesNanoAt(unix.AT_FDCWD, s+"/x", nil, 0) }), unix.EACCES)
+			d.ok(unix.Chmod(s+"/x", 0o666))
+			d.ok(d.as(ben, func() error { return unix.UtimesNanoAt(unix.AT_FDCWD, s+"/x", nil, 0) }))
+		}},
+		{"rename of another's directory to elsewhere", func(d *Dir) {
+			s := d.shared(0o777)
+			d.ok(d.as(ann, func() error { return unix.Mkdir(s+"/d", 0o755) }))
+			d.ok(unix.Mkdir(s+"/to", 0o777))
+			d.ok(unix.Chmod(s+"/to", 0o777))
+			d.is("rename", d.as(ben, func() error { return unix.Rename(s+"/d", s+"/to/d") }), unix.EACCES)
+			d.ok(d.as(ben, func() error { return unix.Rename(s+"/d", s+"/e") }))
+		}},
+		{"execute bit decides", func(d *Dir) {
+			path := d.file("x", "#!/bin/sh\nexit 7\n")
+			equal(d, "access", d.as(ann, func() error { return unix.Access(path, unix.X_OK) }), error(unix.EACCES))
+			d.ok(unix.Chmod(path, 0o755))
+			d.ok(d.as(ann, func() error { return unix.Access(path, unix.X_OK) }))
+		}},
+	}
+}
