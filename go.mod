@@ -9,6 +9,7 @@ require (
 	github.com/hugelgupf/p9 v0.4.1
 	github.com/klauspost/compress v1.20.3
 	github.com/pelletier/go-toml/v2 v2.4.3
+	github.com/pmezard/go-difflib v1.0.0
 	github.com/rogpeppe/go-internal v1.16.0
 	github.com/rs/zerolog v1.35.1
 	github.com/therootcompany/xz v1.0.1

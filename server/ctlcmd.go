@@ -74,6 +74,7 @@ var commands = slices.Concat(
 		{"log", "[LEVEL]", "Log from this level on: trace, debug, info, warn or error; without one, show it. trace shows the messages of connections that are made from then on.", 0, 1, true, (*invocation).log},
 		{"events", "[COUNT]", "Show the last events, as lines of JSON.", 0, 1, false, (*invocation).recentEvents},
 	},
+	editCommands,
 )
 
 // listCommands are the commands for one list of context files.

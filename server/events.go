@@ -30,6 +30,7 @@ const (
 	EventGeneration      = "generation"       // Generation; what an attached tree shows may be another now
 	EventAttachRefused   = "attach-refused"   // Context, By, Reason, Missed
 	EventCommand         = "command"          // Command, By: something was changed by the control file
+	EventConfig          = "config"           // Context, File, Package, Reason: a package brings another file under an edited copy, or none
 	EventMissed          = "missed"           // Missed: the reader was too slow for that many events
 )
 
@@ -238,6 +239,10 @@ func (fs *FS) packagesChanged(set *pkgindex.Set) {
 		fs.events.add(Event{Event: EventGeneration, Generation: generation})
 	}
 	fs.seen = set
+	select {
+	case fs.changed <- struct{}{}:
+	default: // followEdits has not begun with an earlier one
+	}
 }
 
 // contextsChanged is told of each change of context files, one call at a time.

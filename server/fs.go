@@ -71,6 +71,7 @@ type FS struct {
 
 	metricsListener net.Listener // nil: no metrics over HTTP
 
+	changed    chan struct{} // packages have changed: for followEdits
 	generation atomic.Uint64 // counts what changes views: packages and context files
 	refused    atomic.Uint64 // attaches
 
@@ -94,7 +95,7 @@ func New(config Config) (*FS, error) {
 	if config.Contexts == "" {
 		config.Contexts = filepath.Join(config.State, "contexts")
 	}
-	fs := &FS{started: time.Now(), trees: make(map[string]weak.Pointer[union.Tree]), layers: make(map[string]*union.Mutable)}
+	fs := &FS{started: time.Now(), trees: make(map[string]weak.Pointer[union.Tree]), layers: make(map[string]*union.Mutable), changed: make(chan struct{}, 1)}
 	config.Log, fs.level = leveled(config.Log)
 	fs.config = config
 	fs.users = sync.OnceValue(func() context.Directory {
@@ -187,6 +188,8 @@ func (fs *FS) Serve(ctx stdcontext.Context) error {
 	defer stop()
 	indexing := make(chan struct{})
 	go func() { fs.packages.Run(ctx); close(indexing) }()
+	following := make(chan struct{})
+	go func() { fs.followEdits(ctx); close(following) }()
 	var listeners []func() error
 	for _, l := range fs.listen {
 		listeners = append(listeners, func() error { return fs.engine.Serve(ctx, l) })
@@ -211,6 +214,7 @@ func (fs *FS) Serve(ctx stdcontext.Context) error {
 		fs.config.Log.Warn().Msg("some requests did not end; their connections were cut")
 	}
 	<-indexing
+	<-following
 	fs.files.Close()
 	fs.closeLayers()
 	return err

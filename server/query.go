@@ -28,6 +28,8 @@ var queries = map[string]func(*FS, *inquiry) (any, error){
 	OpContexts: (*FS).queryContexts,
 	OpStatus:   (*FS).queryStatus,
 	OpCheck:    (*FS).queryCheck,
+	OpEdits:    (*FS).queryEdits,
+	OpEditDiff: (*FS).queryEditDiff,
 }
 
 // An inquiry is a query with who asks it.

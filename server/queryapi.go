@@ -17,6 +17,8 @@ const (
 	OpContexts = "contexts" // Result is []ContextRow
 	OpStatus   = "status"   // Result is Status
 	OpCheck    = "check"    // Result is []CheckRow
+	OpEdits    = "edits"    // Context; Result is []EditRow
+	OpEditDiff = "editdiff" // Context, Path; Result is EditDiff
 )
 
 // A Query is one question. Fields that its operation does not name are ignored.
@@ -211,4 +213,22 @@ type Status struct {
 	Listen      []string `json:"listen"`
 	Uptime      int64    `json:"uptime"` // seconds
 	Connections int      `json:"connections"`
+}
+
+// An EditRow is a file of a package that a context has its own copy of, or that
+// it hides.
+type EditRow struct {
+	Context string `json:"context"`
+	Path    string `json:"path"`
+	State   string `json:"state"`             // edited, outdated, orphaned or deleted
+	From    string `json:"from,omitempty"`    // what it was copied from: name=version
+	Package string `json:"package,omitempty"` // that has the file now: name=version
+}
+
+// An EditDiff compares an edited file as unified diffs: with what it was copied
+// from, and that with what the package has now. Where what it was copied from was
+// not kept, Mine compares with what the package has now.
+type EditDiff struct {
+	Mine   string `json:"mine"`
+	Theirs string `json:"theirs,omitempty"`
 }

@@ -46,7 +46,7 @@ func prepareMachine() error {
 			return fmt.Errorf("mount %s: %w", m.where, err)
 		}
 	}
-	if err := loadModules("9p", "9pnet_fd", "overlay"); err != nil {
+	if err := loadModules("9p", "9pnet_fd", "overlay", "loop"); err != nil {
 		return err
 	}
 	_, err := command("ip", "link", "set", "lo", "up")

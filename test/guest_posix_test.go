@@ -4,6 +4,7 @@ package test
 
 import (
 	"fmt"
+	"os"
 	"path/filepath"
 	"testing"
 
@@ -28,11 +29,36 @@ func writableMount(t *testing.T, s *Server, context, cache string) string {
 	return at
 }
 
-// The POSIX cases, through two mounts of the kernel's client.
+// diskDir makes a directory on an ext4 file system in the guest's memory: the
+// tmpfs of this kernel has no extended attributes of users.
+func diskDir(t *testing.T) string {
+	t.Helper()
+	dir := runDir(t)
+	image, at := filepath.Join(dir, "image"), filepath.Join(dir, "disk")
+	if err := os.Mkdir(at, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	for _, args := range [][]string{
+		{"truncate", "-s", "300M", image}, {"mkfs.ext4", "-q", image}, {"mount", "-o", "loop", image, at},
+	} {
+		if _, err := command(args[0], args[1:]...); err != nil {
+			t.Fatal(err)
+		}
+	}
+	t.Cleanup(func() {
+		if _, err := command("umount", at); err != nil {
+			t.Error(err)
+		}
+	})
+	return at
+}
+
+// The POSIX cases, through two mounts of the kernel's client as packagefs mount
+// makes them.
 func TestGuestPosix(t *testing.T) {
 	data := guestData(t)
-	s := posixServer(t, data.Program, runDir(t))
-	one, two := writableMount(t, s, posixContext, "none"), writableMount(t, s, posixContext, "none")
+	s := posixServer(t, data.Program, diskDir(t))
+	one, two := writableMount(t, s, posixContext, "mmap"), writableMount(t, s, posixContext, "mmap")
 	cases := posixDir(t, one)
 	posix.Run(t, posix.Mount{Path: cases, Other: filepath.Join(two, filepath.Base(cases)), Cannot: posix.CannotKernel})
 }

@@ -53,7 +53,7 @@ func aliasLink(i *pkgindex.Inode) bool { return i.Implicit && i.Type == pkgindex
 // that contribute, and what that hides. It fails with ENOENT or ENOTDIR where
 // the tree has nothing, and may wait for a disk.
 func (t *Tree) Lookup(p string) (served, hidden []Candidate, err error) {
-	p = strings.Trim(path.Clean("/"+p), "/")
+	p = cleanPath(p)
 	d, e, err := t.find(p, true)
 	if err != nil {
 		return nil, nil, err
@@ -82,6 +82,9 @@ func (t *Tree) Lookup(p string) (served, hidden []Candidate, err error) {
 	}
 	return served, hidden, nil
 }
+
+// cleanPath makes a path relative to the top and clean.
+func cleanPath(p string) string { return strings.Trim(path.Clean("/"+p), "/") }
 
 // having returns what each contributor has by that name.
 func (d *dir) having(name string) []Candidate {

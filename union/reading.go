@@ -1,6 +1,7 @@
 package union
 
 import (
+	"maps"
 	"slices"
 	"strings"
 
@@ -57,6 +58,15 @@ func (p *place) read() (*reading, error) {
 		}
 	}
 	return newReading(all), nil
+}
+
+// readAll returns the names that the layer that takes changes has, in order.
+func (p *place) readAll() ([]string, error) {
+	up := p.own()
+	if up.stale() {
+		return nil, p.stale(p.ups[0])
+	}
+	return slices.Sorted(maps.Keys(up.entries)), nil
 }
 
 // dirent is a name of a directory.

@@ -31,6 +31,7 @@ type CLI struct {
 	Context  ContextCmd  `cmd:"" group:"ask" help:"Show and change the files of contexts, and see their history."`
 	Check    CheckCmd    `cmd:"" group:"ask" help:"Find the packages whose contexts do not resolve."`
 
+	Config ConfigCmd `cmd:"" group:"admin" help:"Deal with edited configuration files under upgrades."`
 	Ctl    CtlCmd    `cmd:"" group:"admin" help:"Give commands to the server."`
 	Events EventsCmd `cmd:"" group:"admin" help:"Show what happens at the server."`
 
