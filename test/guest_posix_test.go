@@ -39,7 +39,7 @@ func diskDir(t *testing.T) string {
 		t.Fatal(err)
 	}
 	for _, args := range [][]string{
-		{"truncate", "-s", "300M", image}, {"mkfs.ext4", "-q", image}, {"mount", "-o", "loop", image, at},
+		{"truncate", "-s", "300M", image}, {"mkfs.ext4", "-q", "-b", "4096", image}, {"mount", "-o", "loop", image, at},
 	} {
 		if _, err := command(args[0], args[1:]...); err != nil {
 			t.Fatal(err)

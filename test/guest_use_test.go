@@ -100,16 +100,6 @@ func checkOverlay(t *testing.T, lower string) {
 	checkSame(t, "the layer below", before, after)
 }
 
-func withoutRootAndLinks(m Manifest) Manifest {
-	without := Manifest{}
-	for name, e := range m {
-		if e.Links = ""; name != "" {
-			without[name] = e
-		}
-	}
-	return without
-}
-
 // A process that is killed while it waits for a reply makes the kernel flush
 // the request; the mount must stay good.
 func TestGuestKill(t *testing.T) {

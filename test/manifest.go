@@ -273,3 +273,13 @@ func checkSame(t reporter, what string, want, got Manifest) {
 	t.Errorf("%s: %d of %d entries differ:\n\t%s", what, len(lines),
 		cmp.Or(len(want), 1), strings.Join(shown, "\n\t"))
 }
+
+func withoutRootAndLinks(m Manifest) Manifest {
+	without := Manifest{}
+	for name, e := range m {
+		if e.Links = ""; name != "" {
+			without[name] = e
+		}
+	}
+	return without
+}

@@ -87,8 +87,12 @@ func (m *Mutable) open() (err error) {
 		return err
 	}
 	for _, name := range []string{"work", "base", "upper"} {
-		if err := os.Mkdir(filepath.Join(m.path, name), 0o755); err != nil && !errors.Is(err, os.ErrExist) {
+		err := os.Mkdir(filepath.Join(m.path, name), 0o755)
+		if err != nil && !errors.Is(err, os.ErrExist) {
 			return err
+		}
+		if name == "upper" && err == nil {
+			m.usage.counted.Do(func() {}) // there is nothing to be counted
 		}
 	}
 	if m.names, err = dialectOf(filepath.Join(m.path, "work")); err != nil {
