@@ -189,6 +189,10 @@ func (fs *FS) contextText(as visitor, name context.AttachName, w io.Writer) erro
 		c.row("dependencies", x.Dependencies)
 		c.row("mutable", x.Mutable)
 	}
+	edits, err := fs.layerRows(c, q)
+	if err != nil {
+		return err
+	}
 	return errors.Join(c.end(),
 		textSection(w, "errors in context files", x.Errors, func(e ExplainError) []string {
 			return []string{e.File, e.Reason}
@@ -204,6 +208,7 @@ func (fs *FS) contextText(as visitor, name context.AttachName, w io.Writer) erro
 		textSection(w, "packages, first wins", x.Packages, func(p ExplainPackage) []string {
 			return []string{p.Package, p.Why}
 		}),
+		textSection(w, "edited files", edits, func(e EditRow) []string { return []string{e.State, e.Path, e.From, e.Package} }),
 		textSection(w, "missing", x.Missing, func(m ExplainMissing) []string {
 			return []string{m.Package, m.Reason}
 		}),

@@ -54,6 +54,32 @@ func (fs *FS) queryEdits(q *inquiry) (any, error) {
 	return rows, nil
 }
 
+// layerRows tells what the layer of a context holds and may hold, and returns its
+// edited files. A context without one has neither.
+func (fs *FS) layerRows(c columns, q *inquiry) ([]EditRow, error) {
+	s, v, err := fs.stack(q.set, q.name, q.as)
+	if err != nil || !s.Own {
+		return nil, nil // why nobody can attach is told already
+	}
+	used, limit, err := s.Layers[0].Usage()
+	if err != nil {
+		return nil, err
+	}
+	of := func(limit uint64) string {
+		if limit == 0 {
+			return ""
+		}
+		return fmt.Sprintf(" of %d", limit)
+	}
+	c.row("layer", fmt.Sprintf("%d%s bytes in %d%s files", used.Bytes, of(limit.Bytes), used.Files, of(limit.Files)))
+	edits, err := s.Edits()
+	rows := make([]EditRow, 0, len(edits))
+	for i := range edits {
+		rows = append(rows, editRow(&edits[i], v.Name))
+	}
+	return rows, err
+}
+
 func (fs *FS) queryEditDiff(q *inquiry) (any, error) {
 	s, _, err := fs.stack(q.set, q.name, q.as)
 	if err != nil {

@@ -106,6 +106,9 @@ func TestEdits(t *testing.T) {
 
 	p.edit("MINE\nb\nc\nd\n")
 	want("edited /etc/conf conf=2 conf=2", "MINE\nb\nc\nd\n")
+	if got := p.show("root", "contexts/user:root"); !strings.Contains(got, "11 bytes in 2 files") || !strings.Contains(got, "edited  /etc/conf") {
+		t.Errorf("the context's text is\n%s", got)
+	}
 	p.ships("3", "a\nb\nc\nd\ne\n")
 	want("outdated /etc/conf conf=2 conf=3", "MINE\nb\nc\nd\n")
 	p.until("the event", func() bool {

@@ -373,18 +373,42 @@ func (f *dirFile) ListXattrs() (names []string, err error) {
 	return names, err
 }
 
-// FSync implements p9.File.
+// FSync implements p9.File. Directories above may be new, too. The disk is waited
+// for with nothing locked.
 func (f *dirFile) FSync() error {
-	return f.look(true, func(at *place) error {
-		up := at.own()
-		if up == nil {
-			return nil
+	var open []int
+	defer func() {
+		for _, fd := range open {
+			unix.Close(fd)
 		}
-		fd, err := openName(at.stack.own().root, ".", unix.O_RDONLY|unix.O_DIRECTORY, 0)
-		if err != nil {
-			return err
+	}()
+	err := f.look(true, func(at *place) error {
+		for up := at.own(); up != nil; {
+			fd, err := at.stack.own().openDir(up)
+			if err != nil {
+				return err
+			}
+			open = append(open, fd)
+			parent, _, ok := up.node.place()
+			if !ok {
+				return nil
+			}
+			up = parent.up.Load()
 		}
-		defer unix.Close(fd)
-		return unix.Syncfs(fd) // directories above may be new, too
+		return nil
 	})
+	for _, fd := range open {
+		err = errors.Join(err, retry(func() error { return unix.Fsync(fd) }))
+	}
+	return err
+}
+
+// openDir opens a directory of the layer for more than names.
+func (m *Mutable) openDir(up *upDir) (int, error) {
+	d, err := m.fds.open(up)
+	if err != nil {
+		return -1, err
+	}
+	defer m.fds.close(d)
+	return openName(d.fd, ".", unix.O_RDONLY|unix.O_DIRECTORY, 0)
 }

@@ -7,6 +7,11 @@
 // a file at one path; directories merge; a directory and a non-directory at one
 // path do not, and the first in order wins whole. Symlinks are never followed.
 //
+// A Stack puts mutable layers over a Tree. A layer (Mutable) is a directory in
+// overlayfs's own format that holds what clients changed: copies of mutable files,
+// new files, and marks for what is deleted. The first layer of a stack may take
+// changes; the others are looked at.
+//
 // # Lifecycle
 //
 // A Tree never changes. When the packages of a view change, NewTree makes the
@@ -15,19 +20,36 @@
 // names at the moment: a directory handle that finds a newer Tree resolves its
 // path again there, and a file handle keeps the file that it opened.
 //
+// A layer knows in memory what its directories hold that were looked at, changes
+// both together, and compares them with the disk when a second has passed. A
+// handle in a context with a layer stands for a node, a name that follows renames
+// and knows when it is gone. Files are copied up in the layer's work directory and
+// moved to their place in one step, so that a server that dies leaves no half of
+// anything where clients look.
+//
 // # Inode numbers
 //
 // qid.path is a hash: of the path for a directory, of the package and its inode
 // for everything else, so that hard links share one and a restart changes none.
 // qid.version comes from the content and is never 0: that of a directory
-// changes when a package that contributes to it comes, goes or changes.
+// changes when a package that contributes to it comes, goes or changes. A mutable
+// file has a number of its own in each layer, which its copy keeps; a file that
+// began in a layer has one made of its inode and birth time. The version of a file
+// in a layer is 0: it changes.
 //
 // # Locks
 //
-// dir.mu guards the merging of one directory; a parent's may be held while a
-// child's is taken, never the reverse. Everything else is immutable or atomic.
+// Of a stack, Mutable.mu from the first layer to the last, for writing in the
+// first to change it, else for reading; then dirFile.mu, Mutable.loading,
+// Mutable.nodes, dirFDs.mu; usage.mu and openSize.mu are taken last. dir.mu guards
+// the merging of one directory and may be taken below those of layers; a parent's
+// may be held while a child's is taken, never the reverse. Content is copied and
+// read with none of them held.
 //
 // # What it refuses to do
 //
-// It never writes: each attempt fails with EROFS.
+// It never writes to a package: where there is no layer each attempt fails with
+// EROFS, and on what is immutable with EPERM. It makes no devices, and follows no
+// symlink in a layer: directories are opened below the layer's own descriptor, and
+// all else by single names in them.
 package union

@@ -134,6 +134,7 @@ type found struct {
 	// Of a file of a layer, or else 0.
 	layer int
 	up    *upDir // that has it
+	name  string // in up
 	ent   upEntry
 }
 
@@ -174,7 +175,7 @@ func (p *place) lookFrom(from int, name string, wait bool) (found, error) {
 				return found{}, errNoEntry
 			}
 			if len(ups) == 0 {
-				return found{layer: u.layer, up: u.dir, ent: e}, nil
+				return found{layer: u.layer, up: u.dir, name: name, ent: e}, nil
 			}
 			through = false
 			break

@@ -90,13 +90,8 @@ func (p *place) foundAttr(f *found) (fileAttr, error) {
 		return a, err
 	}
 	defer m.fds.close(d)
-	for name, e := range f.up.entries {
-		if e == f.ent {
-			st, err := statName(d.fd, name)
-			return attrOf(&st), err
-		}
-	}
-	return a, errNoEntry
+	st, err := statName(d.fd, f.name)
+	return attrOf(&st), err
 }
 
 // removable fails unless the directory is empty. A directory of a package that

@@ -12,9 +12,15 @@
 //
 // Inode numbers are the server's (qid.path). The kernel's inodes follow the
 // qid for immutable files, so hard links are one inode with one set of pages,
-// and follow the path for directories and mutable files, because two contexts
+// and follow the path for directories and files that change, because two contexts
 // under one mount may have different directories, or different copies of a
-// mutable file, with one qid.path.
+// mutable file, with one qid.path. Names that this mount links are one inode. An
+// inode whose file is copied up changes from the one sort to the other.
+//
+// Files that change are read and written past the kernel's cache, and nothing is
+// kept to be written later: two mounts agree at once, and what is appended goes to
+// the true end. A mount that root made attaches once more for each user who
+// changes something, so that the server knows whose it is.
 //
 // Fids at the server: one for each open file, a bounded number for directories,
 // and a few for files that were just looked up; every other one lives for one
@@ -23,12 +29,14 @@
 //
 // When the connection breaks, it is made again and the tree attached again.
 // Requests wait for that for a few seconds and then fail. Open files that are
-// immutable are opened again by their path and go on if the qid is still the
-// same; all others fail with ESTALE.
+// immutable or open for writing are opened again by their path and go on if the
+// qid is still the same; all others fail with ESTALE. Locks are not set again. An
+// fsync fails once if the server went away between it and a write.
 //
-// The bridge is for reading. An operation that changes something does not go
-// through link.do, which may run it twice.
+// An operation that changes names does not go through link.do, which may run it
+// twice: it fails with EIO if its answer is lost. Writes at an offset and
+// attributes are set again.
 //
-// Locks: file.mu and dirHandle.mu are held while the server is asked; all
-// others are taken last, one at a time, and not held while waiting.
+// Locks: file.life, file.mu and dirHandle.mu are held while the server is asked;
+// all others are taken last, one at a time, and not held while waiting.
 package mount
