@@ -221,7 +221,8 @@ func (f *dirFile) Walk(names []string) ([]p9.QID, p9.File, error) {
 func (f *dirFile) Ready() bool {
 	ready := false
 	err := f.look(false, func(at *place) error {
-		ready = len(at.ups) == 0 && !at.stack.Own && at.dir.list.Load() != nil
+		m := at.stack.own()
+		ready = len(at.ups) == 0 && at.dir.list.Load() != nil && (m == nil || m.counted())
 		return nil
 	})
 	return err == nil && ready

@@ -92,7 +92,8 @@ func (m *Mutable) open() (err error) {
 			return err
 		}
 		if name == "upper" && err == nil {
-			m.usage.counted.Do(func() {}) // there is nothing to be counted
+			// There is nothing to be counted.
+			m.usage.counting.Do(func() { m.usage.known.Store(true) })
 		}
 	}
 	if m.names, err = dialectOf(filepath.Join(m.path, "work")); err != nil {

@@ -4,6 +4,7 @@ import (
 	"io/fs"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"syscall"
 
 	"github.com/hugelgupf/p9/p9"
@@ -19,8 +20,9 @@ type Quota struct {
 // usage is what a layer holds. A file counts with its size until its last name
 // and its last handle are gone.
 type usage struct {
-	counted sync.Once
-	err     error // of counting
+	counting sync.Once
+	err      error // of counting
+	known    atomic.Bool
 
 	mu    sync.Mutex // guards what follows
 	bytes uint64
@@ -40,9 +42,15 @@ type openSize struct {
 
 // count finds out what is on disk, at the first call.
 func (m *Mutable) count() error {
-	m.usage.counted.Do(func() { m.usage.err = m.countAll() })
+	m.usage.counting.Do(func() {
+		m.usage.err = m.countAll()
+		m.usage.known.Store(true)
+	})
 	return m.usage.err
 }
+
+// counted says whether what the layer holds is known without a disk.
+func (m *Mutable) counted() bool { return !m.there.Load() || m.usage.known.Load() }
 
 func (m *Mutable) countAll() error {
 	var bytes, files uint64
