@@ -48,6 +48,7 @@ var groups = []kong.Group{
 	{Key: "ask", Title: "Ask about packages and contexts:"},
 	{Key: "admin", Title: "Administer the server:"},
 	{Key: "mount", Title: "Mount:"},
+	{Key: "union", Title: "Stack on what is there:"},
 	{Key: "limits", Title: "Limits, with their defaults:"},
 	{Key: "log", Title: "Log:"},
 	{Key: "self", Title: "About packagefs itself:"},
