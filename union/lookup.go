@@ -14,6 +14,9 @@ type Candidate struct {
 	Inode   pkgindex.Inode
 	Digest  [32]byte // of a regular file
 	Target  string   // of a symlink
+
+	// Launcher says that a launcher is served in the place of the file.
+	Launcher bool
 }
 
 func candidate(l *pkgindex.Layer, ino pkgindex.InodeID) Candidate {
@@ -80,7 +83,10 @@ func (t *Tree) Lookup(p string) (served, hidden []Candidate, err error) {
 			hidden = append(hidden, c)
 		}
 	}
-	return served, hidden, nil
+	if e != nil {
+		served[0].Launcher, err = t.launched(e, true)
+	}
+	return served, hidden, err
 }
 
 // cleanPath makes a path relative to the top and clean.
