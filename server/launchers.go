@@ -1,6 +1,7 @@
 package server
 
 import (
+	"path"
 	"slices"
 	"strings"
 	"sync"
@@ -100,4 +101,27 @@ func (fs *FS) extrasFor(v *context.View, prev *union.Tree) union.Extras {
 	}
 	x.Launchers = newLaunchers(v.Closures, v.Packages)
 	return x
+}
+
+// A launchedFunc returns the context that the launcher at a name of a package runs
+// the file in, or "" where the file itself is served. Which package wins the name
+// is another question.
+type launchedFunc func(pkgindex.Layer, pkgindex.File) string
+
+// launchedIn tells of the launchers that a view has. It may wait.
+func (fs *FS) launchedIn(v *context.View) launchedFunc {
+	l := fs.treeFor(v, nil).Launchers()
+	return func(layer pkgindex.Layer, f pkgindex.File) string {
+		if l == nil || layer.Type(f.Ino) != pkgindex.Regular {
+			return ""
+		}
+		dir, name := path.Split(f.Path)
+		if !layer.Package.Program(strings.TrimSuffix(dir, "/"), name, layer.Inode(f.Ino)) {
+			return ""
+		}
+		if is, err := l.Launched(layer.Package, true); err != nil || !is {
+			return ""
+		}
+		return packageContext(layer.Package)
+	}
 }

@@ -16,9 +16,10 @@ type Generator interface {
 	// for each tree, when somebody first looks at it, and may wait. t has the
 	// packages of the tree and nothing that is generated; looking at it costs
 	// nothing twice, for the tree shares its directories. What is returned
-	// counts as the package that comes first, so its files win. Where it is
-	// the same as for another tree it should be the same package, for then
-	// the trees share the directories that it has.
+	// counts as the package that comes first, so its files win. It should be
+	// the same package where it is the same as for another tree: where no
+	// generator looks at t, the trees then share the directories that it has,
+	// beside all those that nothing generated is in.
 	Generate(t *Tree) *pkgindex.Package
 }
 
