@@ -38,6 +38,9 @@ type CLI struct {
 	Mount  MountCmd  `cmd:"" group:"mount" help:"Mount a context's tree."`
 	Umount UmountCmd `cmd:"" group:"mount" help:"Take a mounted tree away."`
 
+	Run   RunCmd   `cmd:"" group:"enter" help:"Run a program in a context."`
+	Enter EnterCmd `cmd:"" group:"enter" help:"Run a program in the context of its package, as launchers do."`
+
 	Completion CompletionCmd `cmd:"" group:"self" help:"Print a script that completes command lines in a shell."`
 	Version    VersionCmd    `cmd:"" group:"self" help:"Print the version."`
 }
@@ -48,6 +51,7 @@ var groups = []kong.Group{
 	{Key: "ask", Title: "Ask about packages and contexts:"},
 	{Key: "admin", Title: "Administer the server:"},
 	{Key: "mount", Title: "Mount:"},
+	{Key: "enter", Title: "Enter contexts:"},
 	{Key: "limits", Title: "Limits, with their defaults:"},
 	{Key: "log", Title: "Log:"},
 	{Key: "self", Title: "About packagefs itself:"},

@@ -7,13 +7,24 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"path/filepath"
 	"strings"
 	"syscall"
 
 	"github.com/alecthomas/kong"
+
+	"github.com/packagefs/packagefs/cmd/packagefs/internal/enter"
 )
 
 func main() {
+	switch filepath.Base(os.Args[0]) { // as what the program is called
+	case launcherName:
+		os.Exit(launcher(os.Args))
+	case enter.KeeperName:
+		os.Exit(enter.Keep(os.Args))
+	case enter.FailedName:
+		os.Exit(enter.Failed(os.Args, os.Stderr))
+	}
 	os.Exit(run(os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
 }
 
@@ -75,6 +86,10 @@ func usagef(format string, args ...any) error {
 // fail prints an error and gives the exit status that belongs to it.
 func fail(stderr io.Writer, err error) int {
 	var usage usageError
+	code := 1
+	if status := (statusError{}); errors.As(err, &status) {
+		code = status.status
+	}
 	switch {
 	case err == nil:
 		return 0
@@ -87,5 +102,5 @@ func fail(stderr io.Writer, err error) int {
 	for line := range strings.SplitSeq(err.Error(), "\n") { // of errors.Join
 		fmt.Fprintf(stderr, "packagefs: %s\n", line)
 	}
-	return 1
+	return code
 }

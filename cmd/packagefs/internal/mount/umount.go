@@ -30,7 +30,7 @@ func Unmount(point string, lazy bool) error {
 		}
 	}
 	switch fsType {
-	case "9p", "fuse." + fuseType:
+	case "9p", "fuse." + FUSEType:
 	case "":
 		return fmt.Errorf("umount %s: nothing is mounted there", point)
 	default:
