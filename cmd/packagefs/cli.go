@@ -10,6 +10,22 @@ type globals struct {
 	Aname  string `name:"context" short:"c" placeholder:"NAME" help:"Whose tree: user:NAME, group:NAME, package:NAME[=VERSION], all, with +PACKAGE to add one; default: your own."`
 }
 
+// entering are the commands that enter contexts.
+type entering struct {
+	Run   RunCmd   `cmd:"" group:"enter" help:"Run a program in a context."`
+	Shell ShellCmd `cmd:"" group:"enter" help:"Run a shell in a context with more packages."`
+	Enter EnterCmd `cmd:"" group:"enter" help:"Run a program in the context of its package, as launchers do."`
+}
+
+// entryCommands are their names.
+var entryCommands = []string{"run", "shell", "enter"}
+
+// EntryCLI is the command line without all other commands.
+type EntryCLI struct {
+	globals
+	entering
+}
+
 // CLI is the command line.
 type CLI struct {
 	globals
@@ -38,8 +54,7 @@ type CLI struct {
 	Mount  MountCmd  `cmd:"" group:"mount" help:"Mount a context's tree."`
 	Umount UmountCmd `cmd:"" group:"mount" help:"Take a mounted tree away."`
 
-	Run   RunCmd   `cmd:"" group:"enter" help:"Run a program in a context."`
-	Enter EnterCmd `cmd:"" group:"enter" help:"Run a program in the context of its package, as launchers do."`
+	entering
 
 	Completion CompletionCmd `cmd:"" group:"self" help:"Print a script that completes command lines in a shell."`
 	Version    VersionCmd    `cmd:"" group:"self" help:"Print the version."`

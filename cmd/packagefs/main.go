@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 
@@ -47,22 +48,40 @@ func run(args []string, stdin io.Reader, stdout, stderr io.Writer) (code int) {
 			panic(e)
 		}
 	}()
+	kctx, globals, err := parse(args, stdout, stderr)
+	if err != nil {
+		return fail(stderr, usageError{err})
+	}
+	env := &Env{Context: ctx, Stdin: stdin, Stdout: stdout, Stderr: stderr, globals: globals}
+	return fail(stderr, kctx.Run(env))
+}
+
+// parse reads a command line. To make the parser for all commands takes longer than
+// to enter a context, so what begins with the name of such a command is read by a
+// parser for these alone, if it can be.
+func parse(args []string, stdout, stderr io.Writer) (*kong.Context, *globals, error) {
+	var entry EntryCLI
+	if len(args) > 0 && slices.Contains(entryCommands, args[0]) {
+		parser, err := newParser(&entry, stdout, stderr)
+		if err != nil {
+			panic(err)
+		}
+		if kctx, err := parser.Parse(args); err == nil {
+			return kctx, &entry.globals, nil
+		}
+	}
 	var cli CLI
 	parser, err := newParser(&cli, stdout, stderr)
 	if err != nil {
 		panic(err)
 	}
 	kctx, err := parser.Parse(args)
-	if err != nil {
-		return fail(stderr, usageError{err})
-	}
-	env := &Env{Context: ctx, Stdin: stdin, Stdout: stdout, Stderr: stderr, globals: &cli.globals}
-	return fail(stderr, kctx.Run(env))
+	return kctx, &cli.globals, err
 }
 
 // newParser makes the command line parser. It panics with exitNow where the
 // program shall exit, as after --help.
-func newParser(cli *CLI, stdout, stderr io.Writer) (*kong.Kong, error) {
+func newParser(cli any, stdout, stderr io.Writer) (*kong.Kong, error) {
 	return kong.New(cli,
 		kong.Name("packagefs"),
 		kong.Description(description),

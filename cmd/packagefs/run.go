@@ -46,7 +46,7 @@ func (c *RunCmd) Run(env *Env) error {
 	if err != nil {
 		return err
 	}
-	return env.enter(name, "", command, env.Stderr)
+	return env.enter(entry{context: name, command: command, environ: os.Environ(), notes: env.Stderr})
 }
 
 // contextOf is the attach name of a context with packages added, as an entry of
@@ -73,9 +73,17 @@ func contextOf(base string, packages []string, alone bool) (string, error) {
 	return name.String(), nil
 }
 
-// enter makes this process a program in a context, that at path or the command's
-// own name. It returns only if that fails.
-func (e *Env) enter(name, path string, command []string, notes io.Writer) error {
+// An entry is what enter does.
+type entry struct {
+	context string // as an attach name
+	path    string // of the program, if it is not what the command begins with
+	command []string
+	environ []string
+	notes   io.Writer // nil where nobody wants to know
+}
+
+// enter makes this process a program in a context. It returns only if that fails.
+func (e *Env) enter(to entry) error {
 	addr, err := e.addr()
 	if err != nil {
 		return err
@@ -90,10 +98,10 @@ func (e *Env) enter(name, path string, command []string, notes io.Writer) error 
 		return err
 	}
 	err = enter.Enter(e, enter.Options{
-		Server: addr, Context: name, Path: path, Command: command, Idle: idle, Notes: notes,
-		Env: enter.Env(os.Environ(), name, addr.String()),
+		Server: addr, Context: to.context, Path: to.path, Command: to.command, Idle: idle, Notes: to.notes,
+		Env: enter.Env(to.environ, to.context, addr.String()),
 	})
-	return statusError{e.explainEnter(name, err), 126}
+	return statusError{e.explainEnter(to.context, err), 126}
 }
 
 // idleTime is how long what is mounted for a user is kept, if the user says so.
@@ -162,7 +170,7 @@ func (e *Env) launch(pkg string, command []string) error {
 	if e.Server == "" && server.Network != "" {
 		e.Server = server.String()
 	}
-	return e.enter(name.String(), path, command, nil)
+	return e.enter(entry{context: name.String(), path: path, command: command, environ: os.Environ()})
 }
 
 // launcher is the whole program where it is called as the interpreter of a

@@ -127,9 +127,13 @@ func (r *report) notRun(table []byte) (code int, err error) {
 		if !ok {
 			continue
 		}
-		switch errno := result(table, i); errno {
-		case unix.ENOENT, unix.ENOTDIR:
-			continue
+		errno := result(table, i)
+		if _, serr := os.Stat(path); serr != nil {
+			continue // not there, or in a directory that is closed to this user
+		}
+		switch errno {
+		case unix.ENOENT:
+			err = fmt.Errorf("run %s in the context %s: the interpreter that it names is not there", path, r.Context)
 		case unix.ENOEXEC: // a script that does not say for what
 			err := syscall.Exec("/bin/sh", append([]string{"sh", path}, r.Command[1:]...), os.Environ())
 			return exitCannot, fmt.Errorf("run %s by /bin/sh: %w", path, err)

@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"os"
+	"os/signal"
 	"runtime"
 	"syscall"
 	"unsafe"
@@ -179,6 +180,9 @@ func (p *program) image(failure *step) []byte {
 func codeAt(at uintptr) unsafe.Pointer { return *(*unsafe.Pointer)(unsafe.Pointer(&at)) }
 
 // become makes this process the program. It returns only if that fails.
+//
+// Of signals that are ignored, the program gets SIGHUP and SIGINT so; the Go runtime
+// takes all others, and forgets how they were.
 func (p *program) become(failure *step) error {
 	fd, err := unix.MemfdCreate("packagefs", unix.MFD_CLOEXEC|unix.MFD_EXEC)
 	if err == unix.EINVAL { // a kernel before 6.3
@@ -192,6 +196,7 @@ func (p *program) become(failure *step) error {
 	if _, err := f.Write(p.image(failure)); err != nil {
 		return fmt.Errorf("make a file in memory: %w", err)
 	}
+	signal.Reset()
 	err = syscall.Exec(fmt.Sprint("/proc/self/fd/", fd), []string{"packagefs"}, nil)
 	return fmt.Errorf("run a file in memory: %w", err)
 }
