@@ -55,6 +55,7 @@ type CLI struct {
 	Umount UmountCmd `cmd:"" group:"mount" help:"Take a mounted tree away."`
 
 	entering
+	Doctor DoctorCmd `cmd:"" group:"enter" help:"Tell what this machine can do, and what to change."`
 
 	Completion CompletionCmd `cmd:"" group:"self" help:"Print a script that completes command lines in a shell."`
 	Version    VersionCmd    `cmd:"" group:"self" help:"Print the version."`

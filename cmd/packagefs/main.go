@@ -23,6 +23,8 @@ func main() {
 		os.Exit(launcher(os.Args))
 	case enter.KeeperName:
 		os.Exit(enter.Keep(os.Args))
+	case enter.TryName:
+		os.Exit(enter.TryIt(os.Args))
 	case enter.FailedName:
 		os.Exit(enter.Failed(os.Args, os.Stderr))
 	}

@@ -32,7 +32,7 @@ func askKeeper(ctx context.Context, o *Options) (*os.File, error) {
 	for range keeperTries {
 		c, err := net.DialUnix("unixpacket", nil, &net.UnixAddr{Name: "@" + order.socket, Net: "unixpacket"})
 		if err == nil {
-			if !isOwn(c) {
+			if !isMine(c) {
 				c.Close()
 				order.socket = "" // not ours: have one that only this process uses
 				return startKeeper(ctx, order)
@@ -60,8 +60,8 @@ const (
 	firstUserNS = "user:[4026531837]"
 )
 
-// isOwn tells whether a keeper is this user's: others could give us any tree.
-func isOwn(c *net.UnixConn) bool {
+// isMine tells whether a keeper is this user's: others could give us any tree.
+func isMine(c *net.UnixConn) bool {
 	uid, err := peerUID(c)
 	if err != nil || uid != uint32(os.Geteuid()) {
 		return false

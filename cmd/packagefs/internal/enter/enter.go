@@ -61,13 +61,44 @@ func Enter(ctx context.Context, o Options) error {
 		fmt.Fprintf(o.Notes, "packagefs: this machine has no directory /%s, so what packages have there cannot be seen; an empty one is enough\n",
 			strings.Join(missing, ", /"))
 	}
+	dirs = clear(dirs, mounts, s.within(), o.Notes)
 	p := &plan{source: s, options: &o, mounts: mounts, dirs: dirs}
 	return p.run()
 }
 
-// own are the top directories that are the machine's, whatever packages have there:
-// what users and running programs write, and where other file systems are.
-var own = []string{"boot", "dev", "home", "lost+found", "media", "mnt", "proc", "root", "run", "sys", "tmp", "var"}
+// isOwn tells whether a top directory is the machine's, whatever packages have
+// there: what users and running programs write, and where other file systems are.
+func isOwn(dir string) bool {
+	switch dir {
+	case "boot", "dev", "home", "lost+found", "media", "mnt", "proc", "root", "run", "sys", "tmp", "var":
+		return true
+	}
+	return false
+}
+
+// clear gives the directories that this user can stack on. In a user namespace
+// what is mounted below a directory hides for good what is there, so the kernel
+// does not take that directory for an overlay. Without /usr an entry makes no sense;
+// what the kernel says of it is told.
+func clear(dirs []string, mounts []mountLine, within bool, notes io.Writer) (can []string) {
+	for _, dir := range dirs {
+		in := below(mounts, filepath.Join(pristine(within), dir))
+		if os.Geteuid() != 0 && len(in) > 0 && dir != "usr" {
+			fmt.Fprintf(notes, "packagefs: what packages have in /%s cannot be seen: %s is a mount, and the kernel lets only root stack on that\n", dir, in[0])
+			continue
+		}
+		can = append(can, dir)
+	}
+	return can
+}
+
+// pristine is where the root is without a context.
+func pristine(within bool) string {
+	if within {
+		return rootPoint
+	}
+	return "/"
+}
 
 // stackable gives the top directories of a tree that can be stacked on the root's,
 // and those that the root has not.
@@ -76,13 +107,10 @@ func stackable(top *os.File, within bool) (dirs, missing []string, err error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	root := "/"
-	if within {
-		root = rootPoint
-	}
+	root := pristine(within)
 	for _, e := range entries {
 		name := e.Name()
-		if !e.IsDir() || slices.Contains(own, name) {
+		if !e.IsDir() || isOwn(name) {
 			continue
 		}
 		fi, err := os.Lstat(filepath.Join(root, name))

@@ -103,13 +103,7 @@ func startServing(o keeperOrder, starter *net.UnixConn) error {
 	}
 	defer file.Close()
 	cmd := keeperCommand(&o, file)
-	cmd.SysProcAttr.Cloneflags = unix.CLONE_NEWNS
-	if uid, gid := os.Geteuid(), os.Getegid(); uid != 0 {
-		cmd.SysProcAttr.Cloneflags |= unix.CLONE_NEWUSER
-		cmd.SysProcAttr.UidMappings = []syscall.SysProcIDMap{{ContainerID: uid, HostID: uid, Size: 1}}
-		cmd.SysProcAttr.GidMappings = []syscall.SysProcIDMap{{ContainerID: gid, HostID: gid, Size: 1}}
-		cmd.SysProcAttr.AmbientCaps = []uintptr{unix.CAP_SYS_ADMIN}
-	}
+	isolate(cmd.SysProcAttr)
 	if err := cmd.Start(); err != nil {
 		return explainUserNamespace(err)
 	}

@@ -141,8 +141,8 @@ func (p *plan) layers(contexts, root string) {
 		for i, at := range points {
 			clones[i] = p.clone(at)
 		}
-		g.add(labelStack+dir, unix.SYS_MOUNT, g.str("packagefs"), g.str("/"+dir), g.str("overlay"),
-			unix.MS_RDONLY|unix.MS_NODEV, g.str("lowerdir="+dir+":"+lower+",redirect_dir=nofollow,metacopy=off"))
+		g.add(labelStack+dir, unix.SYS_MOUNT, g.str(overlaySource), g.str("/"+dir), g.str("overlay"),
+			unix.MS_RDONLY|unix.MS_NODEV, g.str("lowerdir="+dir+":"+lower+overlayOptions))
 		for i, at := range points {
 			rel, _ := filepath.Rel(root, at)
 			p.attach(clones[i], "/"+rel).optional = true // a package may have something else there
@@ -166,8 +166,12 @@ func (p *plan) stale(root string) (dirs []string) {
 	return dirs
 }
 
-// overlaySource is what the mount table shows as the origin of a stacked directory.
-const overlaySource = "packagefs"
+const (
+	// overlaySource is what the mount table shows as the origin of a stacked directory.
+	overlaySource = "packagefs"
+
+	overlayOptions = ",redirect_dir=nofollow,metacopy=off"
+)
 
 // chdir adds the steps to the directory that this process is in, by its path.
 func (p *plan) chdir(dir string) {
