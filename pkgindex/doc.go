@@ -21,6 +21,9 @@
 // read, or does not agree with its own checksums, is set aside with its reason
 // and shows in Set.Rejected.
 //
+// A package of NewMade stands in no package file and in no Set: it is what a server
+// adds to trees by itself.
+//
 // # Locks
 //
 // Store.mu guards the table of package files and is never held while a package

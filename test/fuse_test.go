@@ -90,7 +90,7 @@ func TestFUSERestart(t *testing.T) {
 		_, err := os.ReadDir(filepath.Join(at, "opt"))
 		return err
 	})
-	checkTree(t, at, want)
+	checkTree(t, at, served(t, s, want))
 	content := make([]byte, 8)
 	if _, err := open.ReadAt(content, 0); err != nil || string(content) != "moremore" {
 		t.Errorf("a file that was open over the restart reads %q, %v", content, err)

@@ -363,7 +363,7 @@ func (f *dirFile) Link(target p9.File, name string) error {
 		if _, dir := target.(*dirFile); dir {
 			return syscall.EPERM
 		}
-		if l, ok := target.(*leaf); ok {
+		if l, ok := target.(interface{ refuse() error }); ok {
 			return l.refuse()
 		}
 		return syscall.EXDEV
