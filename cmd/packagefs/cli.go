@@ -57,6 +57,8 @@ type CLI struct {
 	entering
 	Doctor DoctorCmd `cmd:"" group:"enter" help:"Tell what this machine can do, and what to change."`
 
+	Login LoginCmd `cmd:"" group:"enter" help:"Let the sessions of users begin in their contexts."`
+
 	Completion CompletionCmd `cmd:"" group:"self" help:"Print a script that completes command lines in a shell."`
 	Version    VersionCmd    `cmd:"" group:"self" help:"Print the version."`
 }

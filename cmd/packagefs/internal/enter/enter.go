@@ -27,6 +27,21 @@ type Options struct {
 	Env     []string      // of the program
 	Idle    time.Duration // of a keeper that is started; 0 is DefaultIdle
 	Notes   io.Writer     // takes what is not as one may expect; nil where nobody wants to know
+
+	// Session is a directory on which something is mounted in a mount namespace that
+	// is a session's own. Not the process but that namespace is put into the context
+	// then, and the process ends: Command, Path and Env have no meaning. It needs
+	// root; User is who the contexts are for.
+	Session string
+	User    uint32
+}
+
+// user is who the server's contexts are looked at for.
+func (o *Options) user() uint32 {
+	if o.Session != "" {
+		return o.User
+	}
+	return uint32(os.Geteuid())
 }
 
 // Enter makes this process the program in the context. It returns only if that
@@ -42,6 +57,11 @@ func Enter(ctx context.Context, o Options) error {
 	mounts, err := readMounts()
 	if err != nil {
 		return fmt.Errorf("enter a context: %w", err)
+	}
+	if o.Session != "" {
+		if err := checkSession(o.Session, mounts); err != nil {
+			return err
+		}
 	}
 	s, err := findSource(ctx, &o, mounts)
 	if err != nil {
@@ -64,6 +84,18 @@ func Enter(ctx context.Context, o Options) error {
 	dirs = clear(dirs, mounts, s.within(), o.Notes)
 	p := &plan{source: s, options: &o, mounts: mounts, dirs: dirs}
 	return p.run()
+}
+
+// checkSession fails unless this process is root and in a session's own mount
+// namespace: what is mounted in the machine's would be seen by everybody.
+func checkSession(dir string, mounts []mountLine) error {
+	if os.Geteuid() != 0 {
+		return errors.New("only root can put a session into a context")
+	}
+	if !slices.ContainsFunc(mounts, func(m mountLine) bool { return m.point == dir }) {
+		return fmt.Errorf("%s is not a mount, so this session has no mount namespace of its own: pam_namespace makes it; see packagefs login install", dir)
+	}
+	return nil
 }
 
 // isOwn tells whether a top directory is the machine's, whatever packages have
