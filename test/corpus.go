@@ -129,6 +129,20 @@ func fileSum(name string) (string, error) {
 // fetchCorpus downloads into dir with an apt state of its own below state, so
 // that neither the machine's package lists nor what is installed matter.
 func fetchCorpus(state, dir string) error {
+	if err := aptState(state, "deb"); err != nil {
+		return err
+	}
+	for _, set := range corpusSets {
+		if err := apt(state, append([]string{"install", "--download-only", "--yes", "--no-install-recommends"}, set...)...); err != nil {
+			return err
+		}
+	}
+	return keepDebs(filepath.Join(state, "cache/archives"), dir)
+}
+
+// aptState makes an apt state whose only source is the machine's Debian mirror,
+// for packages (deb) or their sources (deb-src), and fetches its lists.
+func aptState(state, kind string) error {
 	mirror, err := debianMirror()
 	if err != nil {
 		return err
@@ -138,22 +152,14 @@ func fetchCorpus(state, dir string) error {
 			return err
 		}
 	}
-	source := fmt.Sprintf("deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] %s %s main\n", mirror, corpusSuite)
+	source := fmt.Sprintf("%s [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] %s %s main\n", kind, mirror, corpusSuite)
 	if err := os.WriteFile(filepath.Join(state, "sources.list"), []byte(source), 0o644); err != nil {
 		return err
 	}
 	if err := os.WriteFile(filepath.Join(state, "status"), nil, 0o644); err != nil {
 		return err
 	}
-	if err := apt(state, "update"); err != nil {
-		return err
-	}
-	for _, set := range corpusSets {
-		if err := apt(state, append([]string{"install", "--download-only", "--yes", "--no-install-recommends"}, set...)...); err != nil {
-			return err
-		}
-	}
-	return keepDebs(filepath.Join(state, "cache/archives"), dir)
+	return apt(state, "update")
 }
 
 // keepDebs moves the package files to dir and writes the sums.
@@ -186,7 +192,10 @@ func apt(state string, args ...string) error {
 }
 
 // aptOutput runs apt-get with nothing but what lies below state.
-func aptOutput(state string, args ...string) (string, error) {
+func aptOutput(state string, args ...string) (string, error) { return aptIn("", state, args...) }
+
+// aptIn is aptOutput in a directory.
+func aptIn(dir, state string, args ...string) (string, error) {
 	options := []string{"-q",
 		"-oDir::State::Lists=" + state + "/lists",
 		"-oDir::State::status=" + state + "/status",
@@ -201,7 +210,9 @@ func aptOutput(state string, args ...string) (string, error) {
 		"-oAcquire::IndexTargets::deb::DEP-11::DefaultEnabled=false",
 		"-oAcquire::Retries=3",
 	}
-	out, err := exec.Command("apt-get", append(options, args...)...).CombinedOutput()
+	cmd := exec.Command("apt-get", append(options, args...)...)
+	cmd.Dir = dir
+	out, err := cmd.CombinedOutput()
 	if err != nil {
 		return "", fmt.Errorf("apt-get %s: %w\n%s", strings.Join(args, " "), err, out)
 	}
