@@ -42,6 +42,7 @@ func (s *Stack) Edits() ([]Edit, error) {
 	if m == nil || !m.there.Load() {
 		return nil, nil
 	}
+	begun, quiet := m.copying.quiet()
 	all, err := s.edits()
 	if err != nil {
 		return nil, err
@@ -56,7 +57,9 @@ func (s *Stack) Edits() ([]Edit, error) {
 			return nil, err
 		}
 	}
-	m.sweepBase(kept)
+	if quiet {
+		m.sweepBase(kept, begun)
+	}
 	return kept, nil
 }
 
@@ -351,6 +354,8 @@ func (s *Stack) MergeEdit(path string, content []byte) error {
 // replace puts a new copy in the place of the old one, in one step.
 func (s *spot) replace(c, theirs *model, old uint64) error {
 	m := s.layer
+	m.copying.begin()
+	defer m.copying.end()
 	if err := m.keepBaseOf(theirs); err != nil {
 		return err
 	}
@@ -393,18 +398,19 @@ func (m *Mutable) keepBaseOf(c *model) error {
 	return bare(m.keepBase(bytes.NewReader(content), c))
 }
 
-// sweepBase removes what no edit was made of.
-func (m *Mutable) sweepBase(edits []Edit) {
+// sweepBase removes what no edit was made of, unless copies were begun since there
+// were as many as the caller has seen.
+func (m *Mutable) sweepBase(edits []Edit, begun uint64) {
 	used := make(map[string]bool)
 	for _, e := range edits {
 		if e.Origin != nil {
 			used[hex.EncodeToString(e.Origin.Digest[:])] = true
 		}
 	}
-	m.mu.Lock()
-	defer m.mu.Unlock()
+	m.copying.mu.Lock()
+	defer m.copying.mu.Unlock()
 	list, err := os.ReadDir(filepath.Join(m.path, "base"))
-	if err != nil || len(list) <= len(used) {
+	if err != nil || len(list) <= len(used) || m.copying.begun != begun {
 		return
 	}
 	for _, e := range list {

@@ -70,6 +70,7 @@ var groups = []kong.Group{
 	{Key: "admin", Title: "Administer the server:"},
 	{Key: "mount", Title: "Mount:"},
 	{Key: "enter", Title: "Enter contexts:"},
+	{Key: "union", Title: "Stack on what is there:"},
 	{Key: "limits", Title: "Limits, with their defaults:"},
 	{Key: "log", Title: "Log:"},
 	{Key: "self", Title: "About packagefs itself:"},
