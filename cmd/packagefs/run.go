@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -46,7 +45,7 @@ func (c *RunCmd) Run(env *Env) error {
 	if err != nil {
 		return err
 	}
-	return env.enter(entry{context: name, command: command, environ: os.Environ(), notes: env.Stderr})
+	return env.enter(enter.Options{Context: name, Command: command, Notes: env.Stderr})
 }
 
 // contextOf is the attach name of a context with packages added, as an entry of
@@ -73,35 +72,21 @@ func contextOf(base string, packages []string, alone bool) (string, error) {
 	return name.String(), nil
 }
 
-// An entry is what enter does.
-type entry struct {
-	context string // as an attach name
-	path    string // of the program, if it is not what the command begins with
-	command []string
-	environ []string
-	notes   io.Writer // nil where nobody wants to know
-}
-
 // enter makes this process a program in a context. It returns only if that fails.
-func (e *Env) enter(to entry) error {
-	addr, err := e.addr()
-	if err != nil {
+func (e *Env) enter(o enter.Options) (err error) {
+	if o.Server, err = e.addr(); err != nil {
 		return err
 	}
-	if addr.Network == "unix" {
-		if addr.Address, err = filepath.Abs(addr.Address); err != nil {
+	if o.Server.Network == "unix" {
+		if o.Server.Address, err = filepath.Abs(o.Server.Address); err != nil {
 			return err
 		}
 	}
-	idle, err := idleTime()
-	if err != nil {
+	if o.Idle, err = idleTime(); err != nil {
 		return err
 	}
-	err = enter.Enter(e, enter.Options{
-		Server: addr, Context: to.context, Path: to.path, Command: to.command, Idle: idle, Notes: to.notes,
-		Env: enter.Env(to.environ, to.context, addr.String()),
-	})
-	return statusError{e.explainEnter(to.context, err), 126}
+	o.Env = os.Environ()
+	return statusError{e.explainEnter(o.Context, enter.Enter(e, o)), 126}
 }
 
 // idleTime is how long what is mounted for a user is kept, if the user says so.
@@ -166,11 +151,17 @@ func (e *Env) launch(pkg string, command []string) error {
 	if err != nil {
 		return usageError{err}
 	}
-	server, path := enter.Locate(command[0])
-	if e.Server == "" && server.Network != "" {
-		e.Server = server.String()
+	at := enter.Locate(command[0])
+	if e.Server == "" && at.Server.Network != "" {
+		e.Server = at.Server.String()
 	}
-	return e.enter(entry{context: name.String(), path: path, command: command, environ: os.Environ()})
+	to := enter.Options{Context: name.String(), Path: at.Path, Command: command, Launched: true}
+	if at.Path != "" {
+		if to.Base, err = contextOf(at.Context, nil, false); err != nil {
+			return err
+		}
+	}
+	return e.enter(to)
 }
 
 // launcher is the whole program where it is called as the interpreter of a

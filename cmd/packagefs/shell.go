@@ -8,6 +8,8 @@ import (
 	"strings"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/packagefs/packagefs/cmd/packagefs/internal/enter"
 )
 
 // ShellCmd runs a shell in a context.
@@ -45,17 +47,17 @@ func (c *ShellCmd) Run(env *Env) error {
 	if err != nil {
 		return err
 	}
-	environ := os.Environ()
+	o := enter.Options{Context: name, Command: command, Notes: env.Stderr}
 	if len(command) == 0 {
 		mark := strings.Join(packages, " ")
 		if mark == "" {
 			mark = name
 		}
-		if command, environ, err = shell(environ, plainMark(mark)); err != nil {
+		if o.Command, o.Prompt, err = shell(plainMark(mark)); err != nil {
 			return err
 		}
 	}
-	return env.enter(entry{context: name, command: command, environ: environ, notes: env.Stderr})
+	return env.enter(o)
 }
 
 // plainMark is a text that no shell finds anything special in.
@@ -69,8 +71,8 @@ func plainMark(s string) string {
 }
 
 // shell is the command for the user's shell with a marked prompt, after all that
-// the user's own files say of the prompt.
-func shell(environ []string, mark string) (command, env []string, err error) {
+// the user's own files say of the prompt, or a prompt for its environment.
+func shell(mark string) (command []string, prompt string, err error) {
 	program := os.Getenv("SHELL")
 	if program == "" {
 		program = "/bin/sh"
@@ -80,16 +82,16 @@ func shell(environ []string, mark string) (command, env []string, err error) {
 		fd, err := inheritedFile(func(fd int) string {
 			return fmt.Sprintf("[ ! -r ~/.bashrc ] || . ~/.bashrc\nPS1=\"(%s) $PS1\"\nexec %d<&-\n", mark, fd)
 		})
-		return []string{program, "--rcfile", fmt.Sprint("/dev/fd/", fd), "-i"}, environ, err
+		return []string{program, "--rcfile", fmt.Sprint("/dev/fd/", fd), "-i"}, "", err
 	case "fish":
 		return []string{program, "-C", fmt.Sprintf(
-			"functions -q fish_prompt; and functions -c fish_prompt _packagefs_prompt; function fish_prompt; echo -n '(%s) '; _packagefs_prompt; end", mark)}, environ, nil
+			"functions -q fish_prompt; and functions -c fish_prompt _packagefs_prompt; function fish_prompt; echo -n '(%s) '; _packagefs_prompt; end", mark)}, "", nil
 	}
-	prompt := "$ "
+	sign := "$"
 	if os.Geteuid() == 0 {
-		prompt = "# "
+		sign = "#"
 	}
-	return []string{program, "-i"}, append(environ, "PS1=("+mark+") "+prompt), nil
+	return []string{program, "-i"}, fmt.Sprintf("(%s) %s ", mark, sign), nil
 }
 
 // inheritedFile makes a file in memory that the program finds by its descriptor.

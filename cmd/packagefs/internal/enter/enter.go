@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -18,15 +17,20 @@ import (
 // user.
 var ErrNoContext = errors.New("no such context")
 
-// Options of an entry. Server, Context and Command must be set.
+// Options of an entry. A launcher enters the context of its package, and finds below
+// that what was seen where it was started: what programs of other packages are
+// called by. Server, Context and Command must be set.
 type Options struct {
-	Server  client.Addr
-	Context string        // as an attach name, with a base
-	Command []string      // the program, to be looked for in PATH as the shell does, and its arguments
-	Path    string        // of the program, if it is not what the command begins with
-	Env     []string      // of the program
-	Idle    time.Duration // of a keeper that is started; 0 is DefaultIdle
-	Notes   io.Writer     // takes what is not as one may expect; nil where nobody wants to know
+	Server   client.Addr
+	Context  string        // as an attach name, with a base
+	Command  []string      // the program, to be looked for in PATH as the shell does, and its arguments
+	Path     string        // of the program, if it is not what the command begins with
+	Env      []string      // of the program; what tells of the context is added
+	Idle     time.Duration // of a keeper that is started; 0 is DefaultIdle
+	Prompt   string        // for a shell that takes it from its environment
+	Base     string        // the context below it; of a launcher in a context: that where it was started
+	Launched bool          // a launcher is what was started
+	Notes    io.Writer     // takes what is not as one may expect; nil where nobody wants to know
 
 	// Session is a directory on which something is mounted in a mount namespace that
 	// is a session's own. Not the process but that namespace is put into the context
@@ -68,21 +72,25 @@ func Enter(ctx context.Context, o Options) error {
 		return err
 	}
 	defer s.close()
-	top, err := s.open(o.Context)
+	here := current(mounts)
+	if o.Launched && s.within() {
+		if o.Base == "" {
+			o.Base = here.base
+		}
+		if o.Path == "" && here.top == o.Context {
+			return fmt.Errorf("%s is the launcher of a program that is not there: it leads to itself in %s", o.Command[0], o.Context)
+		}
+	}
+	layers, err := s.layers(&o)
 	if err != nil {
 		return err
 	}
-	defer top.Close()
-	dirs, missing, err := stackable(top, s.within())
-	if err != nil {
-		return fmt.Errorf("read the context %s: %w", o.Context, err)
-	}
-	if len(missing) > 0 {
+	if len(layers.missing) > 0 {
 		fmt.Fprintf(o.Notes, "packagefs: this machine has no directory /%s, so what packages have there cannot be seen; an empty one is enough\n",
-			strings.Join(missing, ", /"))
+			strings.Join(layers.missing, ", /"))
 	}
-	dirs = clear(dirs, mounts, s.within(), o.Notes)
-	p := &plan{source: s, options: &o, mounts: mounts, dirs: dirs}
+	layers.clear(mounts, s.within(), o.Notes)
+	p := &plan{source: s, options: &o, mounts: mounts, layers: layers}
 	return p.run()
 }
 
@@ -108,62 +116,10 @@ func isOwn(dir string) bool {
 	return false
 }
 
-// clear gives the directories that this user can stack on. In a user namespace
-// what is mounted below a directory hides for good what is there, so the kernel
-// does not take that directory for an overlay. Without /usr an entry makes no sense;
-// what the kernel says of it is told.
-func clear(dirs []string, mounts []mountLine, within bool, notes io.Writer) (can []string) {
-	for _, dir := range dirs {
-		in := below(mounts, filepath.Join(pristine(within), dir))
-		if os.Geteuid() != 0 && len(in) > 0 && dir != "usr" {
-			fmt.Fprintf(notes, "packagefs: what packages have in /%s cannot be seen: %s is a mount, and the kernel lets only root stack on that\n", dir, in[0])
-			continue
-		}
-		can = append(can, dir)
-	}
-	return can
-}
-
 // pristine is where the root is without a context.
 func pristine(within bool) string {
 	if within {
 		return rootPoint
 	}
 	return "/"
-}
-
-// stackable gives the top directories of a tree that can be stacked on the root's,
-// and those that the root has not.
-func stackable(top *os.File, within bool) (dirs, missing []string, err error) {
-	entries, err := top.ReadDir(-1)
-	if err != nil {
-		return nil, nil, err
-	}
-	root := pristine(within)
-	for _, e := range entries {
-		name := e.Name()
-		if !e.IsDir() || isOwn(name) {
-			continue
-		}
-		fi, err := os.Lstat(filepath.Join(root, name))
-		switch {
-		case errors.Is(err, os.ErrNotExist):
-			missing = append(missing, name)
-		case err == nil && fi.IsDir() && !strings.ContainsAny(name, `,:\`):
-			dirs = append(dirs, name)
-		}
-	}
-	// What finds the root is below usr: it goes last.
-	slices.SortFunc(dirs, func(a, b string) int {
-		return strings.Compare(order(a), order(b))
-	})
-	slices.Sort(missing)
-	return dirs, missing, nil
-}
-
-func order(dir string) string {
-	if dir == "usr" {
-		return "\xff"
-	}
-	return dir
 }

@@ -12,8 +12,8 @@ func getenv(env []string, name string) string {
 	return ""
 }
 
-// Setenv gives a list in which a variable has a value.
-func Setenv(env []string, name, value string) []string {
+// setenv gives a list in which a variable has a value.
+func setenv(env []string, name, value string) []string {
 	out := make([]string, 0, len(env)+1)
 	for _, v := range env {
 		if !strings.HasPrefix(v, name+"=") {
@@ -23,19 +23,22 @@ func Setenv(env []string, name, value string) []string {
 	return append(out, name+"="+value)
 }
 
-// ContextVar is the variable that tells programs what context they are in.
-const ContextVar = "PACKAGEFS_CONTEXT"
+// contextVar is the variable that tells what context a program was started in.
+const contextVar = "PACKAGEFS_CONTEXT"
 
-// Env is the environment of a program in a context: the directories where
-// packages have programs are in PATH, and it tells context and server.
-func Env(env []string, context, server string) []string {
-	path := getenv(env, "PATH")
+// environment is that of a program in a context: the directories where packages
+// have programs are in PATH, and it tells context and server.
+func environment(o *Options) []string {
+	path := getenv(o.Env, "PATH")
 	for _, dir := range []string{"/usr/local/bin", "/usr/bin", "/bin"} {
 		if !strings.Contains(":"+path+":", ":"+dir+":") {
 			path = strings.TrimPrefix(path+":"+dir, ":")
 		}
 	}
-	env = Setenv(env, "PATH", path)
-	env = Setenv(env, ContextVar, context)
-	return Setenv(env, "PACKAGEFS_SERVER", server)
+	env := setenv(o.Env, "PATH", path)
+	if o.Prompt != "" {
+		env = setenv(env, "PS1", o.Prompt)
+	}
+	env = setenv(env, contextVar, orDefault(o.Base, o.Context))
+	return setenv(env, "PACKAGEFS_SERVER", o.Server.String())
 }

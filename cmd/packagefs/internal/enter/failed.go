@@ -23,7 +23,6 @@ const (
 	labelUnshare = "make a namespace"
 	labelMount   = "change mounts in the namespace"
 	labelSource  = "mount the directory of contexts"
-	labelContext = "enter the context"
 	labelStack   = "stack the context on /"
 	labelExec    = "run "
 )
@@ -155,8 +154,6 @@ func (r *report) explain(label string, errno syscall.Errno) error {
 		return explainUserNamespace(err)
 	case strings.HasPrefix(label, "write /proc/"), label == labelMount:
 		return explainUserNamespace(err)
-	case label == labelContext && errno == unix.ENOENT:
-		return fmt.Errorf("%w: %s", ErrNoContext, r.Context)
 	case strings.HasPrefix(label, labelStack) && errno == unix.EINVAL && os.Geteuid() != 0:
 		return fmt.Errorf("%w: something is mounted below it, and the kernel lets only root stack over that; see packagefs doctor", err)
 	case strings.HasPrefix(label, labelStack) && errno == unix.ENODEV:

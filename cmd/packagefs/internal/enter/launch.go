@@ -8,17 +8,23 @@ import (
 	"github.com/packagefs/packagefs/cmd/packagefs/internal/mount"
 )
 
-// Locate tells of a launcher that is found on a mount of a tree somewhere which
-// server it is from, and where the program is in the tree. Of any other path it
-// gives that path, and no server.
-func Locate(path string) (server client.Addr, inner string) {
+// A Location is where a launcher is that is found on a mount of a tree somewhere.
+// The zero Location is that of any other.
+type Location struct {
+	Server  client.Addr
+	Context string // as an entry of the directory of contexts; empty for who looks
+	Path    string // in the tree
+}
+
+// Locate finds out where a launcher is.
+func Locate(path string) (l Location) {
 	mounts, err := readMounts()
 	if err != nil {
-		return client.Addr{}, path
+		return l
 	}
 	abs, err := filepath.Abs(path)
 	if err != nil {
-		return client.Addr{}, path
+		return l
 	}
 	var on *mountLine
 	for i, m := range mounts {
@@ -26,19 +32,20 @@ func Locate(path string) (server client.Addr, inner string) {
 			on = &mounts[i]
 		}
 	}
-	if on == nil || !isOurs(on) || under(on.point, libexec) {
-		return client.Addr{}, path
+	if on == nil || !isOurs(on) {
+		return l
 	}
 	rel, err := filepath.Rel(on.point, abs)
 	if err != nil {
-		return client.Addr{}, path
+		return l
 	}
 	rel = strings.TrimPrefix(filepath.Join(on.root, rel), "/")
-	server, name := on.server()
-	if name == contextsName {
-		_, rel, _ = strings.Cut(rel, "/")
+	l.Server, l.Context = on.server()
+	if l.Context == contextsName {
+		l.Context, rel, _ = strings.Cut(rel, "/")
 	}
-	return server, "/" + rel
+	l.Path = "/" + rel
+	return l
 }
 
 // server is what a mount is of, as far as the mount table tells, and the name of

@@ -15,7 +15,7 @@ type plan struct {
 	source  *source
 	options *Options
 	mounts  []mountLine
-	dirs    []string // to be stacked, usr last
+	layers  *layers
 
 	program program
 	self    *os.File // this program, which tells what failed
@@ -122,7 +122,7 @@ func (p *plan) attach(from *step, path string) *step {
 func (p *plan) stack() {
 	if p.source.within() {
 		root, contexts := p.clone(rootPoint), p.clone(sourcePoint)
-		p.layers(sourcePoint, rootPoint)
+		p.layer(sourcePoint, rootPoint)
 		p.attach(root, rootPoint).optional = true
 		p.attach(contexts, sourcePoint).optional = true
 		return
@@ -134,7 +134,7 @@ func (p *plan) stack() {
 	} else {
 		p.attach(p.clone(p.source.point), stage)
 	}
-	p.layers(stage, "/")
+	p.layer(stage, "/")
 	toRoot := p.attach(root, rootPoint)
 	toContexts := g.add("mount "+sourcePoint, unix.SYS_MOVE_MOUNT, cwd, g.str(stage), cwd, g.str(sourcePoint), 0)
 	// A tree without these directories cannot be left for another.
@@ -143,23 +143,23 @@ func (p *plan) stack() {
 	toContexts.next = g.after(away)
 }
 
-// layers adds the steps that mount each directory of the tree over that of the
+// layer adds the steps that mount each directory of the tree over that of the
 // root. Whatever is mounted below one of them there is mounted on top again.
-func (p *plan) layers(contexts, root string) {
+func (p *plan) layer(contexts, root string) {
 	g := &p.program
-	g.add(labelContext, unix.SYS_CHDIR, g.str(contexts+"/"+p.options.Context))
+	g.add("enter the directory of contexts", unix.SYS_CHDIR, g.str(contexts))
 	for _, dir := range p.stale(root) {
 		p.attach(p.clone(filepath.Join(root, dir)), "/"+dir)
 	}
-	for _, dir := range p.dirs {
-		lower := filepath.Join(root, dir)
-		points := slices.DeleteFunc(below(p.mounts, lower), func(at string) bool { return under(at, libexec) && root == "/" })
+	here := g.str(place{top: p.options.Context, base: orDefault(p.options.Base, p.options.Context)}.source())
+	for _, dir := range p.layers.dirs {
+		points := slices.DeleteFunc(below(p.mounts, filepath.Join(root, dir)), func(at string) bool { return under(at, libexec) && root == "/" })
 		clones := make([]*step, len(points))
 		for i, at := range points {
 			clones[i] = p.clone(at)
 		}
-		g.add(labelStack+dir, unix.SYS_MOUNT, g.str(overlaySource), g.str("/"+dir), g.str("overlay"),
-			unix.MS_RDONLY|unix.MS_NODEV, g.str("lowerdir="+dir+":"+lower+overlayOptions))
+		g.add(labelStack+dir, unix.SYS_MOUNT, here, g.str("/"+dir), g.str("overlay"),
+			unix.MS_RDONLY|unix.MS_NODEV, g.str(p.layers.options(dir, root)))
 		for i, at := range points {
 			rel, _ := filepath.Rel(root, at)
 			p.attach(clones[i], "/"+rel).optional = true // a package may have something else there
@@ -175,20 +175,13 @@ func (p *plan) stale(root string) (dirs []string) {
 	}
 	for _, m := range p.mounts {
 		dir := strings.TrimPrefix(m.point, "/")
-		if m.kind == "overlay" && m.source == overlaySource && !strings.Contains(dir, "/") &&
-			!slices.Contains(p.dirs, dir) && !slices.Contains(dirs, dir) {
+		if m.kind == "overlay" && strings.HasPrefix(m.source, overlaySource+" ") && !strings.Contains(dir, "/") &&
+			!slices.Contains(p.layers.dirs, dir) && !slices.Contains(dirs, dir) {
 			dirs = append(dirs, dir)
 		}
 	}
 	return dirs
 }
-
-const (
-	// overlaySource is what the mount table shows as the origin of a stacked directory.
-	overlaySource = "packagefs"
-
-	overlayOptions = ",redirect_dir=nofollow,metacopy=off"
-)
 
 // chdir adds the steps to the directory that this process is in, by its path.
 func (p *plan) chdir(dir string) {
@@ -205,8 +198,9 @@ func (p *plan) chdir(dir string) {
 // where it can be.
 func (p *plan) execute() {
 	g := &p.program
-	argv, env := g.strs(p.options.Command), g.strs(p.options.Env)
-	for _, path := range candidates(orDefault(p.options.Path, p.options.Command[0]), p.options.Env) {
+	environ := environment(p.options)
+	argv, env := g.strs(p.options.Command), g.strs(environ)
+	for _, path := range candidates(orDefault(p.options.Path, p.options.Command[0]), environ) {
 		g.add(labelExec+path, unix.SYS_EXECVE, g.str(path), argv, env).optional = true
 	}
 }

@@ -49,7 +49,7 @@ func findSource(ctx context.Context, o *Options, mounts []mountLine) (*source, e
 	if err := mo.Check(); err != nil {
 		return nil, err
 	}
-	if mount.CanKernel() == nil && o.Server.Network != "tls" {
+	if mount.CanKernel() == nil {
 		fd, err := mount.OpenKernel(ctx, mo)
 		if err != nil {
 			return nil, err

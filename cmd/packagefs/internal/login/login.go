@@ -26,8 +26,9 @@ import (
 // service manager of systemd.
 var Services = []string{"login", "sshd", "su-l", "systemd-user", "gdm-password", "sddm", "lightdm"}
 
-// SessionDir is private to each session. Its file note has what went wrong.
-const SessionDir = "/run/packagefs/session"
+// SessionDir is private to each session. Its file note has what went wrong. What is
+// above it is there on every machine: pam_namespace makes one directory only.
+const SessionDir = "/run/packagefs-session"
 
 // A Recipe is what is installed.
 type Recipe struct {
