@@ -31,7 +31,7 @@ func unpackSource(t *testing.T, dir string) {
 		t.Fatal(err)
 	}
 	state := filepath.Join(cache, "apt-source")
-	if err := aptState(state, "deb-src"); err != nil {
+	if err := aptState(state, "deb-src", corpusSelection.suite); err != nil {
 		t.Fatalf("fetch the source of hello: %v", err)
 	}
 	if _, err := aptIn(at, state, "source", "--download-only", "hello"); err != nil {

@@ -34,13 +34,13 @@ func Unmount(point string, lazy bool) error {
 		}
 	}
 	switch fsType {
-	case "9p", "fuse." + fuseType, overlaySource:
+	case "9p", "fuse." + FUSEType, overlaySource:
 	case "":
 		return fmt.Errorf("umount %s: nothing is mounted there", point)
 	default:
 		return fmt.Errorf("umount %s: it is a mount of type %s, not one of packagefs; use umount(8)", point, fsType)
 	}
-	if os.Geteuid() != 0 && fsType == "fuse."+fuseType {
+	if os.Geteuid() != 0 && fsType == "fuse."+FUSEType {
 		return fusermount(point, lazy)
 	}
 	flags := unix.UMOUNT_NOFOLLOW
