@@ -52,7 +52,7 @@ type PackageRow struct {
 	Name         string `json:"name"`
 	Version      string `json:"version"`
 	Architecture string `json:"architecture"`
-	Format       string `json:"format"` // deb, apk, arch or pfs
+	Format       string `json:"format"` // deb, apk, arch, rpm or pfs
 	File         string `json:"file"`   // base name of the package file
 	State        string `json:"state"`
 	Reason       string `json:"reason,omitempty"`
