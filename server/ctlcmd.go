@@ -71,6 +71,7 @@ var commands = slices.Concat(
 		{"reload", "", "Read all context files again.", 0, 0, true, (*invocation).reload},
 		{"rescan", "", "Look through the package directories and the override files again.", 0, 0, true, (*invocation).rescan},
 		{"remove", "PKG…", "Remove package files from the package directories: PKG is NAME, or NAME=VERSION where there are several.", 1, -1, true, (*invocation).remove},
+		{"repair", "PKG…", "Make what is unpacked of packages again from their package files.", 1, -1, true, (*invocation).repair},
 		{"log", "[LEVEL]", "Log from this level on: trace, debug, info, warn or error; without one, show it. trace shows the messages of connections that are made from then on.", 0, 1, true, (*invocation).log},
 		{"events", "[COUNT]", "Show the last events, as lines of JSON.", 0, 1, false, (*invocation).recentEvents},
 	},

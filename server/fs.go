@@ -34,6 +34,11 @@ type Config struct {
 	// what others need, and are never served.
 	Assumed []*pkgindex.Package
 
+	// Trust is a directory of public keys of minisign: package files with another
+	// signature are set aside, and with RequireSignatures those with none.
+	Trust             string
+	RequireSignatures bool
+
 	TrustNetworks []netip.Prefix // TCP peers in these speak for everybody
 
 	// Admins may command the server, beside root, who runs it, and trusted
@@ -117,6 +122,7 @@ func (fs *FS) open() (err error) {
 	fs.packages, err = pkgindex.Open(pkgindex.Config{
 		Packages: fs.config.Packages, State: fs.config.State, Overrides: fs.config.Overrides,
 		Limits: fs.config.PackageLimits, Log: fs.config.Log,
+		Trust: fs.config.Trust, RequireSignatures: fs.config.RequireSignatures,
 		OnChange: func(set *pkgindex.Set) {
 			fs.packagesChanged(set)
 			if total = max(total, set.Pending); fs.config.Progress != nil && total > 0 {

@@ -19,6 +19,7 @@ const (
 	OpCheck    = "check"    // Result is []CheckRow
 	OpEdits    = "edits"    // Context; Result is []EditRow
 	OpEditDiff = "editdiff" // Context, Path; Result is EditDiff
+	OpVerify   = "verify"   // Package; Result is []VerifyRow
 )
 
 // A Query is one question. Fields that its operation does not name are ignored.
@@ -58,6 +59,7 @@ type PackageRow struct {
 	Reason       string `json:"reason,omitempty"`
 	Summary      string `json:"summary,omitempty"`
 	Toplevel     bool   `json:"toplevel"`
+	SignedBy     string `json:"signed_by,omitempty"` // the ID of the key that signed the package file, where that was checked
 }
 
 // An Info is all that is known of one package. Relations are written as Debian
@@ -79,6 +81,15 @@ type Info struct {
 	Files       int      `json:"files"`    // count of everything but directories
 	Directories int      `json:"directories"`
 	Size        int64    `json:"size"` // of all regular files, in bytes; a hard link counts once
+
+	Signature *Signature `json:"signature,omitempty"` // where the package file's was checked
+}
+
+// A Signature tells who signed a package file.
+type Signature struct {
+	KeyID   string `json:"key_id"`
+	Key     string `json:"key"`               // base name of the file that has the public key
+	Comment string `json:"comment,omitempty"` // as the signer made it, and signed
 }
 
 // The values of FileRow.Type, Owner.Type and PathExplain.Type.

@@ -1,0 +1,63 @@
+package server
+
+import (
+	stdcontext "context"
+	"fmt"
+	"syscall"
+)
+
+// A VerifyRow says whether what the server has made of a package file is as it
+// was made.
+type VerifyRow struct {
+	Package      string `json:"package"` // name=version
+	Architecture string `json:"architecture"`
+	OK           bool   `json:"ok"`
+	Path         string `json:"path,omitempty"`   // of the first file that is damaged
+	Reason       string `json:"reason,omitempty"` // what is wrong with it
+	Damaged      int    `json:"damaged"`          // count of what is wrong
+}
+
+// queryVerify reads packages from the disk again, which costs as much as they are
+// large: only those who speak for everybody may ask for it.
+func (fs *FS) queryVerify(q *inquiry) (any, error) {
+	if !q.as.Trusted {
+		return nil, fmt.Errorf("this is for root and who runs the server: %w", syscall.EACCES)
+	}
+	ps, _, err := fs.selected(q)
+	if err != nil {
+		return nil, err
+	}
+	rows := []VerifyRow{}
+	for _, p := range ps {
+		damages, err := p.Verify(stdcontext.Background())
+		if err != nil {
+			return nil, err
+		}
+		row := VerifyRow{Package: p.Ref.String(), Architecture: p.Architecture, OK: len(damages) == 0, Damaged: len(damages)}
+		if len(damages) > 0 {
+			row.Reason = damages[0].Reason
+			if damages[0].Path != "" {
+				row.Path = "/" + damages[0].Path
+			}
+		}
+		rows = append(rows, row)
+	}
+	return rows, nil
+}
+
+// repair makes what is unpacked of packages again.
+func (v *invocation) repair() error {
+	for _, selector := range v.args {
+		ps, err := v.selected(selector)
+		if err != nil {
+			return err
+		}
+		for _, p := range ps {
+			if err := v.fs.packages.Repair(p); err != nil {
+				return fmt.Errorf("%s: %w", p.Ref, err)
+			}
+			v.printf("%s is made again from %s\n", p.Ref, oneLine(p.File))
+		}
+	}
+	return v.settle()
+}
