@@ -73,6 +73,7 @@ type request struct {
 	result  *result
 	remake  *imported
 	settled chan struct{} // closed when nothing is pending any more
+	call    *call
 }
 
 type result struct {
@@ -153,6 +154,9 @@ func (s *Store) open() error {
 		}
 	}
 	s.current.Store(NewSet(0, nil, nil))
+	if err := s.endLeftovers(); err != nil {
+		return err
+	}
 	for _, dir := range append([]string{s.config.Overrides}, s.config.Packages...) {
 		if err := s.scan(dir); err != nil {
 			return err
@@ -278,6 +282,10 @@ func (s *Store) take(r request) {
 	if r.settled != nil {
 		s.waiting = append(s.waiting, r.settled)
 	}
+	if r.call != nil {
+		r.call.err = r.call.do()
+		s.called = append(s.called, r.call)
+	}
 }
 
 // send hands r to the loop, unless it has ended.
@@ -356,6 +364,10 @@ func (s *Store) publish() {
 		}
 	}
 	s.dead = nil
+	for _, c := range s.called {
+		c.done <- c.err
+	}
+	s.called = nil
 	if s.pending == 0 {
 		for _, c := range s.waiting {
 			close(c)

@@ -33,6 +33,7 @@ type table struct {
 	removed []*Package  // published, and their files gone since
 	dead    []*imported // whose index and payload may go
 	waiting []chan struct{}
+	called  []*call // done, and not yet published
 
 	touched map[identity]bool // since the last publish
 	noise   bool              // rejected or pending changed since then
@@ -292,9 +293,7 @@ func (s *Store) link(f *file) {
 func (s *Store) unlink(f *file) {
 	s.setAside(f, "")
 	delete(s.files, f.path)
-	if s.ids[f.id]--; s.ids[f.id] == 0 {
-		delete(s.ids, f.id)
-	}
+	s.disown(f.id)
 	if f.queued {
 		s.pending--
 	}

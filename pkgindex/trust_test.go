@@ -33,7 +33,7 @@ func signer(t *testing.T) (public string, key signature.PrivateKey) {
 // sign puts a signature of that content beside the package file NAME.
 func (s *shop) sign(key signature.PrivateKey, name string, data []byte) {
 	s.Helper()
-	file := filepath.Join(s.TempDir(), name)
+	file := filepath.Join(s.TempDir(), filepath.Base(name))
 	s.must(os.WriteFile(file, data, 0o600))
 	s.must(key.Sign(file, "a comment"))
 	s.must(os.Rename(file+signature.Suffix, s.path(name)+signature.Suffix))

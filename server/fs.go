@@ -72,6 +72,7 @@ type FS struct {
 	started  time.Time
 	level    *logLevel
 	events   eventLog
+	installs installs
 	users    func() context.Directory // of the system
 
 	metricsListener net.Listener // nil: no metrics over HTTP
@@ -194,6 +195,7 @@ func (fs *FS) Serve(ctx stdcontext.Context) error {
 	defer stop()
 	indexing := make(chan struct{})
 	go func() { fs.packages.Run(ctx); close(indexing) }()
+	fs.installs.open(ctx)
 	following := make(chan struct{})
 	go func() { fs.followEdits(ctx); close(following) }()
 	var listeners []func() error
@@ -220,6 +222,7 @@ func (fs *FS) Serve(ctx stdcontext.Context) error {
 		fs.config.Log.Warn().Msg("some requests did not end; their connections were cut")
 	}
 	<-indexing
+	fs.installs.running.Wait()
 	<-following
 	fs.files.Close()
 	fs.closeLayers()

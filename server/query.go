@@ -31,6 +31,8 @@ var queries = map[string]func(*FS, *inquiry) (any, error){
 	OpEdits:    (*FS).queryEdits,
 	OpEditDiff: (*FS).queryEditDiff,
 	OpVerify:   (*FS).queryVerify,
+	OpInstall:  (*FS).queryInstall,
+	OpRemoval:  (*FS).queryRemoval,
 }
 
 // An inquiry is a query with who asks it.
@@ -357,9 +359,9 @@ func (fs *FS) queryStatus(q *inquiry) (any, error) {
 	s := Status{
 		Version: Version(), Generation: fs.generation.Load(), Packages: len(q.set.Packages), Rejected: len(q.set.Rejected),
 		Indexing: q.set.Pending, Listen: fs.Addrs(), Uptime: int64(time.Since(fs.started).Seconds()),
-		Connections: fs.engine.Stats().Open,
+		Connections: fs.engine.Stats().Open, PackageDirs: fs.packageDirs(),
 	}
-	if !q.as.Trusted {
+	if !fs.isAdmin(q.as) {
 		return Status{Version: s.Version, Uptime: s.Uptime}, nil
 	}
 	return s, nil

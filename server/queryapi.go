@@ -20,6 +20,8 @@ const (
 	OpEdits    = "edits"    // Context; Result is []EditRow
 	OpEditDiff = "editdiff" // Context, Path; Result is EditDiff
 	OpVerify   = "verify"   // Package; Result is []VerifyRow
+	OpInstall  = "install"  // Path, the name of the directory; Result is InstallStatus
+	OpRemoval  = "removal"  // Packages; Result is Removal
 )
 
 // A Query is one question. Fields that its operation does not name are ignored.
@@ -28,6 +30,8 @@ type Query struct {
 	Context string `json:"context,omitempty"` // an attach name; empty is the caller's own context
 	Package string `json:"package,omitempty"` // a selector: NAME or NAME=VERSION
 	Path    string `json:"path,omitempty"`    // in the tree, with or without a leading slash
+
+	Packages []string `json:"packages,omitempty"` // selectors
 }
 
 // An Answer holds the result, or why there is none.
@@ -224,6 +228,8 @@ type Status struct {
 	Listen      []string `json:"listen"`
 	Uptime      int64    `json:"uptime"` // seconds
 	Connections int      `json:"connections"`
+
+	PackageDirs []PackageDir `json:"package_dirs"`
 }
 
 // An EditRow is a file of a package that a context has its own copy of, or that

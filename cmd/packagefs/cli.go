@@ -31,9 +31,11 @@ type CLI struct {
 	Context  ContextCmd  `cmd:"" group:"ask" help:"Show and change the files of contexts, and see their history."`
 	Check    CheckCmd    `cmd:"" group:"ask" help:"Find the packages whose contexts do not resolve."`
 
-	Verify VerifyCmd `cmd:"" group:"files" help:"Check signatures of package files, or what the server has unpacked."`
-	Sign   SignCmd   `cmd:"" group:"files" help:"Sign package files."`
-	Keygen KeygenCmd `cmd:"" group:"files" help:"Make a key to sign package files with."`
+	Install InstallCmd `cmd:"" group:"files" help:"Install package files, all or none."`
+	Remove  RemoveCmd  `cmd:"" group:"files" help:"Remove packages, all or none."`
+	Verify  VerifyCmd  `cmd:"" group:"files" help:"Check signatures of package files, or what the server has unpacked."`
+	Sign    SignCmd    `cmd:"" group:"files" help:"Sign package files."`
+	Keygen  KeygenCmd  `cmd:"" group:"files" help:"Make a key to sign package files with."`
 
 	Config ConfigCmd `cmd:"" group:"admin" help:"Deal with edited configuration files under upgrades."`
 	Ctl    CtlCmd    `cmd:"" group:"admin" help:"Give commands to the server."`
