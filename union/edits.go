@@ -56,8 +56,53 @@ func (s *Stack) Edits() ([]Edit, error) {
 			return nil, err
 		}
 	}
-	m.sweepBase(kept)
+	if len(m.unusedBases(kept)) > 0 {
+		return kept, s.sweepBases()
+	}
 	return kept, nil
+}
+
+// sweepBases removes what no edit was made of. Nobody changes the layer meanwhile;
+// and while a copy is being made, which keeps its base first, nothing is removed.
+func (s *Stack) sweepBases() error {
+	m := s.own()
+	for {
+		var all []Edit
+		s.lock()
+		top, err := s.top(true)
+		if err == nil {
+			err = top.edits(&all)
+		}
+		if err == nil && m.idle() {
+			for _, base := range m.unusedBases(all) {
+				os.Remove(base)
+			}
+		}
+		s.unlock()
+		if err = again(err, true); err != errAgain {
+			return err
+		}
+	}
+}
+
+// idle says whether no copy is being made.
+func (m *Mutable) idle() bool {
+	work, err := os.ReadDir(filepath.Join(m.path, "work"))
+	return err == nil && len(work) == 0
+}
+
+// UnusedBases lists what was kept to compare later versions with, of files that
+// are not edited any more. Edits removes it.
+func (s *Stack) UnusedBases() ([]string, error) {
+	m := s.own()
+	if m == nil || !m.there.Load() {
+		return nil, nil
+	}
+	all, err := s.edits()
+	if err != nil {
+		return nil, err
+	}
+	return m.unusedBases(all), nil
 }
 
 // edits lists, comparing what the layer has in memory with the disk first.
@@ -393,23 +438,23 @@ func (m *Mutable) keepBaseOf(c *model) error {
 	return bare(m.keepBase(bytes.NewReader(content), c))
 }
 
-// sweepBase removes what no edit was made of.
-func (m *Mutable) sweepBase(edits []Edit) {
+// unusedBases lists what none of edits was made of.
+func (m *Mutable) unusedBases(edits []Edit) []string {
 	used := make(map[string]bool)
 	for _, e := range edits {
 		if e.Origin != nil {
 			used[hex.EncodeToString(e.Origin.Digest[:])] = true
 		}
 	}
-	m.mu.Lock()
-	defer m.mu.Unlock()
 	list, err := os.ReadDir(filepath.Join(m.path, "base"))
 	if err != nil || len(list) <= len(used) {
-		return
+		return nil
 	}
+	var unused []string
 	for _, e := range list {
 		if !used[e.Name()] {
-			os.Remove(filepath.Join(m.path, "base", e.Name()))
+			unused = append(unused, filepath.Join(m.path, "base", e.Name()))
 		}
 	}
+	return unused
 }
