@@ -21,6 +21,10 @@
 // read, or does not agree with its own checksums, is set aside with its reason
 // and shows in Set.Rejected.
 //
+// Install and Remove take several package files in and out in one step; see
+// StagingPrefix. Where Config.Trust names keys, a package file's signature is
+// checked before it is read.
+//
 // # Locks
 //
 // Store.mu guards the table of package files and is never held while a package
@@ -29,6 +33,6 @@
 //
 // # What it refuses to do
 //
-// It runs no maintainer scripts, writes nothing into a package directory, and
-// serves no device nodes or sockets out of packages.
+// It runs no maintainer scripts, writes nothing into a package directory but to
+// Install and Remove, and serves no device nodes or sockets out of packages.
 package pkgindex

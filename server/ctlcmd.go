@@ -72,6 +72,7 @@ var commands = slices.Concat(
 		{"install", "DIR", "Begin to install, all or none, the package files in a directory that stands in a package directory and whose name begins with .install-; packagefs install makes one.", 1, 1, true, (*invocation).install},
 		{"remove", "PKG…", "Remove package files from the package directories, all or none: PKG is NAME, or NAME=VERSION where there are several.", 1, -1, true, (*invocation).remove},
 		{"repair", "PKG…", "Make what is unpacked of packages again from their package files.", 1, -1, true, (*invocation).repair},
+		{"gc", "", "Remove what killed servers and installs have left, indexes and contents without a package file, and what was kept of files that are not edited any more.", 0, 0, true, (*invocation).gc},
 		{"log", "[LEVEL]", "Log from this level on: trace, debug, info, warn or error; without one, show it. trace shows the messages of connections that are made from then on.", 0, 1, true, (*invocation).log},
 		{"events", "[COUNT]", "Show the last events, as lines of JSON.", 0, 1, false, (*invocation).recentEvents},
 	},

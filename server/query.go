@@ -33,6 +33,8 @@ var queries = map[string]func(*FS, *inquiry) (any, error){
 	OpVerify:   (*FS).queryVerify,
 	OpInstall:  (*FS).queryInstall,
 	OpRemoval:  (*FS).queryRemoval,
+	OpGarbage:  (*FS).queryGarbage,
+	OpUnused:   (*FS).queryUnused,
 }
 
 // An inquiry is a query with who asks it.

@@ -22,6 +22,8 @@ const (
 	OpVerify   = "verify"   // Package; Result is []VerifyRow
 	OpInstall  = "install"  // Path, the name of the directory; Result is InstallStatus
 	OpRemoval  = "removal"  // Packages; Result is Removal
+	OpGarbage  = "garbage"  // Result is []GarbageRow
+	OpUnused   = "unused"   // Result is []PackageRow
 )
 
 // A Query is one question. Fields that its operation does not name are ignored.

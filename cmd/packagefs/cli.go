@@ -33,6 +33,7 @@ type CLI struct {
 
 	Install InstallCmd `cmd:"" group:"files" help:"Install package files, all or none."`
 	Remove  RemoveCmd  `cmd:"" group:"files" help:"Remove packages, all or none."`
+	Gc      GcCmd      `cmd:"" group:"files" help:"Remove what the server does not need any more."`
 	Verify  VerifyCmd  `cmd:"" group:"files" help:"Check signatures of package files, or what the server has unpacked."`
 	Sign    SignCmd    `cmd:"" group:"files" help:"Sign package files."`
 	Keygen  KeygenCmd  `cmd:"" group:"files" help:"Make a key to sign package files with."`
