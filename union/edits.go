@@ -63,6 +63,20 @@ func (s *Stack) Edits() ([]Edit, error) {
 	return kept, nil
 }
 
+// UnusedBases lists what was kept to compare later versions with, of files that
+// are not edited any more. Edits removes it.
+func (s *Stack) UnusedBases() ([]string, error) {
+	m := s.own()
+	if m == nil || !m.there.Load() {
+		return nil, nil
+	}
+	all, err := s.edits()
+	if err != nil {
+		return nil, err
+	}
+	return m.unusedBases(all), nil
+}
+
 // edits lists, comparing what the layer has in memory with the disk first.
 func (s *Stack) edits() (all []Edit, err error) {
 	for {
@@ -401,21 +415,33 @@ func (m *Mutable) keepBaseOf(c *model) error {
 // sweepBase removes what no edit was made of, unless copies were begun since there
 // were as many as the caller has seen.
 func (m *Mutable) sweepBase(edits []Edit, begun uint64) {
+	m.copying.mu.Lock()
+	defer m.copying.mu.Unlock()
+	if m.copying.begun != begun {
+		return
+	}
+	for _, base := range m.unusedBases(edits) {
+		os.Remove(base)
+	}
+}
+
+// unusedBases lists what none of edits was made of.
+func (m *Mutable) unusedBases(edits []Edit) []string {
 	used := make(map[string]bool)
 	for _, e := range edits {
 		if e.Origin != nil {
 			used[hex.EncodeToString(e.Origin.Digest[:])] = true
 		}
 	}
-	m.copying.mu.Lock()
-	defer m.copying.mu.Unlock()
 	list, err := os.ReadDir(filepath.Join(m.path, "base"))
-	if err != nil || len(list) <= len(used) || m.copying.begun != begun {
-		return
+	if err != nil || len(list) <= len(used) {
+		return nil
 	}
+	var unused []string
 	for _, e := range list {
 		if !used[e.Name()] {
-			os.Remove(filepath.Join(m.path, "base", e.Name()))
+			unused = append(unused, filepath.Join(m.path, "base", e.Name()))
 		}
 	}
+	return unused
 }

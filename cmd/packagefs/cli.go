@@ -47,6 +47,13 @@ type CLI struct {
 	Context  ContextCmd  `cmd:"" group:"ask" help:"Show and change the files of contexts, and see their history."`
 	Check    CheckCmd    `cmd:"" group:"ask" help:"Find the packages whose contexts do not resolve."`
 
+	Install InstallCmd `cmd:"" group:"files" help:"Install package files, all or none."`
+	Remove  RemoveCmd  `cmd:"" group:"files" help:"Remove packages, all or none."`
+	Gc      GcCmd      `cmd:"" group:"files" help:"Remove what the server does not need any more."`
+	Verify  VerifyCmd  `cmd:"" group:"files" help:"Check signatures of package files, or what the server has unpacked."`
+	Sign    SignCmd    `cmd:"" group:"files" help:"Sign package files."`
+	Keygen  KeygenCmd  `cmd:"" group:"files" help:"Make a key to sign package files with."`
+
 	Config ConfigCmd `cmd:"" group:"admin" help:"Deal with edited configuration files under upgrades."`
 	Ctl    CtlCmd    `cmd:"" group:"admin" help:"Give commands to the server."`
 	Events EventsCmd `cmd:"" group:"admin" help:"Show what happens at the server."`
@@ -67,6 +74,7 @@ var groups = []kong.Group{
 	{Key: "server", Title: "Serve:"},
 	{Key: "look", Title: "Look into a tree without mounting it:"},
 	{Key: "ask", Title: "Ask about packages and contexts:"},
+	{Key: "files", Title: "Package files:"},
 	{Key: "admin", Title: "Administer the server:"},
 	{Key: "mount", Title: "Mount:"},
 	{Key: "enter", Title: "Enter contexts:"},
