@@ -3,34 +3,37 @@
 package test
 
 import (
+	"context"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 )
 
 // A story is a part of the README that somebody follows from top to bottom.
 type story struct {
 	heading string
 	user    string // who follows it
+	has     bool   // packagefs and packages are there already
 	said    []string
 }
 
 var stories = []story{
-	{"You look after a server that many people share", "root", []string{"Hello, world!\nHello from the report: Hello, world!", "report: not found"}},
-	{"You have programs for two Pythons", "alice", []string{
+	{"You look after a server that many people share", "root", false, []string{"Hello, world!\nHello from the report: Hello, world!", "report: not found"}},
+	{"You have programs for two Pythons", "alice", true, []string{
 		"\nold-script runs in Python 2.7\nnew-script runs in Python 3.13\nold-script runs in Python 2.7\nnew-script runs in Python 3.13\n",
 		"Python 3.13.5\nPython 2.7.18\n",
 	}},
-	{"You own a node of a cluster", "root", []string{"Hello, world!\nHello, world!\n"}},
+	{"You own a node of a cluster", "root", true, []string{"Hello, world!\nHello, world!\n"}},
 }
 
 // storyScript makes a machine for a story, in a mount namespace: the directories
 // that it changes are copies, and there are two users in a group.
 const storyScript = `
 set -eu
-source=$1 work=$2 user=$3 story=$4
+source=$1 work=$2 user=$3 story=$4 packagefs=$5
 mount -t tmpfs tmpfs "$work"
 copy() { # of a directory, at another
 	mkdir -p "$work/$1/upper" "$work/$1/work"
@@ -40,24 +43,41 @@ mkdir "$work/source"
 copy checkout "$source" "$work/source"
 copy etc /etc /etc
 copy var /var /var
-for dir in /run /srv /home /usr/local/bin; do mount -t tmpfs tmpfs "$dir"; done
+copy usr /usr /usr
+for dir in /run /srv /home; do mount -t tmpfs tmpfs "$dir"; done
 groupadd lab
 useradd -m -G lab -s /bin/sh alice
 useradd -m -G lab -s /bin/sh bob
 chmod 755 "$work"
 cp -r "$work.downloads" "$work/source/downloads"
 cd "$work/source"
+if [ -n "$packagefs" ]; then
+	cp "$packagefs" /usr/local/bin/packagefs
+	mkdir /srv/packages
+	cp downloads/* /srv/packages
+fi
 if [ "$user" != root ]; then
-	CGO_ENABLED=0 go build -o /usr/local/bin/packagefs ./cmd/packagefs
 	mv downloads "/home/$user/"
 	chown -R "$user" "/home/$user"
 	cd "/home/$user"
 	mkdir -m 700 -p /run/user/$(id -u "$user")
 	chown "$user" /run/user/*
 	exec setpriv --reuid "$user" --regid "$user" --clear-groups --bounding-set -all \
-		env -i HOME="/home/$user" PATH="$PATH" bash -eux "$story"
+		env -i HOME="/home/$user" PATH="$PATH" bash -eu "$story"
 fi
-bash -eux "$story"
+bash -eu "$story"
+`
+
+// storyBegin comes before the commands: a person does not type the next one before
+// the server is there, and ends it at last.
+const storyBegin = `
+soon() {
+	{ set +x; } 2>/dev/null
+	for i in $(seq 100); do packagefs packages >/dev/null 2>&1 && break; sleep 0.2; done
+	set -x
+}
+trap 'kill $(jobs -p)' EXIT
+set -x
 `
 
 // Everything that the README's stories say can be done as it says.
@@ -121,14 +141,21 @@ func commandsOf(t *testing.T, readme, heading string) string {
 // tellStory runs the commands, and ends what they left running.
 func tellStory(t *testing.T, st story, commands, source, dir string) string {
 	t.Helper()
-	// A person does not type the next command before the server is there.
-	commands = strings.ReplaceAll(commands, "log &\n", "log &\nuntil packagefs packages; do sleep 0.2; done\n")
+	commands = strings.ReplaceAll(commands, "log &\n", "log &\nsoon\n")
 	file := filepath.Join(dir, "story")
-	must(t, os.WriteFile(file, []byte("trap 'kill $(jobs -p)' EXIT\n"+commands), 0o644))
+	must(t, os.WriteFile(file, []byte(storyBegin+commands), 0o644))
 	work := filepath.Join(dir, "machine")
 	must(t, os.Mkdir(work, 0o755))
-	cmd := exec.Command("unshare", "--mount", "--propagation", "private", "bash", "-c", storyScript, "story", source, work, st.user, file)
+	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
+	defer cancel()
+	there := ""
+	if st.has {
+		there = get(t, program)
+	}
+	cmd := exec.CommandContext(ctx, "unshare", "--mount", "--propagation", "private", "bash", "-c", storyScript, "story",
+		source, work, st.user, file, there)
 	cmd.Env = append(os.Environ(), "PACKAGEFS_SERVER=", "TMPDIR=/var/tmp", "GOFLAGS=-buildvcs=false")
+	cmd.WaitDelay = 5 * time.Second
 	out, err := cmd.CombinedOutput()
 	if err != nil {
 		t.Fatalf("%v:\n%s", err, out)

@@ -86,21 +86,11 @@ func fusermount(point string, lazy bool) error {
 // mountedOn gives the type and the origin of what is mounted on exactly this
 // path, the uppermost if several are, or "".
 func mountedOn(point string) (fsType, source string, err error) {
-	table, err := os.ReadFile("/proc/self/mountinfo")
-	if err != nil {
-		return "", "", err
-	}
-	for line := range strings.Lines(string(table)) {
-		head, tail, _ := strings.Cut(line, " - ")
-		h, t := strings.Fields(head), strings.Fields(tail)
-		if len(h) >= 5 && len(t) >= 2 && unescape(h[4]) == point {
-			fsType, source = t[0], unescape(t[1])
+	table, err := Table()
+	for _, l := range table {
+		if l.Point == point {
+			fsType, source = l.Type, l.Source
 		}
 	}
-	return fsType, source, nil
-}
-
-// unescape undoes the octal escapes of the mount table.
-func unescape(s string) string {
-	return strings.NewReplacer(`\040`, " ", `\011`, "\t", `\012`, "\n", `\134`, `\`).Replace(s)
+	return fsType, source, err
 }

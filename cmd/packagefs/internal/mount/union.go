@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -76,6 +77,14 @@ type overlaid struct {
 	path string // in the tree, relative
 	was  int    // what is there
 	made int    // the overlay, which has no place yet
+
+	below []submount // what is mounted there
+}
+
+// A submount is what is mounted somewhere below a directory, with all below it.
+type submount struct {
+	path  string
+	clone int
 }
 
 // resolve finds the directories and where they are in the tree.
@@ -145,12 +154,18 @@ func (s *stacking) inNamespace(f func() error) error {
 // make makes the overlays. It runs in the namespace, where the first directory
 // serves as the place of what needs one.
 func (s *stacking) make(ctx context.Context) error {
+	table, err := Table()
+	if err != nil {
+		return fmt.Errorf("mount --union: %w", err)
+	}
 	for i := range s.over {
-		fd, err := s.open(unix.AT_FDCWD, s.over[i].dir)
-		if err != nil {
-			return fmt.Errorf("mount --union: %s: %w", s.over[i].dir, err)
+		o := &s.over[i]
+		if o.was, err = s.open(unix.AT_FDCWD, o.dir); err != nil {
+			return fmt.Errorf("mount --union: %s: %w", o.dir, err)
 		}
-		s.over[i].was = fd
+		if err := s.cloneBelow(o, table); err != nil {
+			return err
+		}
 	}
 	at := s.over[0].dir
 	if err := s.mountTree(ctx, at); err != nil {
@@ -164,6 +179,24 @@ func (s *stacking) make(ctx context.Context) error {
 		if err := s.overlay(&s.over[i], tree); err != nil {
 			return err
 		}
+	}
+	return nil
+}
+
+// cloneBelow clones what is mounted below a directory: an overlay does not show it.
+func (s *stacking) cloneBelow(o *overlaid, table []Line) error {
+	for _, l := range table {
+		p := l.Point
+		inOther := func(b submount) bool { return within(p, b.path) }
+		if p == o.dir || !within(p, o.dir) || slices.ContainsFunc(o.below, inOther) {
+			continue
+		}
+		fd, err := unix.OpenTree(unix.AT_FDCWD, p, unix.OPEN_TREE_CLONE|unix.OPEN_TREE_CLOEXEC|unix.AT_RECURSIVE)
+		if err != nil {
+			return fmt.Errorf("mount --union %s: what is mounted on %s: %w", o.dir, p, err)
+		}
+		s.fds = append(s.fds, fd)
+		o.below = append(o.below, submount{p, fd})
 	}
 	return nil
 }
@@ -202,7 +235,12 @@ func (s *stacking) overlay(o *overlaid, tree int) error {
 	if err := unix.Mount(overlaySource+s.source(), o.dir, "overlay", unix.MS_NODEV, options); err != nil {
 		return fmt.Errorf("mount --union %s: overlay: %w%s", o.dir, err, explainOverlay(err, s.Upper))
 	}
-	o.made, err = unix.OpenTree(unix.AT_FDCWD, o.dir, unix.OPEN_TREE_CLONE|unix.OPEN_TREE_CLOEXEC)
+	for _, b := range o.below {
+		if err := unix.MoveMount(b.clone, "", unix.AT_FDCWD, b.path, unix.MOVE_MOUNT_F_EMPTY_PATH); err != nil {
+			return fmt.Errorf("mount --union %s: mount %s on it again: %w", o.dir, b.path, err)
+		}
+	}
+	o.made, err = unix.OpenTree(unix.AT_FDCWD, o.dir, unix.OPEN_TREE_CLONE|unix.OPEN_TREE_CLOEXEC|unix.AT_RECURSIVE)
 	if err != nil {
 		return fmt.Errorf("mount --union %s: open the overlay: %w", o.dir, err)
 	}
