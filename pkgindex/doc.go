@@ -21,6 +21,9 @@
 // read, or does not agree with its own checksums, is set aside with its reason
 // and shows in Set.Rejected.
 //
+// A package of NewMade stands in no package file and in no Set: it is what a server
+// adds to trees by itself.
+//
 // Install and Remove take several package files in and out in one step; see
 // StagingPrefix. Where Config.Trust names keys, a package file's signature is
 // checked before it is read.

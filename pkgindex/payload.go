@@ -27,7 +27,7 @@ type payloadCache struct {
 
 // A Payload is an open payload file: the contents of a package's regular files.
 type Payload struct {
-	cache  *payloadCache
+	cache  *payloadCache // nil for one that stays open
 	src    *imported
 	f      *os.File
 	fd     int
@@ -69,6 +69,9 @@ func (c *payloadCache) open(src *imported) (*Payload, error) {
 // Close gives the payload back.
 func (p *Payload) Close() error {
 	c := p.cache
+	if c == nil {
+		return nil
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if p.refs--; p.refs > 0 {

@@ -75,6 +75,8 @@ type FS struct {
 	installs installs
 	users    func() context.Directory // of the system
 
+	generators []union.Generator // of every tree
+
 	metricsListener net.Listener // nil: no metrics over HTTP
 
 	changed    chan struct{} // packages have changed: for followEdits
@@ -89,7 +91,7 @@ type FS struct {
 
 	mu      sync.Mutex // guards what follows
 	sweepAt int        // length of trees at which those that are gone are taken out
-	trees   map[string]weak.Pointer[union.Tree]
+	trees   map[treeKey]weak.Pointer[union.Tree]
 }
 
 // New opens what config names and listens. Packages that were indexed before
@@ -101,7 +103,7 @@ func New(config Config) (*FS, error) {
 	if config.Contexts == "" {
 		config.Contexts = filepath.Join(config.State, "contexts")
 	}
-	fs := &FS{started: time.Now(), trees: make(map[string]weak.Pointer[union.Tree]), layers: make(map[string]*union.Mutable), changed: make(chan struct{}, 1)}
+	fs := &FS{started: time.Now(), trees: make(map[treeKey]weak.Pointer[union.Tree]), layers: make(map[string]*union.Mutable), changed: make(chan struct{}, 1)}
 	config.Log, fs.level = leveled(config.Log)
 	fs.config = config
 	fs.users = sync.OnceValue(func() context.Directory {
@@ -119,6 +121,11 @@ func New(config Config) (*FS, error) {
 }
 
 func (fs *FS) open() (err error) {
+	program, err := newOwnProgram(fs.config.Log)
+	if err != nil {
+		return err
+	}
+	fs.generators = []union.Generator{program}
 	total := 0
 	fs.packages, err = pkgindex.Open(pkgindex.Config{
 		Packages: fs.config.Packages, State: fs.config.State, Overrides: fs.config.Overrides,
@@ -232,16 +239,18 @@ func (fs *FS) Serve(ctx stdcontext.Context) error {
 // treeFor returns the tree of a view. Contexts with equal views share it, as
 // long as one of them is attached to; prev is the tree that it comes after.
 func (fs *FS) treeFor(v *context.View, prev *union.Tree) *union.Tree {
+	key := treeKey{v.Key, v.Closures != nil}
 	fs.mu.Lock()
 	defer fs.mu.Unlock()
-	known := fs.trees[v.Key].Value()
-	if known != nil && slices.Equal(known.Packages(), v.Packages) {
+	known := fs.trees[key].Value()
+	extras := fs.extrasFor(v, known)
+	if known != nil && slices.Equal(known.Packages(), v.Packages) && known.Launchers() == extras.Launchers {
 		return known
 	}
 	if known != nil {
 		prev = known
 	}
-	t := union.NewTree(v.Packages, prev)
+	t := extras.NewTree(v.Packages, prev)
 	if len(fs.trees) >= fs.sweepAt {
 		for key, p := range fs.trees {
 			if p.Value() == nil {
@@ -250,8 +259,14 @@ func (fs *FS) treeFor(v *context.View, prev *union.Tree) *union.Tree {
 		}
 		fs.sweepAt = max(minSweep, 2*len(fs.trees))
 	}
-	fs.trees[v.Key] = weak.Make(t)
+	fs.trees[key] = weak.Make(t)
 	return t
+}
+
+// A treeKey tells the trees of one generation apart.
+type treeKey struct {
+	view      string // View.Key
+	launchers bool   // there may be some
 }
 
 // liveTrees counts the trees that something is attached to.

@@ -88,6 +88,9 @@ type Info struct {
 	Directories int      `json:"directories"`
 	Size        int64    `json:"size"` // of all regular files, in bytes; a hard link counts once
 
+	// Launchers counts the names that the context serves launchers at.
+	Launchers int `json:"launchers,omitempty"`
+
 	Signature *Signature `json:"signature,omitempty"` // where the package file's was checked
 }
 
@@ -120,6 +123,10 @@ type FileRow struct {
 	SHA256   string `json:"sha256,omitempty"`   // of a regular file, hexadecimal
 	Mutable  bool   `json:"mutable"`
 	Package  string `json:"package"` // name=version
+
+	// Launcher is where the context has a launcher in the place of the file: the
+	// context that it is run in. The other fields tell of the package's file.
+	Launcher string `json:"launcher,omitempty"`
 }
 
 // An Owner is one package that carries a path. The one that the context sees
@@ -131,6 +138,10 @@ type Owner struct {
 	Type    string `json:"type"`
 	Visible bool   `json:"visible"` // the context sees this package's file
 	Reason  string `json:"reason"`  // why it is or is not visible
+
+	// Launcher is set where a launcher is served: to the context that it runs
+	// the file in.
+	Launcher string `json:"launcher,omitempty"`
 }
 
 // The values of ContextRow.State.
@@ -203,15 +214,20 @@ type Conflict struct {
 
 // A PathExplain tells of one path which package's file a context sees.
 type PathExplain struct {
-	Context string       `json:"context"`
-	Path    string       `json:"path"`
-	Type    string       `json:"type"`
-	Package string       `json:"package"` // name=version; of a directory, the package that sets its attributes
-	Why     string       `json:"why"`
-	Mutable bool         `json:"mutable"`
-	Target  string       `json:"target,omitempty"` // of a symlink
-	Also    []string     `json:"also,omitempty"`   // of a directory: other packages that contribute, name=version
-	Hides   []PathHidden `json:"hides"`
+	Context string `json:"context"`
+	Path    string `json:"path"`
+	Type    string `json:"type"`
+	Package string `json:"package"` // name=version; of a directory, the package that sets its attributes
+	Why     string `json:"why"`
+	Mutable bool   `json:"mutable"`
+	Target  string `json:"target,omitempty"` // of a symlink
+
+	// Launcher is set where a launcher is served: to the context that it runs
+	// the file in.
+	Launcher string `json:"launcher,omitempty"`
+
+	Also  []string     `json:"also,omitempty"` // of a directory: other packages that contribute, name=version
+	Hides []PathHidden `json:"hides"`
 }
 
 // A PathHidden is one package whose file at the path is not seen.

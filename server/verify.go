@@ -23,12 +23,13 @@ func (fs *FS) queryVerify(q *inquiry) (any, error) {
 	if err := fs.forAdmins(q); err != nil {
 		return nil, err
 	}
-	ps, _, err := fs.selected(q)
+	v, at, err := fs.selected(q)
 	if err != nil {
 		return nil, err
 	}
 	rows := []VerifyRow{}
-	for _, p := range ps {
+	for _, i := range at {
+		p := v.Packages[i]
 		damages, err := p.Verify(stdcontext.Background())
 		if err != nil {
 			return nil, err

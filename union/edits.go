@@ -42,6 +42,7 @@ func (s *Stack) Edits() ([]Edit, error) {
 	if m == nil || !m.there.Load() {
 		return nil, nil
 	}
+	begun, quiet := m.copying.quiet()
 	all, err := s.edits()
 	if err != nil {
 		return nil, err
@@ -56,39 +57,10 @@ func (s *Stack) Edits() ([]Edit, error) {
 			return nil, err
 		}
 	}
-	if len(m.unusedBases(kept)) > 0 {
-		return kept, s.sweepBases()
+	if quiet {
+		m.sweepBase(kept, begun)
 	}
 	return kept, nil
-}
-
-// sweepBases removes what no edit was made of. Nobody changes the layer meanwhile;
-// and while a copy is being made, which keeps its base first, nothing is removed.
-func (s *Stack) sweepBases() error {
-	m := s.own()
-	for {
-		var all []Edit
-		s.lock()
-		top, err := s.top(true)
-		if err == nil {
-			err = top.edits(&all)
-		}
-		if err == nil && m.idle() {
-			for _, base := range m.unusedBases(all) {
-				os.Remove(base)
-			}
-		}
-		s.unlock()
-		if err = again(err, true); err != errAgain {
-			return err
-		}
-	}
-}
-
-// idle says whether no copy is being made.
-func (m *Mutable) idle() bool {
-	work, err := os.ReadDir(filepath.Join(m.path, "work"))
-	return err == nil && len(work) == 0
 }
 
 // UnusedBases lists what was kept to compare later versions with, of files that
@@ -396,6 +368,8 @@ func (s *Stack) MergeEdit(path string, content []byte) error {
 // replace puts a new copy in the place of the old one, in one step.
 func (s *spot) replace(c, theirs *model, old uint64) error {
 	m := s.layer
+	m.copying.begin()
+	defer m.copying.end()
 	if err := m.keepBaseOf(theirs); err != nil {
 		return err
 	}
@@ -436,6 +410,19 @@ func (m *Mutable) keepBaseOf(c *model) error {
 		return err
 	}
 	return bare(m.keepBase(bytes.NewReader(content), c))
+}
+
+// sweepBase removes what no edit was made of, unless copies were begun since there
+// were as many as the caller has seen.
+func (m *Mutable) sweepBase(edits []Edit, begun uint64) {
+	m.copying.mu.Lock()
+	defer m.copying.mu.Unlock()
+	if m.copying.begun != begun {
+		return
+	}
+	for _, base := range m.unusedBases(edits) {
+		os.Remove(base)
+	}
 }
 
 // unusedBases lists what none of edits was made of.

@@ -6,8 +6,24 @@ const description = `Packages as a file system: drop package files into a direct
 
 // globals are the flags that mean the same in every command.
 type globals struct {
-	Server string `short:"s" placeholder:"ADDR" env:"PACKAGEFS_SERVER" help:"The server: unix:PATH or tcp:HOST:PORT. Default: unix:/run/packagefs/9p.sock for root, unix:$XDG_RUNTIME_DIR/packagefs/9p.sock for others."`
+	Server string `short:"s" placeholder:"ADDR" env:"PACKAGEFS_SERVER" help:"The server: unix:PATH or tcp:HOST:PORT. Default: unix:/run/packagefs/9p.sock for root; for others unix:$XDG_RUNTIME_DIR/packagefs/9p.sock, or that of root where there is none."`
 	Aname  string `name:"context" short:"c" placeholder:"NAME" help:"Whose tree: user:NAME, group:NAME, package:NAME[=VERSION], all, with +PACKAGE to add one; default: your own."`
+}
+
+// entering are the commands that enter contexts.
+type entering struct {
+	Run   RunCmd   `cmd:"" group:"enter" help:"Run a program in a context."`
+	Shell ShellCmd `cmd:"" group:"enter" help:"Run a shell in a context with more packages."`
+	Enter EnterCmd `cmd:"" group:"enter" help:"Run a program in the context of its package, as launchers do."`
+}
+
+// entryCommands are their names.
+var entryCommands = []string{"run", "shell", "enter"}
+
+// EntryCLI is the command line without all other commands.
+type EntryCLI struct {
+	globals
+	entering
 }
 
 // CLI is the command line.
@@ -45,6 +61,11 @@ type CLI struct {
 	Mount  MountCmd  `cmd:"" group:"mount" help:"Mount a context's tree."`
 	Umount UmountCmd `cmd:"" group:"mount" help:"Take a mounted tree away."`
 
+	entering
+	Doctor DoctorCmd `cmd:"" group:"enter" help:"Tell what this machine can do, and what to change."`
+
+	Login LoginCmd `cmd:"" group:"enter" help:"Let the sessions of users begin in their contexts."`
+
 	Completion CompletionCmd `cmd:"" group:"self" help:"Print a script that completes command lines in a shell."`
 	Version    VersionCmd    `cmd:"" group:"self" help:"Print the version."`
 }
@@ -56,6 +77,8 @@ var groups = []kong.Group{
 	{Key: "files", Title: "Package files:"},
 	{Key: "admin", Title: "Administer the server:"},
 	{Key: "mount", Title: "Mount:"},
+	{Key: "enter", Title: "Enter contexts:"},
+	{Key: "union", Title: "Stack on what is there:"},
 	{Key: "limits", Title: "Limits, with their defaults:"},
 	{Key: "log", Title: "Log:"},
 	{Key: "self", Title: "About packagefs itself:"},

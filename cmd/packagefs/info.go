@@ -72,6 +72,9 @@ func printInfo(env *Env, p *server.Info) error {
 	field("replaces", p.Replaces...)
 	field("services", p.Services...)
 	field("content", fmt.Sprintf("%s, %s, %s", plural(p.Files, "file"), plural(p.Directories, "directory"), sizeText(p.Size)))
+	if p.Launchers > 0 {
+		field("launchers", plural(p.Launchers, "program")+" of it")
+	}
 	if err := t.end(); err != nil || p.Description == "" {
 		return err
 	}

@@ -122,7 +122,7 @@ func (c *ServeCmd) config(env *Env) (server.Config, error) {
 		c.State = defaultState()
 	}
 	if len(c.Listen) == 0 {
-		addr, err := env.addr()
+		addr, err := env.addrOr(client.OwnAddr)
 		if err != nil {
 			return server.Config{}, err
 		}
