@@ -135,16 +135,19 @@ func (u *universe) rank(p *pkgindex.Package) int {
 	return rank
 }
 
-// coinstallable says whether two packages of one name can be there together.
+// coinstallable says whether two packages of one name can be there together. Any
+// two rpms of one version can, for two architectures.
 func coinstallable(a, b *pkgindex.Package) bool {
-	return a.MultiArch == "same" && b.MultiArch == "same" && a.Version == b.Version && a.Scheme == b.Scheme &&
+	same := a.MultiArch == "same" && b.MultiArch == "same" || a.Scheme == pkgindex.RpmScheme
+	return same && a.Version == b.Version && a.Scheme == b.Scheme &&
 		architecture(a.Architecture) != architecture(b.Architecture)
 }
 
 // meetsArchitecture says whether p is of an architecture that a relation of from
-// admits; base stands for the architecture of packages that run on every one.
+// admits; base stands for the architecture of packages that run on every one. What
+// rpms need of one architecture has it in its name, as in libc.so.6()(64bit).
 func (u *universe) meetsArchitecture(from *pkgindex.Package, t pkgindex.Term, p *pkgindex.Package, base string) bool {
-	if independent(p) {
+	if independent(p) || from.Scheme == pkgindex.RpmScheme && p.Scheme == pkgindex.RpmScheme {
 		return true
 	}
 	have, want := architecture(p.Architecture), architecture(from.Architecture)

@@ -39,6 +39,7 @@ func FuzzRelation(f *testing.F) {
 	for _, s := range []string{
 		"a (>= 1) | b:any, c [amd64]", "a [!amd64 any-i386] <!x y> <z>", "so:libc.musl-x86_64.so.1, cmd:x (~ 1)",
 		"busybox>=1.36", "!conflict<2", "a@edge=1", "libfoo.so=1-64", "a(1", "a (<< 1:2.3~rc1-4+b5) , ,|",
+		"(a >= 1 or (b with c))", "((a if b else c) and d()(64bit))", "cap_net_raw,cap_chown=ep", "=ep cap_setfcap-i",
 	} {
 		f.Add(s)
 	}
@@ -49,6 +50,12 @@ func FuzzRelation(f *testing.F) {
 			if err != nil || clausesText(again) != text {
 				t.Errorf("%q is %q, and that is %q, %v", s, text, clausesText(again), err)
 			}
+		}
+		if clauses, err := parseRich(s); err == nil && len(clauses) > maxRichClauses {
+			t.Errorf("%q has %d clauses", s, len(clauses))
+		}
+		if value, err := fileCaps(s); err == nil && len(value) != 0 && len(value) != 20 {
+			t.Errorf("%q makes capabilities of %d bytes", s, len(value))
 		}
 		for _, parse := range []func(string) (Term, error){
 			parsePacmanTerm, func(s string) (Term, error) { term, _, err := parseAlpineTerm(s); return term, err },

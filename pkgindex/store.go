@@ -141,6 +141,9 @@ func (s *Store) open() error {
 		if slices.Contains(dirs, s.config.Trust) {
 			return fmt.Errorf("directory of trusted keys %s: it cannot hold package or override files as well", s.config.Trust)
 		}
+		if _, err := os.Stat(s.config.Trust); err != nil {
+			return fmt.Errorf("directory of trusted keys: %w; make it, or name another with --trust", err)
+		}
 		dirs = append(dirs, s.config.Trust)
 	}
 	w, err := dirwatch.New(dirs...)

@@ -329,12 +329,12 @@ func (s *Store) finish(r *result) {
 	s.pending--
 	s.setAside(f, "")
 	f.signer = r.signer
-	if f.source != nil { // only its signature was in question
+	if f.source != nil && r.indexed && r.err == nil { // only its signature was in question
 		s.touched[f.source.identity()] = true
-		if r.err == nil {
-			return
-		}
-		f = &file{path: f.path, dir: f.dir, id: f.id, signed: f.signed}
+		return
+	}
+	if f.source != nil {
+		f = &file{path: f.path, dir: f.dir, id: f.id, signed: f.signed, signer: r.signer}
 		s.set(f)
 	}
 	if r.err == nil {
@@ -359,9 +359,12 @@ func (s *Store) again(src *imported) {
 	if f == nil || f.source != src {
 		return
 	}
-	next := &file{path: f.path, dir: f.dir, id: f.id, queued: true, signed: f.signed}
+	if f.queued {
+		s.set(&file{path: f.path, dir: f.dir, id: f.id, queued: true, signed: f.signed})
+	} else {
+		s.recheck(f, f.signed)
+	}
 	s.queue = append(s.queue, job{path: f.path, id: f.id, signed: f.signed})
-	s.set(next)
 }
 
 // changes compares the table with what is published, which it then takes to be

@@ -74,8 +74,9 @@ func (s *imported) reread() (*Index, error) {
 	return readIndex(f, h)
 }
 
-// Repair makes index and payload of the package again from its package file. It
-// returns when that was begun; Settle tells when it is done.
+// Repair makes index and payload of the package again from its package file; until
+// then the package is served as it is. It returns when that was begun; Settle tells
+// when it is done.
 func (s *Store) Repair(p *Package) error {
 	if p.source == nil {
 		return errors.New("it has no package file")

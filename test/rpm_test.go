@@ -116,7 +116,7 @@ func TestFormatRpm(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			tree := unpackRpm(t, file)
+			tree := served(t, s, unpackRpm(t, file))
 			listed := strings.Fields(list)
 			unlisted(tree, listed)
 			got, err := WalkWire(s.Listen[0], "all", bigMsize)

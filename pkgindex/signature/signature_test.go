@@ -134,21 +134,16 @@ func TestRefused(t *testing.T) {
 	}
 }
 
+// TestEncryptedKey: the password is asked for. That the right one opens the key
+// is for TestMinisign to show, since it takes long by design.
 func TestEncryptedKey(t *testing.T) {
-	dir := t.TempDir()
-	pair, err := NewKeyPair("secret")
-	if err != nil {
-		t.Fatal(err)
-	}
-	file := filepath.Join(dir, "key")
-	if err := os.WriteFile(file, pair.Secret, 0o600); err != nil {
+	const encrypted = "untrusted comment: minisign encrypted secret key\nRWRTY0Iyyw6WR0xprmxUKr9MZdoD0PRsy1FhPotNH+hnmoUBeZMAAAACAAAAAAAAAEAAAAAAGGatDgDmw4l4Mz+A1bLOWPgP9KxC3kTkHqQyf0fxH9zVevNXV3vhY4spL2zF+XezRl0HrwVVQnwKoSOy/YQq0/u1FEoYfCOOyeSJ/sJGjGncFqQzKl6zCFwWyBZGI2ygLcOm06loWzM=\n"
+	file := filepath.Join(t.TempDir(), "key")
+	if err := os.WriteFile(file, []byte(encrypted), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	asked := errors.New("asked")
 	if _, err := ReadPrivateKey(file, func() (string, error) { return "", asked }); !errors.Is(err, asked) {
 		t.Errorf("no password: %v", err)
-	}
-	if key, err := ReadPrivateKey(file, func() (string, error) { return "secret", nil }); err != nil || key.ID() != pair.ID {
-		t.Errorf("%v, %v", key.ID(), err)
 	}
 }
