@@ -3,6 +3,7 @@ package server
 import (
 	"io"
 	"net"
+	"runtime"
 	"sync"
 	"syscall"
 	"unsafe"
@@ -266,10 +267,26 @@ func rawConn(nc net.Conn) (rc syscall.RawConn) {
 	return rc
 }
 
+// giveWay is how often a reader lets others run before it sleeps. A peer on the
+// same and only processor sends its next request then, and to sleep and wake
+// costs more. With several processors the peer runs anyway.
+var giveWay = func() int {
+	if runtime.NumCPU() == 1 {
+		return 4
+	}
+	return 0
+}()
+
 // read says whether that is all for now.
 func (r *reader) read(fd uintptr) bool {
-	for {
-		if r.n, r.err = rawIO(unix.SYS_READ, fd, r.in); r.err != unix.EINTR {
+	for left := giveWay; ; {
+		r.n, r.err = rawIO(unix.SYS_READ, fd, r.in)
+		switch {
+		case r.err == unix.EINTR:
+		case r.err == unix.EAGAIN && left > 0:
+			left--
+			unix.RawSyscall(unix.SYS_SCHED_YIELD, 0, 0, 0)
+		default:
 			return r.err != unix.EAGAIN
 		}
 	}
