@@ -36,6 +36,7 @@ type conn struct {
 	refuse linux.Errno // if not 0, every attach fails with it
 
 	// The reader's own.
+	reader   reader
 	in       []byte
 	r, w     int     // in[r:w] is read and not handled
 	inline   request // the request at hand; its out gathers replies
@@ -82,6 +83,7 @@ func newConn(s *Server, nc net.Conn, peer Peer) *conn {
 	c.room.L = &c.mu
 	c.sess = newSession(0)
 	c.inline = request{c: c, s: c.sess, scratch: &c.scratch}
+	c.reader.init(nc)
 	c.writer.init(nc)
 	return c
 }
@@ -135,7 +137,7 @@ func (c *conn) read() (err error) {
 			// answers has nothing more to be read before.
 			runtime.Gosched()
 		}
-		n, err := c.nc.Read(c.in[c.w:])
+		n, err := c.reader.Read(c.in[c.w:])
 		c.w += n
 		if n == 0 && err != nil {
 			return c.readError(err)
@@ -210,7 +212,7 @@ func (c *conn) handleLarge(size int) error {
 	c.r += n
 	if n < size {
 		c.flush()
-		if _, err := io.ReadFull(c.nc, frame[n:]); err != nil {
+		if _, err := io.ReadFull(&c.reader, frame[n:]); err != nil {
 			if errors.Is(err, io.ErrUnexpectedEOF) {
 				err = fmt.Errorf("%w: connection ends inside a message", errMalformed)
 			}

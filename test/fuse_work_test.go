@@ -32,5 +32,5 @@ func TestFUSEBuild(t *testing.T) {
 	source := filepath.Join(t.TempDir(), "hello")
 	unpackSource(t, source)
 	at, other := workMounts(t)
-	checkBuild(t, source, at, other)
+	checkBuild(t, source, at, other, configureHello, []string{"make"})
 }

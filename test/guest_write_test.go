@@ -14,7 +14,7 @@ import (
 )
 
 const (
-	writeTurns = 7
+	writeTurns = 9
 	writeBytes = 16 << 20 // of the large file
 	writeChunk = 64 << 10 // of one write to it
 	writeFew   = 200      // small files

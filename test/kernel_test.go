@@ -78,6 +78,7 @@ func prepareGuestData(t *testing.T, dir string) {
 	data := GuestData{Program: s.Binary, Contexts: map[string]GuestContext{}, Live: livePackages(t, dir),
 		Source: filepath.Join(dir, "hello")}
 	unpackSource(t, data.Source)
+	must(t, runIn(data.Source, configureHello...))
 	for i, context := range mountContexts {
 		files, err := ViewFiles(s, context)
 		if err != nil {

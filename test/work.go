@@ -3,11 +3,13 @@
 package test
 
 import (
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/packagefs/packagefs/test/fsx"
 )
@@ -42,25 +44,38 @@ func checkRandom(t *testing.T, runs ...fsx.Run) {
 	}
 }
 
-// checkBuild copies the source of GNU hello into a mount, builds it there as its
-// manual says, and runs it through another mount.
-func checkBuild(t *testing.T, source, at, other string) {
+// checkBuild copies the source of GNU hello into a mount, does what its manual
+// says there, and runs what came of it, through another mount as well.
+func checkBuild(t *testing.T, source, at, other string, steps ...[]string) {
 	dir := filepath.Join(at, "hello")
 	if _, err := command("cp", "-a", source, dir); err != nil {
 		t.Fatal(err)
 	}
-	for _, args := range [][]string{{"./configure", "--disable-nls"}, {"make"}, {"make", "install", "DESTDIR=" + at, "prefix=/opt/hello"}} {
-		cmd := exec.Command(args[0], args[1:]...)
-		cmd.Dir = dir
-		if out, err := cmd.CombinedOutput(); err != nil {
-			t.Fatalf("%s: %v:\n%s", strings.Join(args, " "), err, lastBytes(string(out), 3000))
-		}
+	for _, step := range steps {
+		start := time.Now()
+		must(t, runIn(dir, step...))
+		t.Logf("%s: %v", strings.Join(step, " "), time.Since(start).Round(time.Second/10))
 	}
-	for _, program := range []string{filepath.Join(dir, "hello"), filepath.Join(other, "opt/hello/bin/hello")} {
+	for _, mount := range []string{at, other} {
+		program := filepath.Join(mount, "hello/hello")
 		if out, err := command(program); err != nil || out != "Hello, world!\n" {
 			t.Errorf("%s says %q, %v", program, out, err)
 		}
 	}
+}
+
+// configureHello is the first step of building hello, the longest by far.
+var configureHello = []string{"./configure", "--disable-nls", "--disable-dependency-tracking"}
+
+// runIn runs a program in a directory and fails with what it printed last.
+func runIn(dir string, args ...string) error {
+	cmd := exec.Command(args[0], args[1:]...)
+	cmd.Dir = dir
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		return fmt.Errorf("%s in %s: %w:\n%s", strings.Join(args, " "), dir, err, lastBytes(string(out), 3000))
+	}
+	return nil
 }
 
 func must(t *testing.T, err error) {
