@@ -159,6 +159,9 @@ func mountStage(ctx context.Context, o *keeperOrder) (*mount.FUSE, error) {
 	if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_SLAVE, ""); err != nil {
 		return nil, fmt.Errorf("a mount namespace: %w", err)
 	}
+	if err := unix.Access("/dev/fuse", unix.R_OK|unix.W_OK); err != nil {
+		return nil, fmt.Errorf("/dev/fuse: %w", err)
+	}
 	mo := mount.Options{Server: o.server, Context: contextsName, UID: uint32(os.Geteuid()), ReadOnly: true, Direct: true}
 	return mount.MountFUSE(ctx, stage, mo)
 }

@@ -46,6 +46,7 @@ func (p *plan) run() error {
 	at, err := os.Getwd()
 	if err != nil {
 		at = "/"
+		fmt.Fprintf(p.options.Notes, "packagefs: the working directory has no path; the program starts in /\n")
 	}
 	for _, f := range []int{p.fd.self, p.fd.report, p.fd.source} {
 		p.program.add("keep a descriptor", unix.SYS_FCNTL, uint64(f), unix.F_SETFD, unix.FD_CLOEXEC)
