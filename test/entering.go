@@ -135,8 +135,14 @@ func (v *visitor) says(t *testing.T, want string, args ...string) {
 	}
 }
 
-// keepers gives the processes that keep mounts of this visitor's.
-func (v *visitor) keepers() (pids []int) {
+// A keeper is a process that keeps a mount of a visitor's.
+type keeper struct {
+	pid    int
+	socket string // where it takes entries
+}
+
+// keepers finds the visitor's keepers.
+func (v *visitor) keepers() (all []keeper) {
 	lines, _ := filepath.Glob("/proc/[0-9]*/cmdline")
 	for _, name := range lines {
 		line, err := os.ReadFile(name)
@@ -144,21 +150,21 @@ func (v *visitor) keepers() (pids []int) {
 		if err != nil || args[0] != "packagefs-keeper" || args[2] != v.s.Listen[0] {
 			continue
 		}
-		var pid int
+		k := keeper{socket: "@" + args[3]}
 		var st syscall.Stat_t
-		_, _ = fmt.Sscanf(name, "/proc/%d", &pid)
+		_, _ = fmt.Sscanf(name, "/proc/%d", &k.pid)
 		if syscall.Stat(filepath.Dir(name), &st) == nil && int(st.Uid) == v.uid {
-			pids = append(pids, pid)
+			all = append(all, k)
 		}
 	}
-	return pids
+	return all
 }
 
 // left lists what there is of any visitor of this server: processes, mounts in any
 // namespace, files.
 func (v *visitor) left() error {
-	if pids := v.keepers(); len(pids) > 0 {
-		return fmt.Errorf("keepers %v run", pids)
+	if k := v.keepers(); len(k) > 0 {
+		return fmt.Errorf("keepers %v run", k)
 	}
 	tables, _ := filepath.Glob("/proc/[0-9]*/mountinfo")
 	if len(tables) == 0 {
@@ -183,18 +189,10 @@ func (v *visitor) checkNothingLeft(t testing.TB) {
 	}
 }
 
-// abstractSockets lists the abstract sockets whose names begin with prefix.
-func abstractSockets(prefix string) (names []string, err error) {
+// taken tells whether an abstract socket is there.
+func taken(name string) (bool, error) {
 	table, err := os.ReadFile("/proc/net/unix")
-	if err != nil {
-		return nil, err
-	}
-	for line := range strings.Lines(string(table)) {
-		if f := strings.Fields(line); len(f) == 8 && strings.HasPrefix(f[7], "@"+prefix) {
-			names = append(names, f[7])
-		}
-	}
-	return names, nil
+	return strings.Contains(string(table), " "+name+"\n"), err
 }
 
 // squat takes an abstract socket as another user would.
@@ -219,6 +217,7 @@ func launcherDebs(t testing.TB) func(dir string) {
 			MakeDeb(t, dir, DebSpec{Name: "prog-" + name, Version: "1", Control: "Depends: interp (= " + version + ")\n", Fill: func(tree string) {
 				script(t, tree, "usr/bin/prog-"+name, fmt.Sprintf(
 					"echo %s $(interp) as $0\nn=${1:-0}; [ $# = 0 ] || shift\n[ $n -gt 0 ] || exit 0\n${@:-exec} prog-%s $((n-1)) \"$@\"", name, other))
+				script(t, tree, "usr/bin/run-"+name, `exec "$@"`)
 				if err := os.Symlink("prog-"+name, filepath.Join(tree, "usr/bin/multi-"+name)); err != nil {
 					t.Fatal(err)
 				}

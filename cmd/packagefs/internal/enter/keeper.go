@@ -28,8 +28,10 @@ import (
 const KeeperName = "packagefs-keeper"
 
 // stage is a directory that is there on every machine, has no server's socket
-// below it, and can be hidden for a moment, in the keeper's own namespace for good.
-const stage = "/proc"
+// below it, and is looked at by nobody, so that it can be hidden for a moment, and in
+// a keeper's namespace for good. A keeper itself must never look: a process that
+// is killed while it waits for its own mount stays.
+const stage = "/proc/driver"
 
 // What a keeper answers begins with one of these. With keeperGives comes the
 // descriptor of a mount; keeperTaken means that there is another keeper, and
