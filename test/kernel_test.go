@@ -25,7 +25,7 @@ func TestKernelControl(t *testing.T) {
 var guestGroups = []struct{ name, tests string }{
 	{"unix", "^TestGuestTreesUnix$"},
 	{"tcp", "^TestGuestTreesTCP$"},
-	{"use", "^TestGuest(Programs|Calls|Overlay|Kill|AttachErrors|MountCommand)$"},
+	{"use", "^TestGuest(Programs|Calls|Overlay|Kill|AttachErrors|MountCommand|Run)$"},
 	{"changes", "^TestGuest(Users|Live|Restart)$"},
 	{"posix", "^TestGuestPosix$"},
 	{"commands", "^TestGuest(Commands|Contexts)$"},

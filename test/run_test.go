@@ -125,6 +125,10 @@ func checkRunProcess(t *testing.T, v *visitor) {
 	if want := "SigIgn:\t0000000000000002\n"; status != 0 || out != want {
 		t.Errorf("SIGINT that was ignored: status %d, %q, %q, want %q", status, out, errOut, want)
 	}
+	status, out, errOut = finish(v.command("setpriv", "--pdeathsig", "TERM", v.s.Binary, "run", "-p", "interp", "--", "setpriv", "--dump"))
+	if want := "Parent death signal: TERM"; status != 0 || !strings.Contains(out, want) {
+		t.Errorf("status %d, %q, %q, want %q", status, out, errOut, want)
+	}
 	// No child but its own.
 	status, out, errOut = v.run("run", "-p", "interp", "--", "sh", "-c", "sleep 0 & wait; cat /proc/$$/task/$$/children")
 	if kids := strings.Fields(out); status != 0 || len(kids) != 1 {

@@ -85,7 +85,7 @@ func (e *Env) enter(o enter.Options) (err error) {
 	if o.Idle, err = idleTime(); err != nil {
 		return err
 	}
-	o.Env = os.Environ()
+	o.Env, o.DeathSignal = os.Environ(), e.deathSignal
 	return statusError{e.explainEnter(o.Context, enter.Enter(e, o)), 126}
 }
 
@@ -171,6 +171,6 @@ func launcher(args []string) int {
 		return fail(os.Stderr, usagef("%s is what launchers begin with; it wants NAME=VERSION and a program", args[0]))
 	}
 	env := &Env{Context: context.Background(), Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr,
-		globals: &globals{Server: os.Getenv("PACKAGEFS_SERVER")}}
+		globals: &globals{Server: os.Getenv("PACKAGEFS_SERVER")}, deathSignal: enter.DeathSignal()}
 	return fail(os.Stderr, env.launch(args[1], args[2:]))
 }

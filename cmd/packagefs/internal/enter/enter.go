@@ -5,8 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"strings"
 	"time"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/packagefs/packagefs/cmd/packagefs/internal/client"
 )
@@ -29,6 +33,21 @@ type Options struct {
 	Base     string        // the context below it; of a launcher in a context: that where it was started
 	Launched bool          // a launcher is what was started
 	Notes    io.Writer     // takes what is not as one may expect; nil where nobody wants to know
+
+	DeathSignal int // what DeathSignal returned when this process began
+}
+
+// DeathSignal is the signal that this process gets when its parent dies, or 0. Only
+// the process's first thread knows: the one that the main function begins on.
+func DeathSignal() int {
+	if unix.Gettid() != os.Getpid() {
+		return 0
+	}
+	var sig int32
+	if unix.Prctl(unix.PR_GET_PDEATHSIG, uintptr(unsafe.Pointer(&sig)), 0, 0, 0) != nil {
+		return 0
+	}
+	return int(sig)
 }
 
 // Enter makes this process the program in the context. It returns only if that

@@ -83,8 +83,8 @@ func (p *plan) namespaces() {
 			g.add("write "+file, unix.SYS_WRITE, 0, g.str(m[1]), uint64(len(m[1]))).takes(0, open)
 		}
 	}
-	if sig, err := unix.PrctlRetInt(unix.PR_GET_PDEATHSIG, 0, 0, 0, 0); err == nil && sig > 0 {
-		g.add("keep the parent's death signal", unix.SYS_PRCTL, unix.PR_SET_PDEATHSIG, uint64(sig))
+	if s := p.options.DeathSignal; s > 0 { // the new user namespace clears it
+		g.add("keep the parent's death signal", unix.SYS_PRCTL, unix.PR_SET_PDEATHSIG, uint64(s))
 	}
 	g.add(labelMount, unix.SYS_MOUNT, g.str(""), g.str("/"), g.str(""), unix.MS_REC|unix.MS_SLAVE, g.str(""))
 }
