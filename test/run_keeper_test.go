@@ -173,3 +173,19 @@ func TestRunSquatted(t *testing.T) {
 	}
 	end()
 }
+
+// Where the directory of contexts is mounted already, that mount serves.
+func TestRunMounted(t *testing.T) {
+	s := publicServer(t, `"interp"`, launcherDebs(t))
+	v, other := newVisitor(t, s, 0), newVisitor(t, s, plainUser)
+	MountCommand(t, s, "contexts", t.TempDir())
+	v.says(t, "interp 1\n", "run", "-p", "interp=1", "--", "interp")
+	v.says(t, "interp 2\n", "run", "-p", "interp=1", "--", s.Binary, "run", "-p", "interp=2", "--", "interp")
+	if k := v.keepers(); len(k) > 0 {
+		t.Errorf("keepers %v, want none", k)
+	}
+	other.says(t, "interp 1\n", "run", "-p", "interp=1", "--", "interp")
+	if k := other.keepers(); len(k) != 1 { // the mount is not for them
+		t.Errorf("keepers %v, want one", k)
+	}
+}

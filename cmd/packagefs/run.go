@@ -27,6 +27,8 @@ It becomes this process: process id, terminal, signals, descriptors, working dir
 
 Root needs nothing else. Anybody else gets a user namespace, which has one user: files of others, root's too, show as nobody's, and programs that are setuid (su, sudo, ping) have no special rights. packagefs doctor tells whether this machine allows it.
 
+A process in the background keeps what the kernel knows of the trees for the next entry, and ends five minutes after the last; PACKAGEFS_IDLE sets another time, as 30s or 1h.
+
 Examples:
   packagefs run -p hello -- hello
   packagefs run -p python3.11 -p python3-numpy -- python3.11 -c 'import numpy'

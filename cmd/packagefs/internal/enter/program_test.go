@@ -147,6 +147,7 @@ func TestServer(t *testing.T) {
 		{mountLine{kind: "9p", source: "/run/x.sock", options: "rw,access=user,aname=contexts,trans=unix"}, "unix:/run/x.sock", "contexts"},
 		{mountLine{kind: "9p", source: "10.0.0.1", options: "rw,aname=all,trans=tcp,port=5640"}, "tcp:10.0.0.1:5640", "all"},
 		{mountLine{kind: "9p", source: "10.0.0.1", options: "rw,trans=tcp"}, "tcp:10.0.0.1:564", ""},
+		{mountLine{kind: "9p", source: "::1", options: "rw,aname=all,trans=tcp,port=5640"}, "tcp:[::1]:5640", "all"},
 		{mountLine{kind: "fuse.packagefs", source: "user:a@b@unix:/run/x.sock"}, "unix:/run/x.sock", "user:a@b"},
 		{mountLine{kind: "fuse.packagefs", source: "unix:/run/x.sock"}, "unix:/run/x.sock", ""},
 	}
