@@ -70,12 +70,3 @@ func TestGuestUnion(t *testing.T) {
 		t.Error(err)
 	}
 }
-
-func mountTable(t *testing.T) string {
-	t.Helper()
-	table, err := os.ReadFile("/proc/self/mounts")
-	if err != nil {
-		t.Fatal(err)
-	}
-	return string(table)
-}

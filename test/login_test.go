@@ -59,6 +59,7 @@ ls /etc/security/namespace.d/packagefs* /etc/profile.d/packagefs* 2>/dev/null ||
 // Pythons at one path.
 func TestFUSELogin(t *testing.T) {
 	pythonRoot(t)
+	openFUSE(t)
 	dir := openDir(t)
 	s := pythonServer(t, get(t, program), dir, fetchPythons(t, t.TempDir()))
 	etc := filepath.Join(dir, "etc")

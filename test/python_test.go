@@ -53,7 +53,7 @@ func openDir(t *testing.T) string {
 func runAs(uid uint32, args ...string) (string, error) {
 	cmd := exec.Command(args[0], args[1:]...)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: uid, Gid: uid}}
-	cmd.Env = []string{"PATH=/usr/bin:/bin", "HOME=/"}
+	cmd.Env = []string{"PATH=/usr/bin:/bin", "HOME=/", "PACKAGEFS_IDLE=3s"}
 	cmd.Dir = "/"
 	out, err := cmd.CombinedOutput()
 	return string(out), err
@@ -63,6 +63,7 @@ func runAs(uid uint32, args ...string) (string, error) {
 // for it.
 func TestFUSEPythons(t *testing.T) {
 	pythonRoot(t)
+	openFUSE(t)
 	dir := t.TempDir()
 	s := pythonServer(t, get(t, program), openDir(t), fetchPythons(t, dir))
 	checkPythons(t, s, runAs)

@@ -83,6 +83,7 @@ set -x
 // Everything that the README's stories say can be done as it says.
 func TestFUSEReadme(t *testing.T) {
 	pythonRoot(t)
+	openFUSE(t)
 	text, err := os.ReadFile("../README.md")
 	must(t, err)
 	source, err := filepath.Abs("..")

@@ -22,6 +22,8 @@ type Env struct {
 
 	Stdin          io.Reader
 	Stdout, Stderr io.Writer
+
+	deathSignal int // as enter.DeathSignal has it
 }
 
 // addr is the server's address.

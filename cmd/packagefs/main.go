@@ -36,6 +36,7 @@ type exitNow int
 
 // run is the whole program and returns its exit status.
 func run(args []string, stdin io.Reader, stdout, stderr io.Writer) (code int) {
+	deathSignal := enter.DeathSignal()
 	// A second signal ends the program the hard way.
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
@@ -54,7 +55,7 @@ func run(args []string, stdin io.Reader, stdout, stderr io.Writer) (code int) {
 	if err != nil {
 		return fail(stderr, usageError{err})
 	}
-	env := &Env{Context: ctx, Stdin: stdin, Stdout: stdout, Stderr: stderr, globals: globals}
+	env := &Env{Context: ctx, Stdin: stdin, Stdout: stdout, Stderr: stderr, globals: globals, deathSignal: deathSignal}
 	return fail(stderr, kctx.Run(env))
 }
 

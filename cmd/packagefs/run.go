@@ -27,6 +27,8 @@ It becomes this process: process id, terminal, signals, descriptors, working dir
 
 Root needs nothing else. Anybody else gets a user namespace, which has one user: files of others, root's too, show as nobody's, and programs that are setuid (su, sudo, ping) have no special rights. packagefs doctor tells whether this machine allows it.
 
+A process in the background keeps what the kernel knows of the trees for the next entry, and ends five minutes after the last; PACKAGEFS_IDLE sets another time, as 30s or 1h.
+
 Examples:
   packagefs run -p hello -- hello
   packagefs run -p python3.11 -p python3-numpy -- python3.11 -c 'import numpy'
@@ -85,7 +87,7 @@ func (e *Env) enter(o enter.Options) (err error) {
 	if o.Idle, err = idleTime(); err != nil {
 		return err
 	}
-	o.Env = os.Environ()
+	o.Env, o.DeathSignal = os.Environ(), e.deathSignal
 	return statusError{e.explainEnter(o.Context, enter.Enter(e, o)), 126}
 }
 
@@ -171,6 +173,6 @@ func launcher(args []string) int {
 		return fail(os.Stderr, usagef("%s is what launchers begin with; it wants NAME=VERSION and a program", args[0]))
 	}
 	env := &Env{Context: context.Background(), Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr,
-		globals: &globals{Server: os.Getenv("PACKAGEFS_SERVER")}}
+		globals: &globals{Server: os.Getenv("PACKAGEFS_SERVER")}, deathSignal: enter.DeathSignal()}
 	return fail(os.Stderr, env.launch(args[1], args[2:]))
 }

@@ -104,7 +104,7 @@ func receiveMount(c *net.UnixConn) (*os.File, error) {
 	case err != nil || n == 0 || text == keeperTaken:
 		return nil, errGone
 	case strings.HasPrefix(text, keeperFailed):
-		return nil, errors.New(text[len(keeperFailed):])
+		return nil, errors.New(text[len(keeperFailed):] + "; see packagefs doctor")
 	}
 	f, err := fileOf(rights[:rn])
 	if err == nil {

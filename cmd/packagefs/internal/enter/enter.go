@@ -9,6 +9,9 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/packagefs/packagefs/cmd/packagefs/internal/client"
 )
@@ -38,6 +41,8 @@ type Options struct {
 	// root; User is who the contexts are for.
 	Session string
 	User    uint32
+
+	DeathSignal int // what DeathSignal returned when this process began
 }
 
 // user is who the server's contexts are looked at for.
@@ -46,6 +51,19 @@ func (o *Options) user() uint32 {
 		return o.User
 	}
 	return uint32(os.Geteuid())
+}
+
+// DeathSignal is the signal that this process gets when its parent dies, or 0. Only
+// the process's first thread knows: the one that the main function begins on.
+func DeathSignal() int {
+	if unix.Gettid() != os.Getpid() {
+		return 0
+	}
+	var sig int32
+	if unix.Prctl(unix.PR_GET_PDEATHSIG, uintptr(unsafe.Pointer(&sig)), 0, 0, 0) != nil {
+		return 0
+	}
+	return int(sig)
 }
 
 // Enter makes this process the program in the context. It returns only if that

@@ -29,8 +29,10 @@ import (
 const KeeperName = "packagefs-keeper"
 
 // stage is a directory that is there on every machine, has no server's socket
-// below it, and can be hidden for a moment, in the keeper's own namespace for good.
-const stage = "/proc"
+// below it, and is looked at by nobody, so that it can be hidden for a moment, and in
+// a keeper's namespace for good. A keeper itself must never look: a process that
+// is killed while it waits for its own mount stays.
+const stage = "/proc/driver"
 
 // What a keeper answers begins with one of these. With keeperGives comes the
 // descriptor of a mount; keeperTaken means that there is another keeper, and
@@ -165,6 +167,9 @@ func serve(ctx context.Context, stop func(), o keeperOrder, starter *net.UnixCon
 func mountStage(ctx context.Context, o *keeperOrder) (*mount.FUSE, error) {
 	if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_SLAVE, ""); err != nil {
 		return nil, fmt.Errorf("a mount namespace: %w", err)
+	}
+	if err := unix.Access("/dev/fuse", unix.R_OK|unix.W_OK); err != nil {
+		return nil, fmt.Errorf("/dev/fuse: %w", err)
 	}
 	mo := mount.Options{Server: o.server, Context: contextsName, UID: o.user, ReadOnly: true, Direct: true}
 	return mount.MountFUSE(ctx, stage, mo)

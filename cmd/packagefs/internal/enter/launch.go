@@ -1,6 +1,7 @@
 package enter
 
 import (
+	"net"
 	"path/filepath"
 	"strings"
 
@@ -67,7 +68,7 @@ func (m *mountLine) server() (a client.Addr, context string) {
 		}
 	}
 	if m.hasOption("trans=tcp") {
-		return client.Addr{Network: "tcp", Address: m.source + ":" + orDefault(port, "564")}, context
+		return client.Addr{Network: "tcp", Address: net.JoinHostPort(m.source, orDefault(port, "564"))}, context
 	}
 	return client.Addr{Network: "unix", Address: m.source}, context
 }

@@ -4,6 +4,8 @@ import (
 	"os"
 	"slices"
 	"strings"
+
+	"golang.org/x/sys/unix"
 )
 
 // A mountLine is a line of the mount table.
@@ -17,7 +19,7 @@ type mountLine struct {
 
 // readMounts reads the mount table of this process.
 func readMounts() ([]mountLine, error) {
-	table, err := os.ReadFile("/proc/self/mountinfo")
+	table, err := readTable("/proc/self/mountinfo")
 	if err != nil {
 		return nil, err
 	}
@@ -30,6 +32,27 @@ func readMounts() ([]mountLine, error) {
 		}
 	}
 	return all, nil
+}
+
+// readTable reads a file of the kernel's in few calls: it is part of each entry.
+func readTable(name string) ([]byte, error) {
+	fd, err := unix.Open(name, unix.O_RDONLY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return nil, &os.PathError{Op: "open", Path: name, Err: err}
+	}
+	defer unix.Close(fd)
+	table := make([]byte, 0, 64<<10)
+	for {
+		n, err := unix.Read(fd, table[len(table):cap(table)])
+		switch {
+		case err == unix.EINTR:
+		case err != nil:
+			return nil, &os.PathError{Op: "read", Path: name, Err: err}
+		case n == 0:
+			return table, nil
+		}
+		table = slices.Grow(table[:len(table)+max(n, 0)], 4096)
+	}
 }
 
 // unescape undoes the octal escapes of the mount table.

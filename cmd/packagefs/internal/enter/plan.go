@@ -46,6 +46,7 @@ func (p *plan) run() error {
 	at, err := os.Getwd()
 	if err != nil {
 		at = "/"
+		fmt.Fprintf(p.options.Notes, "packagefs: the working directory has no path; the program starts in /\n")
 	}
 	for _, f := range []int{p.fd.self, p.fd.report, p.fd.source} {
 		p.program.add("keep a descriptor", unix.SYS_FCNTL, uint64(f), unix.F_SETFD, unix.FD_CLOEXEC)
@@ -88,8 +89,8 @@ func (p *plan) namespaces() {
 			g.add("write "+file, unix.SYS_WRITE, 0, g.str(m[1]), uint64(len(m[1]))).takes(0, open)
 		}
 	}
-	if sig, err := unix.PrctlRetInt(unix.PR_GET_PDEATHSIG, 0, 0, 0, 0); err == nil && sig > 0 {
-		g.add("keep the parent's death signal", unix.SYS_PRCTL, unix.PR_SET_PDEATHSIG, uint64(sig))
+	if s := p.options.DeathSignal; s > 0 { // the new user namespace clears it
+		g.add("keep the parent's death signal", unix.SYS_PRCTL, unix.PR_SET_PDEATHSIG, uint64(s))
 	}
 	g.add(labelMount, unix.SYS_MOUNT, g.str(""), g.str("/"), g.str(""), unix.MS_REC|unix.MS_SLAVE, g.str(""))
 }

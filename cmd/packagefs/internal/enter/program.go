@@ -1,10 +1,10 @@
 package enter
 
 import (
-	"bytes"
 	"debug/elf"
 	"encoding/binary"
 	"fmt"
+	"io"
 	"os"
 	"os/signal"
 	"runtime"
@@ -132,8 +132,9 @@ func (p *program) table(failure *step) []byte {
 	return b
 }
 
-// image is the program as an executable file.
-func (p *program) image(failure *step) []byte {
+// write writes the program as an executable file. What is between the parts stays a
+// hole.
+func (p *program) write(f io.WriterAt, failure *step) error {
 	start, end := stubText()
 	parts := []struct {
 		at    uint64
@@ -148,31 +149,37 @@ func (p *program) image(failure *step) []byte {
 	if runtime.GOARCH == "arm64" {
 		machine = elf.EM_AARCH64
 	}
-	const headers, header = 64, 56
-	h := elf.Header64{
-		Type: uint16(elf.ET_EXEC), Machine: uint16(machine), Version: uint32(elf.EV_CURRENT), Entry: stubAt,
-		Phoff: headers, Ehsize: headers, Phentsize: header, Phnum: uint16(len(parts) + 1),
+	const size, entrySize = 64, 56 // of the header, and of one for a part
+	head := append([]byte(elf.ELFMAG), byte(elf.ELFCLASS64), byte(elf.ELFDATA2LSB), byte(elf.EV_CURRENT))
+	head = append(head, make([]byte, elf.EI_NIDENT-len(head))...)
+	head = le.AppendUint16(head, uint16(elf.ET_EXEC))
+	head = le.AppendUint16(head, uint16(machine))
+	head = le.AppendUint32(head, uint32(elf.EV_CURRENT))
+	head = le.AppendUint64(head, stubAt)
+	head = le.AppendUint64(head, size) // where the headers of parts begin
+	head = append(head, make([]byte, 8+4)...)
+	for _, v := range []uint16{size, entrySize, uint16(len(parts) + 1), 0, 0, 0} {
+		head = le.AppendUint16(head, v)
 	}
-	copy(h.Ident[:], elf.ELFMAG)
-	h.Ident[elf.EI_CLASS], h.Ident[elf.EI_DATA], h.Ident[elf.EI_VERSION] = byte(elf.ELFCLASS64), byte(elf.ELFDATA2LSB), byte(elf.EV_CURRENT)
-	var out bytes.Buffer
-	write := func(v any) { _ = binary.Write(&out, le, v) } // a Buffer takes all
-	write(h)
-	write(elf.Prog64{Type: uint32(elf.PT_GNU_STACK), Flags: uint32(elf.PF_R | elf.PF_W)})
+	part := func(kind elf.ProgType, flags elf.ProgFlag, offset, at, size uint64) {
+		head = le.AppendUint32(head, uint32(kind))
+		head = le.AppendUint32(head, uint32(flags))
+		for _, v := range []uint64{offset, at, at, size, size, pageSize} {
+			head = le.AppendUint64(head, v)
+		}
+	}
+	part(elf.PT_GNU_STACK, elf.PF_R|elf.PF_W, 0, 0, 0)
 	offset := uint64(pageSize)
-	for _, part := range parts {
-		size := uint64(len(part.data))
-		write(elf.Prog64{
-			Type: uint32(elf.PT_LOAD), Flags: uint32(part.flags), Off: offset, Vaddr: part.at, Paddr: part.at,
-			Filesz: size, Memsz: size, Align: pageSize,
-		})
+	for _, d := range parts {
+		size := uint64(len(d.data))
+		part(elf.PT_LOAD, d.flags, offset, d.at, size)
+		if _, err := f.WriteAt(d.data, int64(offset)); err != nil {
+			return err
+		}
 		offset += (size + pageSize - 1) &^ (pageSize - 1)
 	}
-	for _, part := range parts {
-		out.Write(make([]byte, -out.Len()&(pageSize-1)))
-		out.Write(part.data)
-	}
-	return out.Bytes()
+	_, err := f.WriteAt(head, 0)
+	return err
 }
 
 // codeAt makes a pointer of an address in this program's code, which does not
@@ -193,7 +200,7 @@ func (p *program) become(failure *step) error {
 	}
 	f := os.NewFile(uintptr(fd), "program")
 	defer f.Close()
-	if _, err := f.Write(p.image(failure)); err != nil {
+	if err := p.write(f, failure); err != nil {
 		return fmt.Errorf("make a file in memory: %w", err)
 	}
 	signal.Reset()

@@ -4,8 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"os"
-	"strings"
 
 	"golang.org/x/sys/unix"
 
@@ -90,8 +90,8 @@ func serves(m *mountLine, server client.Addr) bool {
 		if server.Network == "unix" {
 			return m.hasOption("trans=unix") && m.source == server.Address
 		}
-		host, port, _ := strings.Cut(server.Address, ":")
-		return server.Network == "tcp" && m.source == host && m.hasOption("port="+port)
+		host, port, err := net.SplitHostPort(server.Address)
+		return err == nil && server.Network == "tcp" && m.source == host && m.hasOption("port="+port)
 	case m.kind == "fuse."+mount.FUSEType:
 		return m.source == contextsName+"@"+server.String() && m.hasOption(fmt.Sprint("user_id=", os.Geteuid()))
 	}
