@@ -12,15 +12,16 @@ import (
 
 // A member is a package on its way into a view.
 type member struct {
-	pkg *pkgindex.Package
-	why Why
+	pkg   *pkgindex.Package
+	why   Why
+	added bool // by the attach name, to a context
 }
 
-// order sorts the members of a view: prefer, then toplevel before dependency,
-// then Replaces, then newer version, then name. It is total and depends on
-// nothing but the members and prefer.
+// order sorts the members of a view: what the attach name adds, then prefer, then
+// toplevel before dependency, then Replaces, then newer version, then name. It is
+// total and depends on nothing but the members and prefer.
 func order(members []member, prefer *patterns) []member {
-	type class struct{ prefer, dependency int }
+	type class struct{ base, prefer, dependency int }
 	classes := make([]class, len(members))
 	byName := make([]int, len(members))
 	for i, m := range members {
@@ -32,10 +33,14 @@ func order(members []member, prefer *patterns) []member {
 		if !m.why.Toplevel {
 			classes[i].dependency = 1
 		}
+		if !m.added {
+			classes[i].base = 1
+		}
 	}
 	slices.SortFunc(byName, func(a, b int) int {
 		x, y := classes[a], classes[b]
 		return cmp.Or(
+			cmp.Compare(x.base, y.base),
 			cmp.Compare(x.prefer, y.prefer),
 			cmp.Compare(x.dependency, y.dependency),
 			compareByName(members[a].pkg, members[b].pkg),

@@ -14,7 +14,7 @@ import (
 func membersOf(t testing.TB, text, deps string) []member {
 	var out []member
 	for _, p := range setOf(t, text).Packages {
-		out = append(out, member{p, Why{Toplevel: !slices.Contains(strings.Fields(deps), p.Name)}})
+		out = append(out, member{p, Why{Toplevel: !slices.Contains(strings.Fields(deps), p.Name)}, false})
 	}
 	return out
 }
@@ -75,7 +75,7 @@ func manyMembers(n int) []member {
 				p.Replaces = append(p.Replaces, pkgindex.Term{Name: fmt.Sprintf("package-%d", r.IntN(n/2)), Op: pkgindex.OpEarlier, Version: "1.1"})
 			}
 		}
-		ms[i] = member{p, Why{Toplevel: r.IntN(2) == 0}}
+		ms[i] = member{p, Why{Toplevel: r.IntN(2) == 0}, r.IntN(9) == 0}
 	}
 	return ms
 }

@@ -108,13 +108,22 @@ type builder struct {
 	shown   map[string]*pkgindex.Package // toplevel packages by name, one each
 	missing []Missing
 
-	selectors int // how many toplevel packages the attach name brings
+	selectors int                        // how many toplevel packages the attach name brings
+	added     map[*pkgindex.Package]bool // by it, to the context
 }
 
 func (b *builder) add(p *pkgindex.Package, why Why) {
-	b.members = append(b.members, member{p, why})
+	b.members = append(b.members, member{p, why, b.added[p]})
 	if why.Toplevel {
 		b.shown[p.Name] = p
+	}
+}
+
+// adds notes what the attach name adds to the context.
+func (b *builder) adds(picks []pick) {
+	b.added = make(map[*pkgindex.Package]bool, len(picks))
+	for _, p := range picks {
+		b.added[p.pkg] = true
 	}
 }
 
@@ -128,6 +137,7 @@ func (b *builder) allView() error {
 	for _, p := range picks {
 		named[p.pkg] = p.why.Pattern
 	}
+	b.adds(picks)
 	for _, p := range b.set.Packages {
 		b.add(p, Why{Toplevel: true, Pattern: cmp.Or(named[p], "all")})
 	}
@@ -141,6 +151,7 @@ func (b *builder) packageView() error {
 	if err != nil {
 		return err
 	}
+	b.adds(picks[1:])
 	for _, p := range picks {
 		b.add(p.pkg, p.why)
 	}
@@ -162,6 +173,7 @@ func (b *builder) userView() error {
 	if err != nil {
 		return err
 	}
+	b.adds(picks)
 	for _, p := range picks {
 		b.add(p.pkg, p.why)
 	}

@@ -154,11 +154,11 @@ prefer = ["postfix"]
 == user:alice.toml
 toplevel = ["exim"]
 `, "alice user:alice+gcc+python3.11=3.11.2-6+deb12u5",
-			"exim gcc python3.11=3.11.2-6+deb12u5 (gcc-lib) (libc=2) (libpython3.11)"},
+			"gcc python3.11=3.11.2-6+deb12u5 exim (gcc-lib) (libc=2) (libpython3.11)"},
 		{"to one's own context too", `
 == user:alice.toml
 toplevel = ["exim"]
-`, "alice +gcc-lib", "exim gcc-lib"},
+`, "alice +gcc-lib", "gcc-lib exim"},
 		{"they are nearer than any file", `
 == user:alice.toml
 toplevel = ["libc=2"]

@@ -177,7 +177,7 @@ func TestAttach(t *testing.T) {
 		{"root", "../etc", "EINVAL"},
 		{"root", "package:../../etc", "EINVAL"},
 		{"root", "", "app=1 broken=1 lib=2 other=1"},
-		{"root", "user:alice+lib=1", "app=1 lib=1 other=1"},
+		{"root", "user:alice+lib=1", "lib=1 app=1 other=1"},
 
 		// The kernel mounts as nobody in particular, then speaks for each user.
 		{"root as nobody/", "user:alice", "app=1 other=1"},

@@ -23,8 +23,8 @@ const (
 )
 
 // launchers decides for the trees of one view in which dependencies are hidden. A
-// program is served as a launcher if the view lacks something of what the context
-// of its package shows. If that context cannot be attached to it is a launcher as
+// program is served as a launcher if the tree lacks something of what the context
+// of its package shows, or has another package's file in its place. If that context cannot be attached to it is a launcher as
 // well: entering tells why, which a loader's error would not.
 //
 // The file itself is served where a launcher could not lead to it: for a package
@@ -49,7 +49,7 @@ func newLaunchers(c *context.Closures, view []*pkgindex.Package) *launchers {
 }
 
 // Launched implements union.Launchers.
-func (l *launchers) Launched(p *pkgindex.Package, wait bool) (bool, error) {
+func (l *launchers) Launched(t *union.Tree, p *pkgindex.Package, wait bool) (bool, error) {
 	if len(p.Depends) == 0 {
 		return false, nil
 	}
@@ -59,21 +59,34 @@ func (l *launchers) Launched(p *pkgindex.Package, wait bool) (bool, error) {
 	if !wait {
 		return false, syscall.EAGAIN
 	}
-	is := l.decide(p)
-	l.known.Store(p, is)
-	return is, nil
+	is, err := l.decide(t, p)
+	if err == nil {
+		l.known.Store(p, is)
+	}
+	return is, err
 }
 
-func (l *launchers) decide(p *pkgindex.Package) bool {
+func (l *launchers) decide(t *union.Tree, p *pkgindex.Package) (bool, error) {
 	if len(l.Script(p)) > maxScript {
-		return false
+		return false, nil
 	}
 	closure, err := l.closures.Of(p)
 	if err != nil {
-		return true
+		return true, nil
 	}
 	shows := l.shows()
-	return slices.Contains(closure, p) && slices.ContainsFunc(closure, func(q *pkgindex.Package) bool { return !shows[q] })
+	switch {
+	case !slices.Contains(closure, p):
+		return false, nil
+	case slices.ContainsFunc(closure, func(q *pkgindex.Package) bool { return !shows[q] }):
+		return true, nil
+	}
+	for _, q := range closure {
+		if is, err := t.Shows(q); err != nil || !is {
+			return !is, err
+		}
+	}
+	return false, nil
 }
 
 // Script implements union.Launchers. The package is written as attach names have
@@ -110,7 +123,8 @@ type launchedFunc func(pkgindex.Layer, pkgindex.File) string
 
 // launchedIn tells of the launchers that a view has. It may wait.
 func (fs *FS) launchedIn(v *context.View) launchedFunc {
-	l := fs.treeFor(v, nil).Launchers()
+	tree := fs.treeFor(v, nil)
+	l := tree.Launchers()
 	return func(layer pkgindex.Layer, f pkgindex.File) string {
 		if l == nil || layer.Type(f.Ino) != pkgindex.Regular {
 			return ""
@@ -119,7 +133,7 @@ func (fs *FS) launchedIn(v *context.View) launchedFunc {
 		if !layer.Package.Program(strings.TrimSuffix(dir, "/"), name, layer.Inode(f.Ino)) {
 			return ""
 		}
-		if is, err := l.Launched(layer.Package, true); err != nil || !is {
+		if is, err := l.Launched(tree, layer.Package, true); err != nil || !is {
 			return ""
 		}
 		return packageContext(layer.Package)

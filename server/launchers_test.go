@@ -107,6 +107,36 @@ func TestLaunchers(t *testing.T) {
 	}
 }
 
+// TestLaunchersOfHidden has all packages in sight, and two with one path: a program
+// is itself only where what it needs is served.
+func TestLaunchersOfHidden(t *testing.T) {
+	p := newPlace(t, map[string]string{"user:alice": ``, "user:bob": `prefer = ["new-python"]`})
+	for name, body := range map[string]string{"old-python": "python 2", "new-python": "python 3"} {
+		p.install(mkpkg.Spec{Name: name, Version: "1", Files: []mkpkg.File{
+			{Path: "usr/bin/python", Body: body, Mode: 0o755}, {Path: "usr/share/" + name, Body: name},
+		}})
+	}
+	p.install(program("old-script", "1", "old itself", "old-python"))
+	p.install(program("new-script", "1", "new itself", "new-python"))
+	p.install(program("same", "1", "same itself", "twin"))
+	p.install(mkpkg.Spec{Name: "twin", Version: "1", Files: []mkpkg.File{{Path: "usr/share/new-python", Body: "new-python"}}})
+	p.settle()
+	for _, c := range []struct{ who, context, path, want string }{
+		{"alice", "", "usr/bin/python", "python 3"}, // by name
+		{"alice", "", "usr/bin/new-script", "new itself"},
+		{"alice", "", "usr/bin/old-script", "#!/usr/libexec/packagefs/enter old-script=1\n"},
+		{"alice", "", "usr/bin/same", "same itself"}, // identical files hide nothing
+		{"alice", "+old-python", "usr/bin/python", "python 2"},
+		{"alice", "+old-python", "usr/bin/old-script", "old itself"},
+		{"alice", "+old-python", "usr/bin/new-script", "#!/usr/libexec/packagefs/enter new-script=1\n"},
+		{"bob", "+old-python", "usr/bin/python", "python 2"}, // what was asked for last
+	} {
+		if got := reads(p.attach(c.who, c.context), c.path); got != c.want {
+			t.Errorf("%s in %q reads %s: %q, want %q", c.who, c.context, c.path, got, c.want)
+		}
+	}
+}
+
 // TestLaunchersLive changes what programs need under attached trees whose own
 // packages stay, and whose directories are shared.
 func TestLaunchersLive(t *testing.T) {

@@ -14,9 +14,9 @@ import (
 // programs: one-line scripts that start the program where it finds what it needs.
 // Its answers stay the same for as long as it lives.
 type Launchers interface {
-	// Launched says whether the programs of p are launchers. With wait unset it
-	// fails with EAGAIN instead of working it out.
-	Launched(p *pkgindex.Package, wait bool) (bool, error)
+	// Launched says whether the programs of p are launchers in t. With wait unset
+	// it fails with EAGAIN instead of working it out.
+	Launched(t *Tree, p *pkgindex.Package, wait bool) (bool, error)
 
 	// Script returns the content of the launchers of p, which no other
 	// package has.
@@ -30,7 +30,7 @@ func (t *Tree) launched(e *entry, wait bool) (bool, error) {
 	if t.launchers == nil || !e.program {
 		return false, nil
 	}
-	return t.launchers.Launched(e.layer.Package, wait)
+	return t.launchers.Launched(t, e.layer.Package, wait)
 }
 
 // mayLaunch says whether there may be launchers in a directory.

@@ -27,7 +27,7 @@ func launch(names ...string) *launchNames {
 	return &launchNames{names: names, decided: make(map[string]bool)}
 }
 
-func (l *launchNames) Launched(p *pkgindex.Package, wait bool) (bool, error) {
+func (l *launchNames) Launched(_ *Tree, p *pkgindex.Package, wait bool) (bool, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if !wait && !l.decided[p.Name] {

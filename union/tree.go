@@ -22,6 +22,7 @@ type Tree struct {
 	launchers  Launchers // nil for none
 
 	readings sync.Map // of directories with launchers: *listing → *reading
+	shown    sync.Map // *pkgindex.Package → bool: see Shows
 
 	mu   sync.Mutex // guards what follows
 	root *dir       // nil until looked at
