@@ -17,11 +17,15 @@ require (
 )
 
 require (
+	github.com/containerd/stargz-snapshotter/estargz v0.19.1 // indirect
+	github.com/go-json-experiment/json v1.27.2 // indirect
 	github.com/josharian/native v1.1.0 // indirect
 	github.com/mattn/go-colorable v0.1.14 // indirect
 	github.com/mattn/go-isatty v0.0.20 // indirect
+	github.com/opencontainers/go-digest v1.0.0 // indirect
 	github.com/pierrec/lz4/v4 v4.1.18 // indirect
 	github.com/u-root/uio v0.0.0-20230305220412-3e8cd9d6bf63 // indirect
+	github.com/vbatts/tar-split v0.12.3 // indirect
 	golang.org/x/exp v0.0.0-20231219180239-dc181d75b848 // indirect
 	golang.org/x/tools v0.26.0 // indirect
 )
