@@ -156,6 +156,7 @@ var formats = map[string]func(io.Writer, mkpkg.Spec) error{
 	"x.pkg.tar.zst": mkpkg.Arch,
 	"x.pkg.tar.gz":  compressed(mkpkg.Arch, mkpkg.Gzip),
 	"x.pkg.tar":     compressed(mkpkg.Arch, mkpkg.Plain),
+	"x.pfs":         mkpkg.Pfs,
 }
 
 func compressed(write func(io.Writer, mkpkg.Spec) error, c mkpkg.Compression) func(io.Writer, mkpkg.Spec) error {

@@ -25,6 +25,7 @@ type table struct {
 	aside map[*file]bool // files with a reason
 
 	queue   []job
+	unread  []*imported // native packages whose contents were not verified yet
 	pending int         // files queued or being read
 	removed []*Package  // published, and their files gone since
 	dead    []*imported // whose index and payload may go
@@ -188,6 +189,11 @@ func (s *Store) look(dir, name string, begun bool) {
 		src, err := s.openSource(path, f.id)
 		if err == nil {
 			f.source = src
+			s.mayCheck(src)
+			break
+		}
+		if errors.Is(err, errDamaged) {
+			f.reason, f.judged = err.Error(), true
 			break
 		}
 		if errors.Is(err, errIndex) {
@@ -275,6 +281,7 @@ func (s *Store) finish(r *result) {
 	s.setAside(f, "")
 	if r.err == nil {
 		f.source = s.newSource(r.path, r.id, r.meta, r.head)
+		s.mayCheck(f.source)
 		s.link(f)
 		return
 	}

@@ -7,6 +7,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+
+	"github.com/klauspost/compress/zstd"
 )
 
 // What follows the archive are three skippable frames of zstd: the table of
@@ -55,13 +57,26 @@ func (t *tail) append(b []byte) []byte {
 var errNotPfs = errors.New("it has no table of contents")
 
 // Detect says whether the file of size bytes in r ends as a .pfs does.
-func Detect(r io.ReaderAt, size int64) bool {
+func Detect(r io.ReaderAt, size int64) (bool, error) {
 	var magic [len(footerMagic)]byte
 	if size < tailSize {
+		return false, nil
+	}
+	err := readFull(r, magic[:], size-int64(len(magic)))
+	return string(magic[:]) == footerMagic, err
+}
+
+// Begins says whether the file of size bytes in r begins as a .pfs does.
+func Begins(r io.ReaderAt, size int64) bool {
+	z, err := zstd.NewReader(io.NewSectionReader(r, 0, size), zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxWindow(maxWindow))
+	if err != nil {
 		return false
 	}
-	_, err := r.ReadAt(magic[:], size-int64(len(magic)))
-	return err == nil && string(magic[:]) == footerMagic
+	defer z.Close()
+	defer func() { _ = recover() }() // the decoder is not ours: what it cannot read is no .pfs
+	var name [len(MetadataPath) + 1]byte
+	_, err = io.ReadFull(z, name[:])
+	return err == nil && string(name[:]) == MetadataPath+"\x00"
 }
 
 // readTail reads seal and footer, which must be what append writes for them.

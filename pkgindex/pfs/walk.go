@@ -49,6 +49,11 @@ func Walk(r io.ReaderAt, size int64, pace func() error, start func(metadata []by
 	return w.rest()
 }
 
+// Check reads the whole package file and verifies it, as Walk does.
+func Check(r io.ReaderAt, size int64, pace func() error) error {
+	return Walk(r, size, pace, func([]byte) error { return nil }, func(*Member, io.Reader) error { return nil })
+}
+
 // A walker reads frames in order.
 type walker struct {
 	r     io.ReaderAt
