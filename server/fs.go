@@ -47,6 +47,10 @@ type Config struct {
 	// may hold; 0 is no limit but that of the disk.
 	LayerBytes, LayerFiles uint64
 
+	// ChunkCache is how many bytes of native packages' contents are kept
+	// unpacked; 0 means 256 MiB.
+	ChunkCache int64
+
 	Limits        Limits
 	PackageLimits pkgindex.Limits
 	Log           zerolog.Logger
@@ -117,6 +121,7 @@ func (fs *FS) open() (err error) {
 	fs.packages, err = pkgindex.Open(pkgindex.Config{
 		Packages: fs.config.Packages, State: fs.config.State, Overrides: fs.config.Overrides,
 		Limits: fs.config.PackageLimits, Log: fs.config.Log,
+		Chunks: fs.config.ChunkCache, OnDamage: fs.packageDamaged,
 		OnChange: func(set *pkgindex.Set) {
 			fs.packagesChanged(set)
 			if total = max(total, set.Pending); fs.config.Progress != nil && total > 0 {

@@ -82,10 +82,14 @@ func (fs *FS) anything(q *inquiry) (*context.View, error) {
 }
 
 func packageRow(p *pkgindex.Package, why context.Why) PackageRow {
-	return PackageRow{
+	row := PackageRow{
 		Name: p.Name, Version: p.Version, Architecture: p.Architecture, Format: string(p.Format), File: p.File,
 		State: StateInstalled, Summary: p.Summary, Toplevel: why.Toplevel,
 	}
+	if row.Reason = p.Damage(); row.Reason != "" {
+		row.State = StateDamaged
+	}
+	return row
 }
 
 func (fs *FS) queryPackages(q *inquiry) (any, error) {

@@ -31,6 +31,8 @@ type CLI struct {
 	Context  ContextCmd  `cmd:"" group:"ask" help:"Show and change the files of contexts, and see their history."`
 	Check    CheckCmd    `cmd:"" group:"ask" help:"Find the packages whose contexts do not resolve."`
 
+	Build BuildCmd `cmd:"" group:"make" help:"Make a native package of a directory."`
+
 	Config ConfigCmd `cmd:"" group:"admin" help:"Deal with edited configuration files under upgrades."`
 	Ctl    CtlCmd    `cmd:"" group:"admin" help:"Give commands to the server."`
 	Events EventsCmd `cmd:"" group:"admin" help:"Show what happens at the server."`
@@ -46,6 +48,7 @@ var groups = []kong.Group{
 	{Key: "server", Title: "Serve:"},
 	{Key: "look", Title: "Look into a tree without mounting it:"},
 	{Key: "ask", Title: "Ask about packages and contexts:"},
+	{Key: "make", Title: "Make packages:"},
 	{Key: "admin", Title: "Administer the server:"},
 	{Key: "mount", Title: "Mount:"},
 	{Key: "limits", Title: "Limits, with their defaults:"},

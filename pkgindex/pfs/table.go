@@ -13,7 +13,8 @@ import (
 // A Table is what is needed to find and verify the contents of a package file:
 // its frames, and the pieces of content in them. It is flat, so that one that
 // was stored is used as it is. The contents of all regular files, one after
-// another in the order of the archive, are one range of bytes.
+// another in the order of the archive and the metadata first, are one range of
+// bytes.
 type Table struct {
 	Contents int64 // bytes of all contents
 	Archive  int64 // bytes of the archive, unpacked
