@@ -32,6 +32,7 @@ func fuzzPackages(f *testing.F, suffix string) {
 func FuzzDeb(f *testing.F)  { fuzzPackages(f, ".deb") }
 func FuzzApk(f *testing.F)  { fuzzPackages(f, ".apk") }
 func FuzzArch(f *testing.F) { fuzzPackages(f, ".pkg.tar") }
+func FuzzPfs(f *testing.F)  { fuzzPackages(f, ".pfs") }
 
 // FuzzRelation: what was read is written in a form that reads the same.
 func FuzzRelation(f *testing.F) {

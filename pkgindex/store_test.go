@@ -20,6 +20,7 @@ type shop struct {
 	dir, state string
 	store      *pkgindex.Store
 	stop       func()
+	onDamage   func(pkgindex.Damage)
 }
 
 func newShop(t *testing.T) *shop {
@@ -30,7 +31,7 @@ func newShop(t *testing.T) *shop {
 
 func (s *shop) start() {
 	s.Helper()
-	store, err := pkgindex.Open(pkgindex.Config{Packages: []string{s.dir}, State: s.state})
+	store, err := pkgindex.Open(pkgindex.Config{Packages: []string{s.dir}, State: s.state, OnDamage: s.onDamage})
 	if err != nil {
 		s.Fatal(err)
 	}

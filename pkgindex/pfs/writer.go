@@ -18,7 +18,7 @@ const (
 	chunkBytes = 256 << 10
 
 	// maxShared is what a shared frame has at most, unless one header is larger.
-	maxShared = 512 << 10
+	maxShared = 1 << 20
 
 	maxHeader = 1 << 20 // bytes of one entry's headers
 )
