@@ -24,7 +24,11 @@ func nativeFile(t testing.TB, metadata string, entries ...pfs.Entry) []byte {
 		}
 		var body io.Reader
 		if e.Type == "" {
-			e.Type, e.Size, body = pfs.Regular, int64(len(e.Path)), strings.NewReader(e.Path)
+			text := e.Path
+			if e.Size > 0 {
+				text = strings.Repeat("a line of text\n", int(e.Size)/15+1)[:e.Size]
+			}
+			e.Type, e.Size, body = pfs.Regular, int64(len(text)), strings.NewReader(text)
 		}
 		if err := w.Add(e, body); err != nil {
 			t.Fatal(err)
