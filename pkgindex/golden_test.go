@@ -24,7 +24,7 @@ var nativeFeatures = map[string]struct {
 }{
 	"files":     {"", []pfs.Entry{{Path: "usr", Type: pfs.Directory, Mode: 0o755}, {Path: "usr/a"}, {Path: "usr/b", Mode: 0o4755}}},
 	"links":     {"links = { '/usr/bin/w' = 'x' }\n", []pfs.Entry{{Path: "usr/bin/x"}, {Path: "usr/bin/y", Type: pfs.HardLink, Target: "usr/bin/x"}, {Path: "usr/bin/z", Type: pfs.Symlink, Mode: 0o777, Target: "x"}}},
-	"chunks":    {"", []pfs.Entry{{Path: "usr/big", Size: 600_000}, {Path: "usr/small"}}},
+	"chunks":    {"", []pfs.Entry{{Path: "usr/big", Size: 1_200_000}, {Path: "usr/small"}}},
 	"fifo":      {"", []pfs.Entry{{Path: "run/pipe", Type: pfs.Fifo}}},
 	"owners":    {"", []pfs.Entry{{Path: "var/a", UID: 33, GID: 33}, {Path: "var/b", UID: 3_000_000, GID: 1<<32 - 2}}},
 	"attrs":     {"capabilities = { '/usr/bin/ping' = 'cap_net_raw=ep' }\n[xattrs.'/usr/b']\n'user.b' = 'B'\n", []pfs.Entry{{Path: "usr/a", Xattrs: map[string]string{"user.a": "A\n"}}, {Path: "usr/b"}, {Path: "usr/bin/ping"}}},

@@ -144,7 +144,7 @@ func TestNativeRot(t *testing.T) {
 	s.onDamage = func(d pkgindex.Damage) { told <- d }
 	s.start()
 	data := native(t, mkpkg.Spec{Name: "small", Version: "1", Files: []mkpkg.File{
-		{Path: "usr/a", Body: noise(300 << 10)}, {Path: "usr/b", Body: noise(300 << 10)},
+		{Path: "usr/a", Body: noise(2 << 20)}, {Path: "usr/b", Body: noise(300 << 10)},
 	}})
 	s.write("small.pfs", data)
 	s.expect("copied in", "small=1")

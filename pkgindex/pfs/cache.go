@@ -197,7 +197,7 @@ var buffers = sync.Pool{New: func() any { return []byte(nil) }}
 
 // recycle takes back a buffer that nobody uses.
 func recycle(b []byte) {
-	if cap(b) >= chunkBytes && cap(b) <= maxShared {
+	if cap(b) >= chunkBytes && cap(b) <= 2*chunkBytes {
 		buffers.Put(b[:0])
 	}
 }

@@ -109,7 +109,7 @@ func TestHostileTables(t *testing.T) {
 
 // TestWholeDigest: the digest of a file of several chunks is verified, too.
 func TestWholeDigest(t *testing.T) {
-	big := body(1, 3*chunkBytes, true)
+	big := body(1, 5*chunkBytes, true)
 	frames, toc := tocOf(t, write(t, Options{}, []sample{file("big", big)}))
 	hash := fmt.Sprintf("%x", sha256.Sum256([]byte(big)))
 	data := withTOC(t, frames, strings.Replace(toc, hash, strings.Repeat("5", 64), 1))
@@ -122,7 +122,7 @@ func TestWholeDigest(t *testing.T) {
 // FuzzTOC: whatever a table says, reading it ends, and what is read of the
 // contents is what the frames hold.
 func FuzzTOC(f *testing.F) {
-	list := []sample{file("usr/a", "aaa"), file("usr/b", strings.Repeat("b", chunkBytes+5)), {Entry: Entry{Path: "usr/c", Type: Symlink, Mode: 0o777, Target: "a"}}}
+	list := []sample{file("usr/a", "aaa"), file("usr/b", strings.Repeat("b", bigFile+5)), {Entry: Entry{Path: "usr/c", Type: Symlink, Mode: 0o777, Target: "a"}}}
 	frames, toc := tocOf(f, write(f, Options{}, list))
 	f.Add(toc)
 	f.Add(`{"version":1,"frames":[],"entries":[]}`)

@@ -65,9 +65,9 @@ func samples() []sample {
 		{Entry: Entry{Path: long + "again", Type: HardLink, Mode: 0o644, Target: long + "file"}},
 		file("usr/block", body(1, 512, true)),
 		file("usr/text", body(2, 100_000, true)),
-		file("usr/noise", body(3, chunkBytes, false)),
-		file("usr/chunks", body(4, 3*chunkBytes+17, true)),
-		file("usr/exact", body(5, 2*chunkBytes, true)),
+		file("usr/noise", body(3, 100_000, false)),
+		file("usr/chunks", body(4, 5*chunkBytes+17, true)),
+		file("usr/exact", body(5, 5*chunkBytes, true)),
 		file("usr/last", "the end\n"),
 	}
 }
@@ -177,6 +177,35 @@ func TestArchive(t *testing.T) {
 			if h.PAXRecords["SCHILY.xattr."+name] != value {
 				t.Errorf("%s has the records %q", e.Path, h.PAXRecords)
 			}
+		}
+	}
+}
+
+// TestCut: files that share frames are kept together where they are alike, and
+// cut where it costs little.
+func TestCut(t *testing.T) {
+	for _, c := range []struct {
+		name  string
+		alike bool
+	}{{"alike", true}, {"unlike", false}} {
+		same := body(1, 300_000, false)
+		var list []sample
+		for i := range 10 {
+			if !c.alike {
+				same = body(uint64(i), 300_000, false)
+			}
+			list = append(list, file(fmt.Sprint("usr/", i), same))
+		}
+		data := write(t, Options{}, list)
+		largest := 0
+		for i, table := 0, open(t, data); i < table.Frames(); i++ {
+			largest = max(largest, table.content(i))
+		}
+		if (largest > sharedBytes) != c.alike {
+			t.Errorf("%s: the largest frame has %d bytes", c.name, largest)
+		}
+		if got, err := read(data); err != nil || len(got) != len(list) {
+			t.Errorf("%s: %d entries, %v", c.name, len(got), err)
 		}
 	}
 }

@@ -33,7 +33,7 @@ const (
 	// maxFrame is how many bytes a frame may unpack to, and minChunk how many
 	// bytes every chunk of a file has but the last, so that reading a byte and
 	// keeping a table have bounded costs.
-	maxFrame = 4 << 20
+	maxFrame = 8 << 20
 	minChunk = 64 << 10
 	maxCount = 1 << 24 // frames, and pieces
 )

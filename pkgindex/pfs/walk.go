@@ -77,7 +77,7 @@ func (w *walker) advance() error {
 		return w.err
 	}
 	if w.buf == nil {
-		w.buf = make([]byte, 0, maxShared)
+		w.buf = make([]byte, 0, chunkBytes)
 	}
 	w.start = w.table.frame(w.next).start
 	w.held, w.err = w.table.read(w.r, w.next, w.buf)

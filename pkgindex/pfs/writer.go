@@ -8,17 +8,24 @@ import (
 	"hash"
 	"io"
 	"runtime"
+	"slices"
 	"sync"
 
 	"github.com/klauspost/compress/zstd"
 )
 
 const (
-	// chunkBytes is how a big file is cut. A smaller one shares a frame.
+	// A file of more than bigFile bytes is big, and cut into chunks of
+	// chunkBytes. Others are kept together: where they are alike, a package is
+	// much smaller for it.
+	bigFile    = 1 << 20
 	chunkBytes = 256 << 10
 
-	// maxShared is what a shared frame has at most, unless one header is larger.
-	maxShared = 1 << 20
+	// maxShared is what files that are not big fill together, and sharedBytes
+	// what they are cut into where that costs less than worthCutting.
+	maxShared    = 4 << 20
+	sharedBytes  = 1 << 20
+	worthCutting = 1.03
 
 	maxHeader = 1 << 20 // bytes of one entry's headers
 )
@@ -37,7 +44,7 @@ type Writer struct {
 	out     io.Writer
 	encoder *zstd.Encoder
 
-	raw   []byte // the shared frame that is being filled
+	raw   []byte // what is being filled with files that are not big
 	cur   *packing
 	list  []placed
 	whole hash.Hash
@@ -48,20 +55,26 @@ type Writer struct {
 	packers sync.WaitGroup
 	ended   bool
 
-	off    int64      // of the next frame; the goroutine that writes has it until written is closed
-	frames []*packing // likewise
+	off    int64  // of the next frame; the goroutine that writes has it until written is closed
+	frames []part // likewise
 
 	mu  sync.Mutex // guards err
 	err error      // of out
 }
 
-// packing is a frame on its way.
+// packing is a frame on its way, or several that one may be cut into.
 type packing struct {
 	raw, packed []byte
+	cuts        []int         // where in raw a frame may begin
 	done        chan struct{} // closed when packed
-	off         int64         // in the package file
-	sizes       [2]int64      // in the package file, unpacked
+	parts       []part        // the frames
 	digest      [32]byte      // of raw, in a frame of one chunk
+}
+
+// part is one frame.
+type part struct {
+	off          int64 // in the package file
+	packed, size int   // bytes there, and unpacked
 }
 
 // placed is an entry, or a further chunk of one, and where its content is.
@@ -69,9 +82,9 @@ type placed struct {
 	entry  *Entry // nil for a further chunk
 	digest [32]byte
 	frame  *packing // of the content, or nil
-	inner  int64
-	at     int64 // of a chunk in the file
-	size   int64 // of a chunk; 0 where the whole content is one piece
+	inner  int64    // in it
+	at     int64    // of a chunk in the file
+	size   int64    // of a chunk; 0 where the whole content is one piece
 }
 
 // NewWriter begins a package file with its metadata, the text of package.toml.
@@ -84,7 +97,7 @@ func NewWriter(w io.Writer, metadata []byte, o Options) (*Writer, error) {
 		workers = runtime.NumCPU()
 	}
 	level := zstd.EncoderLevelFromZstd(cmp.Or(o.Level, 19))
-	encoder, err := zstd.NewWriter(nil, zstd.WithEncoderLevel(level), zstd.WithEncoderConcurrency(workers), zstd.WithWindowSize(1<<20))
+	encoder, err := zstd.NewWriter(nil, zstd.WithEncoderLevel(level), zstd.WithEncoderConcurrency(workers), zstd.WithWindowSize(maxShared))
 	if err != nil {
 		return nil, err
 	}
@@ -114,9 +127,11 @@ func (w *Writer) write() {
 	defer close(w.written)
 	for p := range w.queue {
 		<-p.done
-		p.off, p.sizes = w.off, [2]int64{int64(len(p.packed)), int64(len(p.raw))}
-		w.off += p.sizes[0]
-		w.frames = append(w.frames, p)
+		for i := range p.parts {
+			p.parts[i].off = w.off
+			w.off += int64(p.parts[i].packed)
+		}
+		w.frames = append(w.frames, p.parts...)
 		if w.failed() == nil {
 			if _, err := w.out.Write(p.packed); err != nil {
 				w.mu.Lock()
@@ -124,7 +139,7 @@ func (w *Writer) write() {
 				w.mu.Unlock()
 			}
 		}
-		p.raw, p.packed = nil, nil
+		p.raw, p.packed, p.cuts = nil, nil, nil
 	}
 }
 
@@ -142,18 +157,64 @@ func (w *Writer) submit(p *packing, sum bool) {
 		if sum {
 			p.digest = sha256.Sum256(p.raw)
 		}
-		p.packed = w.encoder.EncodeAll(p.raw, nil)
+		p.pack(w.encoder)
 		close(p.done)
 		<-w.slots
 	})
 }
 
-// cut ends the shared frame.
+// pack compresses the frame, or what it is cut into.
+func (p *packing) pack(encoder *zstd.Encoder) {
+	p.packed = encoder.EncodeAll(p.raw, nil)
+	p.parts = []part{{packed: len(p.packed), size: len(p.raw)}}
+	var packed []byte
+	var parts []part
+	for at := 0; at < len(p.raw); {
+		end := p.cutBehind(at)
+		if end-at == len(p.raw) {
+			return
+		}
+		before := len(packed)
+		packed = encoder.EncodeAll(p.raw[at:end], packed)
+		parts = append(parts, part{packed: len(packed) - before, size: end - at})
+		at = end
+	}
+	if float64(len(packed)) < worthCutting*float64(len(p.packed)) {
+		p.packed, p.parts = packed, parts
+	}
+}
+
+// cutBehind returns where a frame ends that begins at a byte of raw.
+func (p *packing) cutBehind(at int) int {
+	end := len(p.raw)
+	if end-at <= sharedBytes {
+		return end
+	}
+	for _, c := range p.cuts {
+		if c > at && (c-at <= sharedBytes || end == len(p.raw)) {
+			end = c
+		}
+	}
+	return end
+}
+
+// locate returns the frame that has a byte of raw, and where in the frame.
+func (p *packing) locate(at int64) (off, inner int64) {
+	for _, f := range p.parts {
+		if at < int64(f.size) {
+			return f.off, at
+		}
+		at -= int64(f.size)
+	}
+	panic("pfs: content in no frame")
+}
+
+// cut ends what is being filled.
 func (w *Writer) cut() {
 	if len(w.raw) == 0 {
 		return
 	}
-	w.cur.raw, w.raw = w.raw, make([]byte, 0, maxShared)
+	w.cur.raw, w.raw = w.raw, nil
 	w.submit(w.cur, false)
 	w.cur = newPacking()
 }
@@ -175,12 +236,13 @@ func (w *Writer) Add(e Entry, content io.Reader) error {
 		return fmt.Errorf("%q: its extended attributes have more than %d bytes", e.Path, maxHeader)
 	}
 	need := int64(len(header))
-	if e.Size <= chunkBytes {
+	if e.Size <= bigFile {
 		need += e.Size + blockSize
 	}
 	if int64(len(w.raw))+need > maxShared {
 		w.cut()
 	}
+	w.cur.cuts = append(w.cur.cuts, len(w.raw))
 	w.raw = append(w.raw, header...)
 	w.list = append(w.list, placed{entry: &e})
 	if e.Type != Regular {
@@ -191,7 +253,7 @@ func (w *Writer) Add(e Entry, content io.Reader) error {
 	}
 	body := &exactReader{r: content, left: e.Size}
 	var err error
-	if e.Size <= chunkBytes {
+	if e.Size <= bigFile {
 		err = w.small(&w.list[len(w.list)-1], body)
 	} else {
 		err = w.big(len(w.list)-1, body)
@@ -205,12 +267,10 @@ func (w *Writer) Add(e Entry, content io.Reader) error {
 	return nil
 }
 
-// small puts a content into the shared frame.
+// small puts a content beside others.
 func (w *Writer) small(p *placed, body io.Reader) error {
 	size, at := int(p.entry.Size), len(w.raw)
-	for len(w.raw) < at+size {
-		w.raw = append(w.raw, zeros[:min(len(zeros), at+size-len(w.raw))]...)
-	}
+	w.raw = slices.Grow(w.raw, size)[:at+size]
 	if _, err := io.ReadFull(body, w.raw[at:]); err != nil {
 		return err
 	}
@@ -287,7 +347,7 @@ func (w *Writer) toc() []byte {
 		if i > 0 {
 			b = append(b, ',')
 		}
-		b = fmt.Appendf(b, "[%d,%d]", f.sizes[0], f.sizes[1])
+		b = fmt.Appendf(b, "[%d,%d]", f.packed, f.size)
 	}
 	b = append(b, `],"entries":[`...)
 	var of *Entry
@@ -314,7 +374,7 @@ func (p *placed) tocEntry(of *Entry) tocEntry {
 		t.hasDigest, t.digest = e.Type == Regular, p.digest
 	}
 	if p.frame != nil {
-		t.offset, t.inner = p.frame.off, p.inner
+		t.offset, t.inner = p.frame.locate(p.inner)
 	}
 	if p.size > 0 {
 		t.chunkOffset, t.chunkSize = p.at, p.size
