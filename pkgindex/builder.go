@@ -43,6 +43,13 @@ func newBuilder(aliases Aliases) *builder {
 	return b
 }
 
+// reserve makes room for about n names in a builder that has none.
+func (b *builder) reserve(n int) {
+	root := b.nodes[""]
+	b.nodes, b.inodes = make(map[string]*node, n), make([]*node, 0, n)
+	b.nodes[""], b.inodes = root, append(b.inodes, root)
+}
+
 // insert gives n an inode and enters it at path, whose parents it makes.
 func (b *builder) insert(p string, n *node) {
 	n.ino = InodeID(len(b.inodes))

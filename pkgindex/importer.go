@@ -166,7 +166,10 @@ func (s *Store) commit(id string, im *importer, payload *os.File) (head, error) 
 	if err := im.out.Flush(); err != nil {
 		return head{}, err
 	}
-	if err := settle(payload, s.payloadPath(id)); err != nil {
+	// Of a native package both files have checksums of all that matters: what a
+	// crash makes of them is noticed, and made again.
+	durable := im.meta.Format != Pfs
+	if err := settle(payload, s.payloadPath(id), durable); err != nil {
 		return head{}, err
 	}
 	data, err := im.builder.finish(im.meta, im.offset)
@@ -186,16 +189,18 @@ func (s *Store) commit(id string, im *importer, payload *os.File) (head, error) 
 	if _, err := f.Write(data); err != nil {
 		return head{}, err
 	}
-	return h, settle(f, s.indexPath(id))
+	return h, settle(f, s.indexPath(id), durable)
 }
 
-// settle makes f durable and gives it its name.
-func settle(f *os.File, path string) error {
+// settle makes f durable, if need be, and gives it its name.
+func settle(f *os.File, path string, durable bool) error {
 	if err := f.Chmod(0o600); err != nil {
 		return err
 	}
-	if err := syscall.Fdatasync(int(f.Fd())); err != nil {
-		return &os.PathError{Op: "sync", Path: f.Name(), Err: err}
+	if durable {
+		if err := syscall.Fdatasync(int(f.Fd())); err != nil {
+			return &os.PathError{Op: "sync", Path: f.Name(), Err: err}
+		}
 	}
 	return os.Rename(f.Name(), path)
 }

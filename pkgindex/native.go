@@ -78,14 +78,14 @@ func (h *heldReader) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// start takes the text of package.toml.
-func (n *native) start(text []byte) error {
+// start takes the text of package.toml; about how many members follow.
+func (n *native) start(text []byte, about int) error {
 	meta, err := n.parse(text)
 	if err != nil {
 		return fmt.Errorf("%s: %w", pfs.MetadataPath, err)
 	}
 	n.walk = tarWalk{limits: n.source.limits, left: math.MaxInt64, paths: n.source.limits.Paths,
-		members: make(map[string]member), links: make(map[string]string)}
+		members: make(map[string]member, about), links: make(map[string]string)}
 	return n.source.start(meta)
 }
 

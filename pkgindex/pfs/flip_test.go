@@ -64,7 +64,7 @@ var errWrong = errors.New("wrong bytes")
 // reads the contents of the frame that has it, and of the one behind if more is
 // set.
 func readFlipped(data []byte, want string, whole *Table, at int, more bool) error {
-	table, err := Open(bytes.NewReader(data), int64(len(data)), func(text []byte) error {
+	table, err := Open(bytes.NewReader(data), int64(len(data)), func(text []byte, _ int) error {
 		if string(text) != testMetadata {
 			return errWrong
 		}
@@ -99,7 +99,7 @@ func readFlipped(data []byte, want string, whole *Table, at int, more bool) erro
 // open returns a package file's table.
 func open(t testing.TB, data []byte) *Table {
 	t.Helper()
-	table, err := Open(bytes.NewReader(data), int64(len(data)), func([]byte) error { return nil }, func(*Member) error { return nil })
+	table, err := Open(bytes.NewReader(data), int64(len(data)), func([]byte, int) error { return nil }, func(*Member) error { return nil })
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -95,7 +95,7 @@ func TestHostileTables(t *testing.T) {
 			continue
 		}
 		data := withTOC(t, frames, edited)
-		_, openErr := Open(bytes.NewReader(data), int64(len(data)), func([]byte) error { return nil }, func(*Member) error { return nil })
+		_, openErr := Open(bytes.NewReader(data), int64(len(data)), func([]byte, int) error { return nil }, func(*Member) error { return nil })
 		err := Check(bytes.NewReader(data), int64(len(data)), nil)
 		want, later := strings.CutPrefix(c.want, "!")
 		if err == nil || !strings.Contains(err.Error(), want) {
@@ -129,7 +129,7 @@ func FuzzTOC(f *testing.F) {
 	f.Add(`{"version":1,"frames":[[1,1]],"entries":[{"name":".packagefs/package.toml","type":"reg","size":1}]}`)
 	f.Fuzz(func(t *testing.T, text string) {
 		data := withTOC(t, frames, text)
-		err := Walk(bytes.NewReader(data), int64(len(data)), nil, func([]byte) error { return nil }, func(m *Member, content io.Reader) error {
+		err := Walk(bytes.NewReader(data), int64(len(data)), nil, func([]byte, int) error { return nil }, func(m *Member, content io.Reader) error {
 			if content == nil {
 				return nil
 			}

@@ -23,6 +23,7 @@ type layout struct {
 	pad  int64  // zeros behind them
 	size int64  // of the whole file
 	buf  []byte
+	m    Member // returned last
 }
 
 func newLayout() *layout { return &layout{table: new(Table), hash: sha256.New()} }
@@ -106,7 +107,7 @@ func (l *layout) advance(n int) {
 }
 
 // add lays the member that t stands for, or a further chunk of the one before,
-// for which m is nil.
+// for which m is nil. m is valid until the next call.
 func (l *layout) add(t *tocEntry) (m *Member, err error) {
 	if (Type(t.typ) == chunk) != (l.left > 0) {
 		return nil, fmt.Errorf("a chunk is there that does not belong, or %q lacks one", l.file)
@@ -114,7 +115,8 @@ func (l *layout) add(t *tocEntry) (m *Member, err error) {
 	if l.left > 0 {
 		return nil, l.chunk(t)
 	}
-	if m, err = t.member(); err != nil {
+	m = &l.m
+	if err := t.member(m); err != nil {
 		return nil, err
 	}
 	l.buf = appendHeader(l.buf[:0], &m.Entry)
@@ -183,27 +185,27 @@ func (l *layout) finish(size int64) (*Table, error) {
 	return l.table, nil
 }
 
-// member checks an element that is no chunk.
-func (t *tocEntry) member() (*Member, error) {
+// member checks an element that is no chunk, and makes m of it.
+func (t *tocEntry) member(m *Member) error {
 	if t.size < 0 || t.uid >= 1<<32 || t.gid >= 1<<32 || t.mode > 0o7777 {
-		return nil, errors.New("a number is too large")
+		return errors.New("a number is too large")
 	}
-	m := &Member{Entry: Entry{
+	*m = Member{Entry: Entry{
 		Path: t.name, Type: Type(t.typ), Mode: uint32(t.mode), UID: uint32(t.uid), GID: uint32(t.gid),
 		Size: t.size, Target: t.link, Xattrs: t.xattrs,
 	}, Digest: t.digest}
 	if m.Type == Directory {
 		if len(t.name) < 2 || t.name[len(t.name)-1] != '/' {
-			return nil, errors.New("the name of a directory ends in a slash")
+			return errors.New("the name of a directory ends in a slash")
 		}
 		m.Path = t.name[:len(t.name)-1]
 	}
 	var err error
 	if m.Time, err = timeOf(t.modtime); err != nil {
-		return nil, err
+		return err
 	}
 	if t.hasDigest != (m.Type == Regular) {
-		return nil, errors.New("a digest belongs to regular files, and each has one")
+		return errors.New("a digest belongs to regular files, and each has one")
 	}
-	return m, m.check()
+	return m.check()
 }

@@ -12,7 +12,13 @@ import (
 	"github.com/klauspost/compress/zstd"
 )
 
+// A Start is told the metadata, the text of package.toml, and about how many
+// members follow.
+type Start func(metadata []byte, about int) error
+
 const (
+	tocEntryBytes = 250 // of the table of contents, about, for an entry
+
 	maxMetadata = 1 << 20 // bytes of package.toml
 	maxWindow   = 8 << 20 // that the table of contents may be compressed with
 	tocRatio    = 1000    // how many times its size it may unpack to,
@@ -20,14 +26,14 @@ const (
 )
 
 // Open reads the metadata and the table of contents of the package file of size
-// bytes in r. start is called once, with the metadata, and then add for each
-// other member, in the order of the archive; an error from one of them comes
-// back as it is.
+// bytes in r. start is called once, with the metadata and about how many members
+// follow, and then add for each of them, in the order of the archive, valid
+// during the call; an error from one of them comes back as it is.
 //
 // All that can be checked without the contents is: the table's own digest, and
 // that the archive it describes fills the frames, and the frames the file. The
 // metadata is verified; the rest is when it is read.
-func Open(r io.ReaderAt, size int64, start func(metadata []byte) error, add func(*Member) error) (*Table, error) {
+func Open(r io.ReaderAt, size int64, start Start, add func(*Member) error) (*Table, error) {
 	t, err := readTail(r, size)
 	if err != nil {
 		return nil, err
@@ -56,7 +62,7 @@ func Open(r io.ReaderAt, size int64, start func(metadata []byte) error, add func
 		if err != nil {
 			return err
 		}
-		return start(text)
+		return start(text, int(min(t.size/tocEntryBytes, 1<<16)))
 	})
 	if err != nil {
 		return nil, err

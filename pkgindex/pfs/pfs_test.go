@@ -92,7 +92,7 @@ func write(t testing.TB, o Options, list []sample) []byte {
 
 // read walks a package file.
 func read(data []byte) (list []sample, err error) {
-	err = Walk(bytes.NewReader(data), int64(len(data)), nil, func(text []byte) error {
+	err = Walk(bytes.NewReader(data), int64(len(data)), nil, func(text []byte, _ int) error {
 		if string(text) != testMetadata {
 			return fmt.Errorf("metadata %q", text)
 		}

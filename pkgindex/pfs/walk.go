@@ -16,7 +16,7 @@ import (
 //
 // pace, if not nil, is called before each frame is read, and can end the walk
 // with an error.
-func Walk(r io.ReaderAt, size int64, pace func() error, start func(metadata []byte) error, add func(m *Member, content io.Reader) error) error {
+func Walk(r io.ReaderAt, size int64, pace func() error, start Start, add func(m *Member, content io.Reader) error) error {
 	table, err := Open(r, size, start, func(*Member) error { return nil })
 	if err != nil {
 		return err
@@ -31,8 +31,8 @@ func Walk(r io.ReaderAt, size int64, pace func() error, start func(metadata []by
 		if Type(e.typ) == chunk {
 			return nil
 		}
-		m, err := e.member()
-		if err != nil {
+		m := new(Member)
+		if err := e.member(m); err != nil {
 			return err
 		}
 		m.Offset = offset
@@ -51,7 +51,7 @@ func Walk(r io.ReaderAt, size int64, pace func() error, start func(metadata []by
 
 // Check reads the whole package file and verifies it, as Walk does.
 func Check(r io.ReaderAt, size int64, pace func() error) error {
-	return Walk(r, size, pace, func([]byte) error { return nil }, func(*Member, io.Reader) error { return nil })
+	return Walk(r, size, pace, func([]byte, int) error { return nil }, func(*Member, io.Reader) error { return nil })
 }
 
 // A walker reads frames in order.
