@@ -50,6 +50,11 @@ func (c *Contexts) Resolve(set *pkgindex.Set, name AttachName, caller Caller) (*
 	}
 	own := *v
 	own.Name = s.name
+	if own.Dependencies == Hidden {
+		if own.Closures, err = m.closuresNow(); err != nil {
+			return nil, named(err, s.name)
+		}
+	}
 	return &own, nil
 }
 

@@ -60,6 +60,10 @@
 // dependencies, for a program must run with what it needs. all shows every
 // version of every package, with the prefer of system.
 //
+// A view that hides dependencies has Closures, which tell what each of its packages
+// needs by itself: the packages of package:NAME=VERSION, worked out when first asked
+// for and kept until the packages or the meaning of system change.
+//
 // # Who may attach
 //
 // A trusted caller may attach to everything that is not denied. A user may

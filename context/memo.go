@@ -30,10 +30,11 @@ type results struct {
 	set      *pkgindex.Set
 	universe func() *universe
 
-	mu    sync.Mutex // guards what follows
-	made  map[string]*rules
-	views map[string]*work
-	kept  int // packages in views
+	mu       sync.Mutex // guards what follows
+	made     map[string]*rules
+	views    map[string]*work
+	kept     int       // packages in views
+	closures *Closures // of the files as they were when last asked for, or nil
 }
 
 // work is a view that is made by the first who asks.

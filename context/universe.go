@@ -79,7 +79,7 @@ func architecture(s string) string {
 		return "i386"
 	case "aarch64":
 		return "arm64"
-	case "arm", "armv7", "armv7h":
+	case "arm", "armv7", "armv7h", "armv7hl", "armv7hnl":
 		return "armhf"
 	case "ppc64le":
 		return "ppc64el"
@@ -168,7 +168,7 @@ func meetsVersion(from *pkgindex.Package, t pkgindex.Term, scheme pkgindex.Schem
 	if t.Op == pkgindex.OpAny {
 		return true
 	}
-	return version != "" && scheme == from.Scheme && scheme.Satisfies(version, t.Op, t.Version)
+	return scheme == from.Scheme && scheme.Satisfies(version, t.Op, t.Version)
 }
 
 // provides says whether p carries the term by one of its Provides.

@@ -29,6 +29,10 @@ type View struct {
 
 	Dependencies Dependencies
 	Mutable      Mutability
+
+	// Closures tells what the packages of a view that hides dependencies need;
+	// nil for other views.
+	Closures *Closures
 }
 
 // Why says why a package is in a view.

@@ -108,8 +108,9 @@ func BenchmarkImport(b *testing.B) {
 	defer s.Close()
 	b.SetBytes(int64(len(spec.Files) * len(body)))
 	for b.Loop() {
-		if _, _, err := s.importFile(name, fileID(info)); err != nil {
-			b.Fatal(err)
+		r := &result{job: job{path: name, id: fileID(info)}}
+		if s.read(r); r.err != nil {
+			b.Fatal(r.err)
 		}
 	}
 }
@@ -154,7 +155,7 @@ func BenchmarkImportNative(b *testing.B) {
 			}
 			defer s.Close()
 			for b.Loop() {
-				if _, _, err := s.importFile(name, fileID(info)); err != nil {
+				if _, _, err := s.importFile(f, info.Size(), fileID(info)); err != nil {
 					b.Fatal(err)
 				}
 			}

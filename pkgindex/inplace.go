@@ -112,7 +112,7 @@ type inPlace struct {
 
 func (p *inPlace) Close() error { return p.f.Close() }
 
-func (s *imported) openInPlace() (contents, error) {
+func (s *imported) openInPlace(chunks *pfs.Cache) (contents, error) {
 	data, err := os.ReadFile(s.store.payloadPath(s.id))
 	if err != nil {
 		return nil, err
@@ -128,7 +128,7 @@ func (s *imported) openInPlace() (contents, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &inPlace{pfs.NewFile(s.serial, f, table, s.store.chunks, s.damaged), f}, nil
+	return &inPlace{pfs.NewFile(s.serial, f, table, chunks, s.damaged), f}, nil
 }
 
 // damaged marks the package, whose file is not what it was when it was indexed.
@@ -140,6 +140,6 @@ func (s *imported) damaged(err error) {
 	s.store.config.Log.Error().Str("package", s.meta.Ref.String()).Str("file", filepath.Base(s.path)).Str("reason", reason).
 		Msg("package file is damaged")
 	if s.store.config.OnDamage != nil {
-		s.store.config.OnDamage(Damage{s.meta.Ref, s.meta.Architecture, filepath.Base(s.path), reason})
+		s.store.config.OnDamage(FileDamage{s.meta.Ref, s.meta.Architecture, filepath.Base(s.path), reason})
 	}
 }

@@ -111,9 +111,9 @@ func (n *native) parse(text []byte) (Meta, error) {
 		License: d.Licence, Services: d.Services, MultiArch: d.MultiArch, Essential: d.Essential, SourceName: d.Source,
 	}
 	switch m.Scheme {
-	case DebianScheme, AlpineScheme, PacmanScheme:
+	case DebianScheme, AlpineScheme, PacmanScheme, RpmScheme:
 	default:
-		return m, fmt.Errorf("version-scheme %q is none of debian, alpine and pacman", m.Scheme)
+		return m, fmt.Errorf("version-scheme %q is none of debian, alpine, pacman and rpm", m.Scheme)
 	}
 	if strings.ContainsAny(m.Summary, "\n\r") {
 		return m, errors.New("the summary has more than one line")
@@ -198,7 +198,10 @@ func (n *native) declared() error {
 		if err := absolute(p); err != nil {
 			return fmt.Errorf("capabilities: %w", err)
 		}
-		value, err := fileCapability(text)
+		value, err := fileCaps(text)
+		if err == nil && value == "" {
+			err = errors.New("there are none; want such as cap_net_raw=ep")
+		}
 		if err != nil {
 			return fmt.Errorf("capabilities of %s: %w", p, err)
 		}

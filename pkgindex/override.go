@@ -23,11 +23,13 @@ type override struct {
 	Provides    []string          `toml:"provides"`     // relations as in Debian
 	Depends     []string          `toml:"depends"`      // clauses, with alternatives
 	DropDepends []string          `toml:"drop-depends"` // names; every clause that names one goes
+	Launchers   any               `toml:"launchers"`    // false, or globs of the paths that launchers may stand at
 
 	file     string // base name
 	provides []Term
 	depends  []Clause
 	mutable  globs
+	programs globs // nil where the file leaves the choice
 	extra    *Index
 }
 
@@ -77,12 +79,25 @@ func parseOverride(base string, data []byte, aliases Aliases) (*override, error)
 		o.depends = append(o.depends, clauses...)
 	}
 	for _, g := range o.Mutable {
-		if !doublestar.ValidatePattern(g) || !strings.HasPrefix(g, "/") {
-			return nil, fmt.Errorf("mutable %q: not a glob of absolute paths such as /etc/**", g)
+		g, err := parseGlob("mutable", g)
+		if err != nil {
+			return nil, err
 		}
-		o.mutable = append(o.mutable, strings.TrimPrefix(g, "/"))
+		o.mutable = append(o.mutable, g)
+	}
+	var err error
+	if o.programs, err = parseLaunchers(o.Launchers); err != nil {
+		return nil, err
 	}
 	return o, o.buildLinks(aliases)
+}
+
+// parseGlob reads a glob of absolute paths, and makes it one of relative ones.
+func parseGlob(key, g string) (string, error) {
+	if !doublestar.ValidatePattern(g) || !strings.HasPrefix(g, "/") {
+		return "", fmt.Errorf("%s %q: not a glob of absolute paths such as /etc/**", key, g)
+	}
+	return strings.TrimPrefix(g, "/"), nil
 }
 
 // buildLinks makes the index that brings the links.
@@ -127,7 +142,7 @@ func (o *override) apply(src *imported) *Package {
 	if o == nil {
 		return p
 	}
-	p.Override, p.extra, p.marks = o.file, o.extra, o.mutable
+	p.Override, p.extra, p.marks, p.programs = o.file, o.extra, o.mutable, o.programs
 	p.Provides = slices.Concat(p.Provides, o.provides)
 	p.Depends = slices.Concat(slices.DeleteFunc(slices.Clone(p.Depends), func(c Clause) bool {
 		return slices.ContainsFunc(c, func(t Term) bool { return slices.Contains(o.DropDepends, t.Name) })

@@ -10,11 +10,13 @@ import (
 	"path/filepath"
 	"sync"
 	"sync/atomic"
+
+	"github.com/packagefs/packagefs/pkgindex/signature"
 )
 
 // A Package is one installed package: its metadata with the override file
 // applied, and its files. It is immutable. A Package made by hand, without a
-// Store, has metadata only and no files.
+// Store, has metadata only and no files; but see NewMade.
 type Package struct {
 	Meta
 	ID   uint64 // the same for the same Ref, architecture and format on every start
@@ -22,9 +24,13 @@ type Package struct {
 
 	Override string // base name of the override file that applies, or empty
 
-	source *imported // nil in a package without files
-	extra  *Index    // files that the override adds, or nil
-	marks  globs     // paths that the override makes mutable
+	Signer *signature.Signer // who signed the package file, nil if it is not known
+
+	source   *imported // nil in a package without a package file
+	made     *made     // of NewMade, else nil
+	extra    *Index    // files that the override adds, or nil
+	marks    globs     // paths that the override makes mutable
+	programs globs     // paths of programs, where the override says so; see Program
 }
 
 // packageID is a hash: 64 bits are enough for qids to differ.
@@ -120,6 +126,9 @@ func (p *Package) Loaded() bool {
 // Layers returns the package's trees, the first winning where two have one
 // path: what the override file adds, then the package file's own.
 func (p *Package) Layers() ([]Layer, error) {
+	if p.made != nil {
+		return []Layer{{Index: p.made.index, Package: p, Salt: p.ID}}, nil
+	}
 	if p.source == nil {
 		return nil, nil
 	}
@@ -169,6 +178,9 @@ var ErrGone = errors.New("package was removed")
 // Payload opens the package's contents. The caller must Close what it gets; it
 // stays readable until then, whatever happens to the package.
 func (p *Package) Payload() (*Payload, error) {
+	if p.made != nil && p.made.payload != nil {
+		return p.made.payload, nil
+	}
 	if p.source == nil {
 		return nil, ErrGone
 	}

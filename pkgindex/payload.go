@@ -12,6 +12,8 @@ import (
 	"unsafe"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/packagefs/packagefs/pkgindex/pfs"
 )
 
 // maxIdlePayloads is how many payloads stay open that nobody reads: enough for
@@ -29,7 +31,7 @@ type payloadCache struct {
 // or a native package file that is read in place.
 type Payload struct {
 	contents
-	cache *payloadCache
+	cache *payloadCache // nil for one that stays open
 	src   *imported
 
 	refs int
@@ -65,7 +67,7 @@ func (c *payloadCache) open(src *imported) (*Payload, error) {
 		}
 		return p, nil
 	}
-	opened, err := src.open()
+	opened, err := src.open(src.store.chunks)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("%s: %w", src.meta.Ref, ErrGone)
 	} else if err != nil {
@@ -79,10 +81,11 @@ func (c *payloadCache) open(src *imported) (*Payload, error) {
 	return p, nil
 }
 
-// open opens the contents of a package.
-func (s *imported) open() (contents, error) {
+// open opens the contents of a package; chunks keeps what is unpacked of a
+// native one.
+func (s *imported) open(chunks *pfs.Cache) (contents, error) {
 	if s.meta.Format == Pfs {
-		return s.openInPlace()
+		return s.openInPlace(chunks)
 	}
 	f, err := os.Open(s.store.payloadPath(s.id))
 	if err != nil {
@@ -99,6 +102,9 @@ func (s *imported) open() (contents, error) {
 // Close gives the payload back.
 func (p *Payload) Close() error {
 	c := p.cache
+	if c == nil {
+		return nil
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if p.refs--; p.refs > 0 {

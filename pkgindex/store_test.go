@@ -18,9 +18,11 @@ import (
 type shop struct {
 	*testing.T
 	dir, state string
+	trust      string // of Config
+	require    bool   // likewise
 	store      *pkgindex.Store
 	stop       func()
-	onDamage   func(pkgindex.Damage)
+	onDamage   func(pkgindex.FileDamage)
 }
 
 func newShop(t *testing.T) *shop {
@@ -31,7 +33,9 @@ func newShop(t *testing.T) *shop {
 
 func (s *shop) start() {
 	s.Helper()
-	store, err := pkgindex.Open(pkgindex.Config{Packages: []string{s.dir}, State: s.state, OnDamage: s.onDamage})
+	store, err := pkgindex.Open(pkgindex.Config{
+		Packages: []string{s.dir}, State: s.state, Trust: s.trust, RequireSignatures: s.require, OnDamage: s.onDamage,
+	})
 	if err != nil {
 		s.Fatal(err)
 	}

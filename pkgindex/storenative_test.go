@@ -140,8 +140,8 @@ func (s *shop) await(what string, done func() bool) {
 // what changed is not served, and the rest is.
 func TestNativeRot(t *testing.T) {
 	s := &shop{T: t, dir: t.TempDir(), state: t.TempDir()}
-	told := make(chan pkgindex.Damage, 10)
-	s.onDamage = func(d pkgindex.Damage) { told <- d }
+	told := make(chan pkgindex.FileDamage, 10)
+	s.onDamage = func(d pkgindex.FileDamage) { told <- d }
 	s.start()
 	data := native(t, mkpkg.Spec{Name: "small", Version: "1", Files: []mkpkg.File{
 		{Path: "usr/a", Body: noise(2 << 20)}, {Path: "usr/b", Body: noise(300 << 10)},

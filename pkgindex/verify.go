@@ -2,83 +2,90 @@ package pkgindex
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
-	"path/filepath"
-	"time"
+	"io"
+	"os"
 
 	"github.com/packagefs/packagefs/pkgindex/pfs"
 )
 
-// A check is what came of verifying a native package's contents.
-type check struct {
-	src *imported
-	err error
+// A Damage is one thing that is not what was noted when a package file was read.
+type Damage struct {
+	Path   string // of a file in the package, relative; empty: the package's index
+	Reason string
 }
 
-// mayCheck queues a package whose contents were not verified yet.
-func (s *Store) mayCheck(src *imported) {
-	if src.meta.Format == Pfs && s.stateOf(src) == contentsUnread {
-		s.unread = append(s.unread, src)
+// Verify reads index and payload of the package from the disk again and compares
+// them with the checksums and digests that they were made with. It returns what
+// differs, one for each file, and fails only with ctx.
+func (p *Package) Verify(ctx context.Context) ([]Damage, error) {
+	if p.source == nil {
+		return nil, nil
 	}
-}
-
-// verify reads the contents of native packages that are live already, one after
-// another, and lets readers go first.
-func (s *Store) verify(ctx context.Context) {
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case src := <-s.checks:
-			err := src.check(ctx)
-			if ctx.Err() == nil {
-				s.send(ctx, request{checked: &check{src, err}})
-			}
+	index, err := p.source.reread()
+	if err != nil {
+		return []Damage{{Reason: err.Error()}}, nil
+	}
+	payload, err := p.source.open(pfs.NewCache(0)) // what is in memory tells nothing of the disk
+	if err != nil {
+		return []Damage{{Reason: "its contents cannot be read: " + err.Error()}}, nil
+	}
+	defer payload.Close()
+	var damages []Damage
+	done := make(map[InodeID]bool)
+	buf := make([]byte, 256*kib)
+	for f := range index.Files() {
+		if index.Type(f.Ino) != Regular || done[f.Ino] {
+			continue
+		}
+		done[f.Ino] = true
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
+		size := index.Inode(f.Ino).Size
+		sum := sha256.New()
+		n, err := io.CopyBuffer(writerOnly{sum}, io.NewSectionReader(payload, index.Offset(f.Ino), size), buf)
+		switch {
+		case err != nil:
+			damages = append(damages, Damage{f.Path, "its content cannot be read: " + err.Error()})
+		case n != size:
+			damages = append(damages, Damage{f.Path, fmt.Sprintf("its content has %d bytes of %d", n, size)})
+		case [sha256.Size]byte(sum.Sum(nil)) != index.Digest(f.Ino):
+			damages = append(damages, Damage{f.Path, "its content does not match its digest"})
 		}
 	}
+	return damages, nil
 }
 
-// check reads the whole package file, a quarter of the time.
-func (s *imported) check(ctx context.Context) error {
-	f, size, err := s.openPackage()
+// reread reads the whole index from the disk.
+func (s *imported) reread() (*Index, error) {
+	f, err := os.Open(s.store.indexPath(s.id))
 	if err != nil {
-		return err
+		return nil, err
 	}
 	defer f.Close()
-	began := time.Now()
-	return pfs.Check(f, size, func() error {
-		pause := min(3*time.Since(began), 50*time.Millisecond)
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-time.After(pause):
-		}
-		began = time.Now()
-		return nil
-	})
+	h, _, err := readHead(f)
+	if err != nil {
+		return nil, err
+	}
+	if h != s.head {
+		return nil, fmt.Errorf("%w: it is that of another package file", errIndex)
+	}
+	return readIndex(f, h)
 }
 
-// judge sets a package aside whose contents are not what they should be.
-func (s *Store) judge(c *check) {
-	f := s.files[c.src.path]
-	if f == nil || f.source != c.src {
-		return
+// Repair makes index and payload of the package again from its package file. It
+// returns when that was begun; Settle tells when it is done.
+func (s *Store) Repair(p *Package) error {
+	if p.source == nil {
+		return errors.New("it has no package file")
 	}
-	var damage *pfs.DamageError
-	state := contentsGood
-	if errors.As(c.err, &damage) {
-		state = contentsDamaged
-	} else if c.err != nil { // it cannot be read: no fault of its contents
-		s.config.Log.Warn().Err(c.err).Str("file", filepath.Base(f.path)).Msg("package file is not verified")
-		return
+	select {
+	case s.requests <- request{remake: p.source}:
+		return nil
+	case <-s.done:
+		return os.ErrClosed
 	}
-	if err := s.setState(c.src, state); err != nil {
-		s.config.Log.Warn().Err(err).Str("file", filepath.Base(f.path)).Msg("package file is verified again at the next start")
-	}
-	if state == contentsGood {
-		return
-	}
-	s.config.Log.Error().Err(c.err).Str("file", filepath.Base(f.path)).Msg("package file is set aside")
-	s.set(&file{path: f.path, dir: f.dir, id: f.id, judged: true, reason: fmt.Sprintf("%v: %v", c.err, errDamaged)})
 }

@@ -41,9 +41,9 @@ func TestContextsDirectory(t *testing.T) {
 	}{
 		{"root", "user:alice", "usr"},
 		{"root", "user:1001", "usr"},
-		{"root", "package:app/usr", "bin lib share"},
+		{"root", "package:app/usr", "bin lib libexec share"},
 		{"root", "package:app/usr/lib", "lib.so"},
-		{"root", "user:alice+app/usr", "bin lib share"},
+		{"root", "user:alice+app/usr", "bin lib libexec share"},
 		{"root", "package:lib=1", "usr"},
 		{"root", "package:lib=3", "ENOENT"},
 		{"root", "package:broken", "ENOPKG"},
@@ -60,7 +60,7 @@ func TestContextsDirectory(t *testing.T) {
 		{"alice", "ctl/status", "ENOENT"},
 		{"alice", "user:bob", "ENOENT"},
 		{"alice", "package:app/usr/bin", "app"},
-		{"alice", "+lib/usr", "bin lib share"},
+		{"alice", "+lib/usr", "bin lib libexec share"},
 		{"bob", "package:other", "ENOENT"},
 		{"bob", "package:secret", "ENOENT"},
 		{"bob", "all", "ENOENT"},
@@ -72,7 +72,7 @@ func TestContextsDirectory(t *testing.T) {
 		{"bob", "user:bob/..", "group:open user:bob ctl"},
 		{"bob", "user:bob/usr/../../group:open/usr/..", "usr"},
 		{"bob", "user:bob/usr/bin/../lib", "lib.so"},
-		{"bob", "user:bob/usr/../../../../user:bob/usr", "bin lib share"},
+		{"bob", "user:bob/usr/../../../../user:bob/usr", "bin lib libexec share"},
 		{"bob", "ctl/../user:bob", "usr"},
 		{"root", "ctl/contexts/../../user:alice", "usr"},
 		{"bob", "user:bob/../user:alice", "ENOENT"},
@@ -105,7 +105,7 @@ func TestContextsLive(t *testing.T) {
 	if text, errno := p.order("root", "toplevel add user:alice app\n"); errno != "" {
 		t.Fatal(text)
 	}
-	if a, b := list(alice), list(bob); a != "bin share" || b != "share" {
+	if a, b := list(alice), list(bob); a != "bin libexec share" || b != "libexec share" {
 		t.Errorf("alice sees %s, bob %s", a, b)
 	}
 	if text, errno := p.order("root", "context new group:dev\n"); errno != "" {

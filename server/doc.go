@@ -50,6 +50,13 @@
 // request in EIO, or where the reader called the file its connection; the
 // others go on.
 //
+// # Trees
+//
+// An FS makes a view into a tree of union. Beside the packages of the view each
+// tree has files that the server adds, by a union.Generator: now this program, as
+// the interpreter of launchers (made.go). Where dependencies are hidden, programs
+// whose package needs more than the view shows are launchers (launchers.go).
+//
 // # Locks
 //
 // In this order: conn.mu, lockTable.mu. Server.mu is never held together with

@@ -247,7 +247,7 @@ func (fs *FS) packagesChanged(set *pkgindex.Set) {
 }
 
 // packageDamaged is told once of each package file that is found damaged.
-func (fs *FS) packageDamaged(d pkgindex.Damage) {
+func (fs *FS) packageDamaged(d pkgindex.FileDamage) {
 	fs.events.add(Event{
 		Event: EventPackageDamaged, Package: d.Ref.String(), Architecture: d.Architecture, File: d.File, Reason: d.Reason,
 	})

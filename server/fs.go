@@ -34,6 +34,11 @@ type Config struct {
 	// what others need, and are never served.
 	Assumed []*pkgindex.Package
 
+	// Trust is a directory of public keys of minisign: package files with another
+	// signature are set aside, and with RequireSignatures those with none.
+	Trust             string
+	RequireSignatures bool
+
 	TrustNetworks []netip.Prefix // TCP peers in these speak for everybody
 
 	// Admins may command the server, beside root, who runs it, and trusted
@@ -71,7 +76,10 @@ type FS struct {
 	started  time.Time
 	level    *logLevel
 	events   eventLog
+	installs installs
 	users    func() context.Directory // of the system
+
+	generators []union.Generator // of every tree
 
 	metricsListener net.Listener // nil: no metrics over HTTP
 
@@ -87,7 +95,7 @@ type FS struct {
 
 	mu      sync.Mutex // guards what follows
 	sweepAt int        // length of trees at which those that are gone are taken out
-	trees   map[string]weak.Pointer[union.Tree]
+	trees   map[treeKey]weak.Pointer[union.Tree]
 }
 
 // New opens what config names and listens. Packages that were indexed before
@@ -99,7 +107,7 @@ func New(config Config) (*FS, error) {
 	if config.Contexts == "" {
 		config.Contexts = filepath.Join(config.State, "contexts")
 	}
-	fs := &FS{started: time.Now(), trees: make(map[string]weak.Pointer[union.Tree]), layers: make(map[string]*union.Mutable), changed: make(chan struct{}, 1)}
+	fs := &FS{started: time.Now(), trees: make(map[treeKey]weak.Pointer[union.Tree]), layers: make(map[string]*union.Mutable), changed: make(chan struct{}, 1)}
 	config.Log, fs.level = leveled(config.Log)
 	fs.config = config
 	fs.users = sync.OnceValue(func() context.Directory {
@@ -117,11 +125,17 @@ func New(config Config) (*FS, error) {
 }
 
 func (fs *FS) open() (err error) {
+	program, err := newOwnProgram(fs.config.Log)
+	if err != nil {
+		return err
+	}
+	fs.generators = []union.Generator{program}
 	total := 0
 	fs.packages, err = pkgindex.Open(pkgindex.Config{
 		Packages: fs.config.Packages, State: fs.config.State, Overrides: fs.config.Overrides,
 		Limits: fs.config.PackageLimits, Log: fs.config.Log,
 		Chunks: fs.config.ChunkCache, OnDamage: fs.packageDamaged,
+		Trust: fs.config.Trust, RequireSignatures: fs.config.RequireSignatures,
 		OnChange: func(set *pkgindex.Set) {
 			fs.packagesChanged(set)
 			if total = max(total, set.Pending); fs.config.Progress != nil && total > 0 {
@@ -193,6 +207,7 @@ func (fs *FS) Serve(ctx stdcontext.Context) error {
 	defer stop()
 	indexing := make(chan struct{})
 	go func() { fs.packages.Run(ctx); close(indexing) }()
+	fs.installs.open(ctx)
 	following := make(chan struct{})
 	go func() { fs.followEdits(ctx); close(following) }()
 	var listeners []func() error
@@ -219,6 +234,7 @@ func (fs *FS) Serve(ctx stdcontext.Context) error {
 		fs.config.Log.Warn().Msg("some requests did not end; their connections were cut")
 	}
 	<-indexing
+	fs.installs.running.Wait()
 	<-following
 	fs.files.Close()
 	fs.closeLayers()
@@ -228,16 +244,18 @@ func (fs *FS) Serve(ctx stdcontext.Context) error {
 // treeFor returns the tree of a view. Contexts with equal views share it, as
 // long as one of them is attached to; prev is the tree that it comes after.
 func (fs *FS) treeFor(v *context.View, prev *union.Tree) *union.Tree {
+	key := treeKey{v.Key, v.Closures != nil}
 	fs.mu.Lock()
 	defer fs.mu.Unlock()
-	known := fs.trees[v.Key].Value()
-	if known != nil && slices.Equal(known.Packages(), v.Packages) {
+	known := fs.trees[key].Value()
+	extras := fs.extrasFor(v, known)
+	if known != nil && slices.Equal(known.Packages(), v.Packages) && known.Launchers() == extras.Launchers {
 		return known
 	}
 	if known != nil {
 		prev = known
 	}
-	t := union.NewTree(v.Packages, prev)
+	t := extras.NewTree(v.Packages, prev)
 	if len(fs.trees) >= fs.sweepAt {
 		for key, p := range fs.trees {
 			if p.Value() == nil {
@@ -246,8 +264,14 @@ func (fs *FS) treeFor(v *context.View, prev *union.Tree) *union.Tree {
 		}
 		fs.sweepAt = max(minSweep, 2*len(fs.trees))
 	}
-	fs.trees[v.Key] = weak.Make(t)
+	fs.trees[key] = weak.Make(t)
 	return t
+}
+
+// A treeKey tells the trees of one generation apart.
+type treeKey struct {
+	view      string // View.Key
+	launchers bool   // there may be some
 }
 
 // liveTrees counts the trees that something is attached to.

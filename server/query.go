@@ -30,6 +30,11 @@ var queries = map[string]func(*FS, *inquiry) (any, error){
 	OpCheck:    (*FS).queryCheck,
 	OpEdits:    (*FS).queryEdits,
 	OpEditDiff: (*FS).queryEditDiff,
+	OpVerify:   (*FS).queryVerify,
+	OpInstall:  (*FS).queryInstall,
+	OpRemoval:  (*FS).queryRemoval,
+	OpGarbage:  (*FS).queryGarbage,
+	OpUnused:   (*FS).queryUnused,
 }
 
 // An inquiry is a query with who asks it.
@@ -89,6 +94,9 @@ func packageRow(p *pkgindex.Package, why context.Why) PackageRow {
 	if row.Reason = p.Damage(); row.Reason != "" {
 		row.State = StateDamaged
 	}
+	if p.Signer != nil {
+		row.SignedBy = string(p.Signer.KeyID)
+	}
 	return row
 }
 
@@ -109,39 +117,43 @@ func (fs *FS) queryPackages(q *inquiry) (any, error) {
 	return rows, nil
 }
 
-// selected returns the packages that q.Package names, in the order of the view.
-func (fs *FS) selected(q *inquiry) (ps []*pkgindex.Package, whys []context.Why, err error) {
+// selected returns the packages that q.Package names, as indexes of the view.
+func (fs *FS) selected(q *inquiry) (v *context.View, at []int, err error) {
 	ref, err := pkgindex.ParseRef(q.Package)
 	if err != nil {
 		return nil, nil, fmt.Errorf("%w (%w)", err, syscall.EINVAL)
 	}
-	v, err := fs.anything(q)
-	if err != nil {
+	if v, err = fs.anything(q); err != nil {
 		return nil, nil, err
 	}
 	for i, p := range v.Packages {
 		if p.Name == ref.Name && (ref.Version == "" || p.Version == ref.Version) {
-			ps, whys = append(ps, p), append(whys, v.Why[i])
+			at = append(at, i)
 		}
 	}
-	if len(ps) == 0 {
+	if len(at) == 0 {
 		return nil, nil, fmt.Errorf("%s: %w in context %q; see: packagefs packages", ref, context.ErrNotInstalled, v.Name)
 	}
-	return ps, whys, nil
+	return v, at, nil
 }
 
 func (fs *FS) queryInfo(q *inquiry) (any, error) {
-	ps, whys, err := fs.selected(q)
+	v, at, err := fs.selected(q)
 	if err != nil {
 		return nil, err
 	}
+	launched := fs.launchedIn(v)
 	var out []Info
-	for i, p := range ps {
+	for _, i := range at {
+		p := v.Packages[i]
 		info := Info{
-			PackageRow: packageRow(p, whys[i]), Description: p.Description, Homepage: p.Homepage, Maintainer: p.Maintainer,
+			PackageRow: packageRow(p, v.Why[i]), Description: p.Description, Homepage: p.Homepage, Maintainer: p.Maintainer,
 			License: p.License, Source: p.SourceName, MultiArch: p.MultiArch, Essential: p.Essential,
 			Depends: texts(p.Depends), Provides: texts(p.Provides), Conflicts: texts(p.Conflicts), Replaces: texts(p.Replaces),
 			Services: append([]string{}, p.Services...),
+		}
+		if p.Signer != nil {
+			info.Signature = &Signature{KeyID: string(p.Signer.KeyID), Key: p.Signer.Key, Comment: p.Signer.Comment}
 		}
 		layers, err := p.Layers()
 		if err != nil {
@@ -153,6 +165,9 @@ func (fs *FS) queryInfo(q *inquiry) (any, error) {
 					info.Directories++
 				} else {
 					info.Files++
+				}
+				if launched(l, f) != "" {
+					info.Launchers++
 				}
 			}
 		}
@@ -175,19 +190,21 @@ var typeNames = map[pkgindex.FileType]string{
 }
 
 func (fs *FS) queryFiles(q *inquiry) (any, error) {
-	ps, _, err := fs.selected(q)
+	v, at, err := fs.selected(q)
 	if err != nil {
 		return nil, err
 	}
+	launched := fs.launchedIn(v)
 	rows := []FileRow{}
-	for _, p := range ps {
+	for _, i := range at {
+		p := v.Packages[i]
 		layers, err := p.Layers()
 		if err != nil {
 			return nil, err
 		}
 		start := len(rows)
 		for _, l := range layers {
-			rows = appendFiles(rows, l)
+			rows = appendFiles(rows, l, launched)
 		}
 		slices.SortStableFunc(rows[start:], func(a, b FileRow) int { return strings.Compare(a.Path, b.Path) })
 		// Of two with one path, the layer that came first is served.
@@ -196,13 +213,14 @@ func (fs *FS) queryFiles(q *inquiry) (any, error) {
 	return rows, nil
 }
 
-func appendFiles(rows []FileRow, l pkgindex.Layer) []FileRow {
+func appendFiles(rows []FileRow, l pkgindex.Layer, launched launchedFunc) []FileRow {
 	first := make(map[pkgindex.InodeID]string) // of hard links
 	for f := range l.Files() {
 		inode := l.Inode(f.Ino)
 		row := FileRow{
 			Path: "/" + f.Path, Type: typeNames[inode.Type], Mode: inode.Mode, UID: inode.UID, GID: inode.GID,
 			MTime: inode.Sec, Mutable: l.Package.Mutable(f.Path, inode), Package: l.Package.Ref.String(),
+			Launcher: launched(l, f),
 		}
 		switch inode.Type {
 		case pkgindex.Regular:
@@ -245,12 +263,18 @@ func (fs *FS) queryOwns(q *inquiry) (any, error) {
 		switch {
 		case visible && c.Inode.Type == pkgindex.Directory && len(served) > 1:
 			reason = "merged with the other packages' directories"
+		case c.Launcher:
+			reason = "served as a launcher, which runs it in " + packageContext(c.Package)
 		case !visible && served[0].Same(&c):
 			reason = "the same as what " + served[0].Package.Ref.String() + " has"
 		case !visible:
 			reason = "hidden by " + served[0].Package.Ref.String() + ", which comes before it"
 		}
-		owners = append(owners, Owner{c.Package.Ref.String(), path.Clean("/" + q.Path), typeNames[c.Inode.Type], visible, reason})
+		o := Owner{Package: c.Package.Ref.String(), Path: path.Clean("/" + q.Path), Type: typeNames[c.Inode.Type], Visible: visible, Reason: reason}
+		if c.Launcher {
+			o.Launcher = packageContext(c.Package)
+		}
+		owners = append(owners, o)
 	}
 	return owners, nil
 }
@@ -321,7 +345,12 @@ func (fs *FS) explainPath(q *inquiry) (any, error) {
 		Package: first.Package.Ref.String(), Target: first.Target, Hides: []PathHidden{},
 		Mutable: first.Package.Mutable(strings.Trim(path.Clean("/"+q.Path), "/"), first.Inode),
 	}
-	if i := slices.Index(v.Packages, first.Package); i >= 0 {
+	if first.Launcher {
+		out.Launcher = packageContext(first.Package)
+	}
+	if first.Package.Made() {
+		out.Why = "the server adds it to every context"
+	} else if i := slices.Index(v.Packages, first.Package); i >= 0 {
 		out.Why = v.Why[i].String()
 	}
 	for _, c := range served[1:] {
@@ -353,9 +382,9 @@ func (fs *FS) queryStatus(q *inquiry) (any, error) {
 	s := Status{
 		Version: Version(), Generation: fs.generation.Load(), Packages: len(q.set.Packages), Rejected: len(q.set.Rejected),
 		Indexing: q.set.Pending, Listen: fs.Addrs(), Uptime: int64(time.Since(fs.started).Seconds()),
-		Connections: fs.engine.Stats().Open,
+		Connections: fs.engine.Stats().Open, PackageDirs: fs.packageDirs(),
 	}
-	if !q.as.Trusted {
+	if !fs.isAdmin(q.as) {
 		return Status{Version: s.Version, Uptime: s.Uptime}, nil
 	}
 	return s, nil

@@ -19,6 +19,11 @@ const (
 	OpCheck    = "check"    // Result is []CheckRow
 	OpEdits    = "edits"    // Context; Result is []EditRow
 	OpEditDiff = "editdiff" // Context, Path; Result is EditDiff
+	OpVerify   = "verify"   // Package; Result is []VerifyRow
+	OpInstall  = "install"  // Path, the name of the directory; Result is InstallStatus
+	OpRemoval  = "removal"  // Packages; Result is Removal
+	OpGarbage  = "garbage"  // Result is []GarbageRow
+	OpUnused   = "unused"   // Result is []PackageRow
 )
 
 // A Query is one question. Fields that its operation does not name are ignored.
@@ -27,6 +32,8 @@ type Query struct {
 	Context string `json:"context,omitempty"` // an attach name; empty is the caller's own context
 	Package string `json:"package,omitempty"` // a selector: NAME or NAME=VERSION
 	Path    string `json:"path,omitempty"`    // in the tree, with or without a leading slash
+
+	Packages []string `json:"packages,omitempty"` // selectors
 }
 
 // An Answer holds the result, or why there is none.
@@ -53,12 +60,13 @@ type PackageRow struct {
 	Name         string `json:"name"`
 	Version      string `json:"version"`
 	Architecture string `json:"architecture"`
-	Format       string `json:"format"` // deb, apk, arch or pfs
+	Format       string `json:"format"` // deb, apk, arch, rpm or pfs
 	File         string `json:"file"`   // base name of the package file
 	State        string `json:"state"`
 	Reason       string `json:"reason,omitempty"`
 	Summary      string `json:"summary,omitempty"`
 	Toplevel     bool   `json:"toplevel"`
+	SignedBy     string `json:"signed_by,omitempty"` // the ID of the key that signed the package file, where that was checked
 }
 
 // An Info is all that is known of one package. Relations are written as Debian
@@ -80,6 +88,18 @@ type Info struct {
 	Files       int      `json:"files"`    // count of everything but directories
 	Directories int      `json:"directories"`
 	Size        int64    `json:"size"` // of all regular files, in bytes; a hard link counts once
+
+	// Launchers counts the names that the context serves launchers at.
+	Launchers int `json:"launchers,omitempty"`
+
+	Signature *Signature `json:"signature,omitempty"` // where the package file's was checked
+}
+
+// A Signature tells who signed a package file.
+type Signature struct {
+	KeyID   string `json:"key_id"`
+	Key     string `json:"key"`               // base name of the file that has the public key
+	Comment string `json:"comment,omitempty"` // as the signer made it, and signed
 }
 
 // The values of FileRow.Type, Owner.Type and PathExplain.Type.
@@ -104,6 +124,10 @@ type FileRow struct {
 	SHA256   string `json:"sha256,omitempty"`   // of a regular file, hexadecimal
 	Mutable  bool   `json:"mutable"`
 	Package  string `json:"package"` // name=version
+
+	// Launcher is where the context has a launcher in the place of the file: the
+	// context that it is run in. The other fields tell of the package's file.
+	Launcher string `json:"launcher,omitempty"`
 }
 
 // An Owner is one package that carries a path. The one that the context sees
@@ -115,6 +139,10 @@ type Owner struct {
 	Type    string `json:"type"`
 	Visible bool   `json:"visible"` // the context sees this package's file
 	Reason  string `json:"reason"`  // why it is or is not visible
+
+	// Launcher is set where a launcher is served: to the context that it runs
+	// the file in.
+	Launcher string `json:"launcher,omitempty"`
 }
 
 // The values of ContextRow.State.
@@ -187,15 +215,20 @@ type Conflict struct {
 
 // A PathExplain tells of one path which package's file a context sees.
 type PathExplain struct {
-	Context string       `json:"context"`
-	Path    string       `json:"path"`
-	Type    string       `json:"type"`
-	Package string       `json:"package"` // name=version; of a directory, the package that sets its attributes
-	Why     string       `json:"why"`
-	Mutable bool         `json:"mutable"`
-	Target  string       `json:"target,omitempty"` // of a symlink
-	Also    []string     `json:"also,omitempty"`   // of a directory: other packages that contribute, name=version
-	Hides   []PathHidden `json:"hides"`
+	Context string `json:"context"`
+	Path    string `json:"path"`
+	Type    string `json:"type"`
+	Package string `json:"package"` // name=version; of a directory, the package that sets its attributes
+	Why     string `json:"why"`
+	Mutable bool   `json:"mutable"`
+	Target  string `json:"target,omitempty"` // of a symlink
+
+	// Launcher is set where a launcher is served: to the context that it runs
+	// the file in.
+	Launcher string `json:"launcher,omitempty"`
+
+	Also  []string     `json:"also,omitempty"` // of a directory: other packages that contribute, name=version
+	Hides []PathHidden `json:"hides"`
 }
 
 // A PathHidden is one package whose file at the path is not seen.
@@ -214,6 +247,8 @@ type Status struct {
 	Listen      []string `json:"listen"`
 	Uptime      int64    `json:"uptime"` // seconds
 	Connections int      `json:"connections"`
+
+	PackageDirs []PackageDir `json:"package_dirs"`
 }
 
 // An EditRow is a file of a package that a context has its own copy of, or that

@@ -245,7 +245,7 @@ func checkNamesServed(t *testing.T, s *Server, want Manifest) {
 		set["/"] = true
 		return set
 	}
-	checkNames(t, names(want), names(got))
+	checkNames(t, names(served(t, s, want)), names(got))
 }
 
 // A file that is still being copied is no package yet, and none of its files

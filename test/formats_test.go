@@ -95,7 +95,7 @@ func checkServed(t *testing.T, s *Server, want Manifest) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	checkSame(t, "tree", withoutRoot(want), withoutRoot(got))
+	checkSame(t, "tree", withoutRoot(served(t, s, want)), withoutRoot(got))
 }
 
 // unpacked is the tree of a package file that is a tar, or several compressed

@@ -5,6 +5,7 @@ package test
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"os"
 	"os/exec"
 	"path"
@@ -172,6 +173,28 @@ func parent(name string) string {
 		return dir
 	}
 	return ""
+}
+
+// Served is the tree that a server shows of tree: beside it there is the server's
+// own program, which launchers start, and two empty directories.
+func (s *Server) Served(tree Manifest) (Manifest, error) {
+	info, err := os.Stat(s.Binary)
+	if err != nil {
+		return nil, err
+	}
+	sum, err := digestFile(s.Binary, info.Size())
+	if err != nil {
+		return nil, err
+	}
+	tree = maps.Clone(tree)
+	const own = "usr/libexec/packagefs"
+	dir := Entry{Kind: Dir, Mode: 0o755, Sec: info.ModTime().Unix()}
+	for _, name := range []string{own, own + "/contexts", own + "/root"} {
+		tree[name] = dir
+	}
+	tree[own+"/enter"] = Entry{Kind: File, Mode: 0o755, Size: info.Size(), Sec: dir.Sec, SHA256: sum}
+	addParents(tree, own)
+	return tree, nil
 }
 
 // relink takes from each Links the names at which another package's file came

@@ -81,7 +81,16 @@ func wantTree(t *testing.T, s *Server, context string) Manifest {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return want
+	return served(t, s, want)
+}
+
+func served(t *testing.T, s *Server, tree Manifest) Manifest {
+	t.Helper()
+	tree, err := s.Served(tree)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return tree
 }
 
 func exists(file string) bool {

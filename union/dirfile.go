@@ -222,7 +222,10 @@ func (f *dirFile) Ready() bool {
 	ready := false
 	err := f.look(false, func(at *place) error {
 		m := at.stack.own()
-		ready = len(at.ups) == 0 && at.dir.list.Load() != nil && (m == nil || m.counted())
+		if len(at.ups) == 0 {
+			l := at.dir.list.Load()
+			ready = l != nil && at.stack.Tree.decided(l) && (m == nil || m.counted())
+		}
 		return nil
 	})
 	return err == nil && ready

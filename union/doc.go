@@ -12,6 +12,12 @@
 // new files, and marks for what is deleted. The first layer of a stack may take
 // changes; the others are looked at.
 //
+// Extras add to a tree what no package has. Generators put files in front of those
+// of the packages. Launchers say which packages' programs are served as launchers,
+// scripts of one line with qids of their own: this is decided when a name is looked
+// at, and kept for the tree and not in its directories, so that trees which differ
+// in nothing else share them all.
+//
 // # Lifecycle
 //
 // A Tree never changes. When the packages of a view change, NewTree makes the
@@ -32,7 +38,8 @@
 // qid.path is a hash: of the path for a directory, of the package and its inode
 // for everything else, so that hard links share one and a restart changes none.
 // qid.version comes from the content and is never 0: that of a directory
-// changes when a package that contributes to it comes, goes or changes. A mutable
+// changes when a package that contributes to it comes, goes or changes, but not
+// when programs in it become launchers or cease to be. A mutable
 // file has a number of its own in each layer, which its copy keeps; a file that
 // began in a layer has one made of its inode and birth time. The version of a file
 // in a layer is 0: it changes.
@@ -41,7 +48,7 @@
 //
 // Of a stack, Mutable.mu from the first layer to the last, for writing in the
 // first to change it, else for reading; then dirFile.mu, Mutable.loading,
-// Mutable.nodes, dirFDs.mu; usage.mu and openSize.mu are taken last. dir.mu guards
+// Mutable.nodes, dirFDs.mu; usage.mu, openSize.mu and copying.mu are taken last. dir.mu guards
 // the merging of one directory and may be taken below those of layers; a parent's
 // may be held while a child's is taken, never the reverse. Content is copied and
 // read with none of them held.

@@ -14,6 +14,9 @@ type Candidate struct {
 	Inode   pkgindex.Inode
 	Digest  [32]byte // of a regular file
 	Target  string   // of a symlink
+
+	// Launcher says that a launcher is served in the place of the file.
+	Launcher bool
 }
 
 func candidate(l *pkgindex.Layer, ino pkgindex.InodeID) Candidate {
@@ -50,7 +53,7 @@ func aliasLink(i *pkgindex.Inode) bool { return i.Implicit && i.Type == pkgindex
 
 // Lookup returns what the tree's packages have at p, absolute or relative, each
 // list in the order of the tree: what is served, which for a directory is all
-// that contribute, and what that hides. It fails with ENOENT or ENOTDIR where
+// that contribute, the one whose attributes it has first, and what that hides. It fails with ENOENT or ENOTDIR where
 // the tree has nothing, and may wait for a disk.
 func (t *Tree) Lookup(p string) (served, hidden []Candidate, err error) {
 	p = cleanPath(p)
@@ -61,6 +64,11 @@ func (t *Tree) Lookup(p string) (served, hidden []Candidate, err error) {
 	if e == nil {
 		for i := range d.from {
 			served = append(served, candidate(&d.from[i].layer, d.from[i].ino))
+			if i == d.attrs {
+				first := served[i]
+				copy(served[1:], served[:i])
+				served[0] = first
+			}
 		}
 		if p == "" {
 			return served, nil, nil
@@ -80,7 +88,10 @@ func (t *Tree) Lookup(p string) (served, hidden []Candidate, err error) {
 			hidden = append(hidden, c)
 		}
 	}
-	return served, hidden, nil
+	if e != nil {
+		served[0].Launcher, err = t.launched(e, true)
+	}
+	return served, hidden, err
 }
 
 // cleanPath makes a path relative to the top and clean.

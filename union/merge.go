@@ -21,7 +21,7 @@ type contributor struct {
 	ino   pkgindex.InodeID
 }
 
-func (c *contributor) equal(o *contributor) bool {
+func equalContributors(c, o contributor) bool {
 	return c.layer.Index == o.layer.Index && c.layer.Package == o.layer.Package && c.dir == o.dir
 }
 
@@ -56,9 +56,7 @@ func newDir(path string, from []contributor, prev *dir) *dir {
 		binary.LittleEndian.PutUint64(b[:], c.layer.Ino(c.ino))
 		binary.LittleEndian.PutUint32(b[8:], c.layer.Stamp())
 		h.Write(b[:])
-		// What the package file has itself comes before what only had to be
-		// there for something below it.
-		if implicit := c.layer.Inode(c.ino).Implicit; d.attrs < 0 || !implicit && from[d.attrs].implicit() {
+		if d.attrs < 0 || c.rank() > from[d.attrs].rank() {
 			d.attrs = i
 		}
 	}
@@ -67,7 +65,18 @@ func newDir(path string, from []contributor, prev *dir) *dir {
 	return d
 }
 
-func (c *contributor) implicit() bool { return c.layer.Inode(c.ino).Implicit }
+// rank says whose attributes a merged directory has: what a package file has
+// itself comes before what only had to be there for something below it, and that
+// before what had to be there for something generated.
+func (c *contributor) rank() int {
+	switch {
+	case !c.layer.Inode(c.ino).Implicit:
+		return 2
+	case !c.layer.Package.Made():
+		return 1
+	}
+	return 0
+}
 
 // merged returns d if it was merged, else the merged directory of an earlier
 // tree that it would share from, or nil.
@@ -82,17 +91,19 @@ func (d *dir) merged() *dir {
 
 // listing is what is in a merged directory.
 type listing struct {
-	entries []entry // by name
-	all     atomic.Pointer[reading]
+	entries  []entry // by name
+	programs bool    // there are some among them
+	all      atomic.Pointer[reading]
 }
 
 // entry is one name, as the contributor has it that wins.
 type entry struct {
-	name   string
-	layer  *pkgindex.Layer
-	ino    pkgindex.InodeID
-	dir    *dir // of a directory, else nil
-	shared bool // more contributors have the name
+	name    string
+	layer   *pkgindex.Layer
+	ino     pkgindex.InodeID
+	dir     *dir // of a directory, else nil
+	shared  bool // more contributors have the name
+	program bool // a tree may show it as a launcher
 }
 
 func (e *entry) qid() p9.QID {
@@ -220,7 +231,8 @@ func (d *dir) compute(before *listing) *listing {
 		for n < len(names) && names[n].name == names[0].name {
 			n++
 		}
-		l.entries = append(l.entries, d.settle(names[:n], before))
+		e := d.settle(names[:n], before)
+		l.entries, l.programs = append(l.entries, e), l.programs || e.program
 		names = names[n:]
 	}
 	return l
@@ -238,6 +250,7 @@ func (d *dir) settle(group []named, before *listing) entry {
 	}
 	e := entry{name: win.name, layer: &d.from[win.from].layer, ino: win.ino, shared: len(group) > 1}
 	if e.layer.Type(e.ino) != pkgindex.Directory {
+		e.program = e.layer.Package.Program(d.path, e.name, e.layer.Inode(e.ino))
 		return e
 	}
 	from := make([]contributor, 0, len(group))
@@ -249,7 +262,7 @@ func (d *dir) settle(group []named, before *listing) entry {
 	var prev *dir
 	if before != nil {
 		if old := before.find(e.name); old != nil && old.dir != nil {
-			if slices.EqualFunc(old.dir.from, from, func(a, b contributor) bool { return a.equal(&b) }) {
+			if slices.EqualFunc(old.dir.from, from, equalContributors) {
 				e.dir = old.dir
 				return e
 			}

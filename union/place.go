@@ -128,8 +128,9 @@ func (s *Stack) at(path string, wait bool) (*place, error) {
 
 // found is what a name in a place stands for.
 type found struct {
-	at *place // of a directory
-	e  *entry // of a file of a package
+	at       *place // of a directory
+	e        *entry // of a file of a package
+	launcher bool   // the file is served as one
 
 	// Of a file of a layer, or else 0.
 	layer int
@@ -197,7 +198,8 @@ func (p *place) lookFrom(from int, name string, wait bool) (found, error) {
 		case err == nil && e.dir != nil:
 			below = e.dir
 		case err == nil && len(ups) == 0:
-			return found{e: e}, nil
+			is, err := p.stack.Tree.launched(e, wait)
+			return found{e: e, launcher: is}, err
 		case err != nil && err != errNoEntry:
 			return found{}, err
 		}
@@ -242,6 +244,9 @@ func (p *place) fileQID(f *found, name string) (q p9.QID) {
 	m := p.stack.own()
 	if f.e != nil {
 		q = f.e.qid()
+		if f.launcher {
+			return launcherQID(q)
+		}
 		if m != nil && f.e.mutable(p.path, name) {
 			q.Path = m.saltIno(q.Path)
 		}

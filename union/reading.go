@@ -25,8 +25,12 @@ func (p *place) read() (*reading, error) {
 		if packages, err = p.dir.merge(true); err != nil {
 			return nil, err
 		}
-		if len(p.ups) == 0 && !p.stack.Own {
-			return packages.reading(), nil
+		// Beside being the answer in many cases, this decides about launchers.
+		if pure := len(p.ups) == 0 && !p.stack.Own; pure || p.stack.Tree.mayLaunch(packages) {
+			r, err := p.stack.Tree.reading(packages)
+			if err != nil || pure {
+				return r, err
+			}
 		}
 	}
 	var all []dirent
@@ -52,9 +56,15 @@ func (p *place) read() (*reading, error) {
 	}
 	if packages != nil {
 		for i := range packages.entries {
-			if e := &packages.entries[i]; !seen[e.name] {
-				all = append(all, p.packageDirent(e))
+			e := &packages.entries[i]
+			if seen[e.name] {
+				continue
 			}
+			d, err := p.packageDirent(e)
+			if err != nil {
+				return nil, err
+			}
+			all = append(all, d)
 		}
 	}
 	return newReading(all), nil
@@ -89,15 +99,20 @@ func (p *place) dirent(name string) (dirent, error) {
 }
 
 // packageDirent describes a name that only packages have.
-func (p *place) packageDirent(e *entry) dirent {
+func (p *place) packageDirent(e *entry) (dirent, error) {
 	if e.dir != nil {
-		return dirent{e.name, e.dir.qid, unix.DT_DIR}
+		return dirent{e.name, e.dir.qid, unix.DT_DIR}, nil
 	}
-	d := dirent{name: e.name, qid: p.fileQID(&found{e: e}, e.name)}
+	is, err := p.stack.Tree.launched(e, true)
+	return dirent{e.name, p.fileQID(&found{e: e, launcher: is}, e.name), e.direntType()}, err
+}
+
+// direntType is a DT_ value where the qid does not tell, else 0.
+func (e *entry) direntType() uint8 {
 	if e.layer.Type(e.ino) == pkgindex.Fifo {
-		d.typ = unix.DT_FIFO
+		return unix.DT_FIFO
 	}
-	return d
+	return 0
 }
 
 // newReading puts entries into an order that stays.
@@ -122,11 +137,11 @@ func (l *listing) reading() *reading {
 		e := &l.entries[i]
 		q := e.qid()
 		r.all[i] = p9.Dirent{QID: q, Type: q.Type, Offset: uint64(i + 1), Name: e.name}
-		if e.layer.Type(e.ino) == pkgindex.Fifo {
+		if typ := e.direntType(); typ != 0 {
 			if r.types == nil {
 				r.types = make([]uint8, len(l.entries))
 			}
-			r.types[i] = unix.DT_FIFO
+			r.types[i] = typ
 		}
 	}
 	l.all.Store(r)

@@ -1,6 +1,7 @@
 package union
 
 import (
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -16,7 +17,11 @@ const (
 
 // A Tree is the merged tree of an ordered list of packages.
 type Tree struct {
-	packages []*pkgindex.Package
+	packages   []*pkgindex.Package
+	generators []Generator
+	launchers  Launchers // nil for none
+
+	readings sync.Map // of directories with launchers: *listing → *reading
 
 	mu   sync.Mutex // guards what follows
 	root *dir       // nil until looked at
@@ -67,8 +72,11 @@ func (t *Tree) top(wait bool) (*dir, error) {
 	if t.root != nil {
 		return t.root, nil
 	}
+	if !wait && len(t.generators) > 0 {
+		return nil, errWait
+	}
 	from := make([]contributor, 0, len(t.packages))
-	for _, p := range t.packages {
+	for _, p := range slices.Concat(t.generate(), t.packages) {
 		if !wait && !p.Loaded() {
 			return nil, errWait
 		}
@@ -80,7 +88,11 @@ func (t *Tree) top(wait bool) (*dir, error) {
 			from = append(from, contributor{layer: l, dir: pkgindex.RootDir})
 		}
 	}
-	t.root = newDir("", from, t.prev)
+	if t.prev != nil && slices.EqualFunc(t.prev.from, from, equalContributors) {
+		t.root = t.prev
+	} else {
+		t.root = newDir("", from, t.prev)
+	}
 	t.prev = nil
 	return t.root, nil
 }

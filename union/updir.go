@@ -151,7 +151,7 @@ func (m *Mutable) entryOf(dir int, name string) (upEntry, error) {
 	if isWhiteout(&st) {
 		return upEntry{typ: unix.DT_WHT}, nil
 	}
-	e := upEntry{typ: uint8(st.Mode & unix.S_IFMT >> 12), ino: inoOf(&st)}
+	e := newEntry(&st)
 	if e.typ != unix.DT_REG && m.names == untrusted {
 		return e, nil // other files have no attributes of users
 	}
@@ -162,6 +162,11 @@ func (m *Mutable) entryOf(dir int, name string) (upEntry, error) {
 	defer unix.Close(fd)
 	e.ino = m.recordedIno(fd, &st)
 	return e, nil
+}
+
+// newEntry describes what began in the layer.
+func newEntry(st *unix.Statx_t) upEntry {
+	return upEntry{typ: uint8(st.Mode & unix.S_IFMT >> 12), ino: inoOf(st)}
 }
 
 // stale says that it is time to compare up with the disk.

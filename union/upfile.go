@@ -28,7 +28,11 @@ type upFile struct {
 func (f *dirFile) fileAt(at *place, end *found, name string) p9.File {
 	m := at.stack.own()
 	if end.e != nil && (m == nil || !end.e.mutable(at.path, name)) {
-		return &leaf{e: end.e, who: f.who, immutable: m != nil}
+		l := leaf{e: end.e, who: f.who, immutable: m != nil}
+		if end.launcher {
+			return &launcher{leaf: l, launchers: at.stack.Tree.launchers}
+		}
+		return &l
 	}
 	path := join(at.path, name)
 	u := &upFile{who: f.who, qid: at.fileQID(end, name)}

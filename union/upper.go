@@ -45,7 +45,8 @@ type Mutable struct {
 	temp    atomic.Uint64 // counts names given in work
 	there   atomic.Bool   // root is open
 
-	usage usage
+	copying copying
+	usage   usage
 }
 
 // OpenMutable returns the layer in the directory at path, which need not be

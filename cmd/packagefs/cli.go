@@ -6,8 +6,24 @@ const description = `Packages as a file system: drop package files into a direct
 
 // globals are the flags that mean the same in every command.
 type globals struct {
-	Server string `short:"s" placeholder:"ADDR" env:"PACKAGEFS_SERVER" help:"The server: unix:PATH or tcp:HOST:PORT. Default: unix:/run/packagefs/9p.sock for root, unix:$XDG_RUNTIME_DIR/packagefs/9p.sock for others."`
+	Server string `short:"s" placeholder:"ADDR" env:"PACKAGEFS_SERVER" help:"The server: unix:PATH or tcp:HOST:PORT. Default: unix:/run/packagefs/9p.sock for root; for others unix:$XDG_RUNTIME_DIR/packagefs/9p.sock, or that of root where there is none."`
 	Aname  string `name:"context" short:"c" placeholder:"NAME" help:"Whose tree: user:NAME, group:NAME, package:NAME[=VERSION], all, with +PACKAGE to add one; default: your own."`
+}
+
+// entering are the commands that enter contexts.
+type entering struct {
+	Run   RunCmd   `cmd:"" group:"enter" help:"Run a program in a context."`
+	Shell ShellCmd `cmd:"" group:"enter" help:"Run a shell in a context with more packages."`
+	Enter EnterCmd `cmd:"" group:"enter" help:"Run a program in the context of its package, as launchers do."`
+}
+
+// entryCommands are their names.
+var entryCommands = []string{"run", "shell", "enter"}
+
+// EntryCLI is the command line without all other commands.
+type EntryCLI struct {
+	globals
+	entering
 }
 
 // CLI is the command line.
@@ -31,7 +47,13 @@ type CLI struct {
 	Context  ContextCmd  `cmd:"" group:"ask" help:"Show and change the files of contexts, and see their history."`
 	Check    CheckCmd    `cmd:"" group:"ask" help:"Find the packages whose contexts do not resolve."`
 
-	Build BuildCmd `cmd:"" group:"make" help:"Make a native package of a directory."`
+	Build   BuildCmd   `cmd:"" group:"files" help:"Make a native package of a directory."`
+	Install InstallCmd `cmd:"" group:"files" help:"Install package files, all or none."`
+	Remove  RemoveCmd  `cmd:"" group:"files" help:"Remove packages, all or none."`
+	Gc      GcCmd      `cmd:"" group:"files" help:"Remove what the server does not need any more."`
+	Verify  VerifyCmd  `cmd:"" group:"files" help:"Check signatures of package files, or what the server has unpacked."`
+	Sign    SignCmd    `cmd:"" group:"files" help:"Sign package files."`
+	Keygen  KeygenCmd  `cmd:"" group:"files" help:"Make a key to sign package files with."`
 
 	Config ConfigCmd `cmd:"" group:"admin" help:"Deal with edited configuration files under upgrades."`
 	Ctl    CtlCmd    `cmd:"" group:"admin" help:"Give commands to the server."`
@@ -39,6 +61,11 @@ type CLI struct {
 
 	Mount  MountCmd  `cmd:"" group:"mount" help:"Mount a context's tree."`
 	Umount UmountCmd `cmd:"" group:"mount" help:"Take a mounted tree away."`
+
+	entering
+	Doctor DoctorCmd `cmd:"" group:"enter" help:"Tell what this machine can do, and what to change."`
+
+	Login LoginCmd `cmd:"" group:"enter" help:"Let the sessions of users begin in their contexts."`
 
 	Completion CompletionCmd `cmd:"" group:"self" help:"Print a script that completes command lines in a shell."`
 	Version    VersionCmd    `cmd:"" group:"self" help:"Print the version."`
@@ -48,9 +75,11 @@ var groups = []kong.Group{
 	{Key: "server", Title: "Serve:"},
 	{Key: "look", Title: "Look into a tree without mounting it:"},
 	{Key: "ask", Title: "Ask about packages and contexts:"},
-	{Key: "make", Title: "Make packages:"},
+	{Key: "files", Title: "Package files:"},
 	{Key: "admin", Title: "Administer the server:"},
 	{Key: "mount", Title: "Mount:"},
+	{Key: "enter", Title: "Enter contexts:"},
+	{Key: "union", Title: "Stack on what is there:"},
 	{Key: "limits", Title: "Limits, with their defaults:"},
 	{Key: "log", Title: "Log:"},
 	{Key: "self", Title: "About packagefs itself:"},

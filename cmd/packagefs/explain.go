@@ -84,6 +84,9 @@ func printPathExplain(env *Env, x *server.PathExplain) error {
 	t.row("  type", x.Type+mutable)
 	t.row("  package", x.Package)
 	t.row("  because", x.Why)
+	if x.Launcher != "" {
+		t.row("  served as", "a launcher, which runs it in "+x.Launcher)
+	}
 	if len(x.Also) > 0 {
 		t.row("  also in", strings.Join(x.Also, ", "))
 	}

@@ -10,7 +10,7 @@ import (
 // FilesCmd lists what packages carry.
 type FilesCmd struct {
 	Packages []string `arg:"" name:"package" help:"NAME or NAME=VERSION; NAME alone is the newest version."`
-	Long     bool     `short:"l" help:"With mode, owner, size, time, SHA-256 and the target of links; m marks mutable files."`
+	Long     bool     `short:"l" help:"With mode, owner, size, time, SHA-256 and the target of links; m marks mutable files, l programs that the context has a launcher for."`
 	JSON     bool     `help:"Print an array of objects."`
 }
 
@@ -53,8 +53,11 @@ func (c *FilesCmd) row(t table, f *server.FileRow) {
 		name += " = " + printable(f.HardLink)
 	}
 	mark := "-"
-	if f.Mutable {
+	switch {
+	case f.Mutable:
 		mark = "m"
+	case f.Launcher != "":
+		mark = "l"
 	}
 	r := fileRow{Type: f.Type, Mode: f.Mode}
 	t.row(r.modeText(), mark, fmt.Sprint(f.UID), fmt.Sprint(f.GID), fmt.Sprintf("%11d", f.Size),

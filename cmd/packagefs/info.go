@@ -54,6 +54,9 @@ func printInfo(env *Env, p *server.Info) error {
 	field("format", p.Format)
 	field("file", p.File)
 	field("state", strings.TrimSpace(p.State+" "+p.Reason))
+	if p.Signature != nil {
+		field("signature", strings.TrimSpace("key "+p.Signature.KeyID+" ("+p.Signature.Key+") "+p.Signature.Comment))
+	}
 	field("summary", p.Summary)
 	field("homepage", p.Homepage)
 	field("maintainer", p.Maintainer)
@@ -69,6 +72,9 @@ func printInfo(env *Env, p *server.Info) error {
 	field("replaces", p.Replaces...)
 	field("services", p.Services...)
 	field("content", fmt.Sprintf("%s, %s, %s", plural(p.Files, "file"), plural(p.Directories, "directory"), sizeText(p.Size)))
+	if p.Launchers > 0 {
+		field("launchers", plural(p.Launchers, "program")+" of it")
+	}
 	if err := t.end(); err != nil || p.Description == "" {
 		return err
 	}

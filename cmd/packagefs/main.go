@@ -7,13 +7,27 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 
 	"github.com/alecthomas/kong"
+
+	"github.com/packagefs/packagefs/cmd/packagefs/internal/enter"
 )
 
 func main() {
+	switch filepath.Base(os.Args[0]) { // as what the program is called
+	case launcherName:
+		os.Exit(launcher(os.Args))
+	case enter.KeeperName:
+		os.Exit(enter.Keep(os.Args))
+	case enter.TryName:
+		os.Exit(enter.TryIt(os.Args))
+	case enter.FailedName:
+		os.Exit(enter.Failed(os.Args, os.Stderr))
+	}
 	os.Exit(run(os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
 }
 
@@ -36,22 +50,40 @@ func run(args []string, stdin io.Reader, stdout, stderr io.Writer) (code int) {
 			panic(e)
 		}
 	}()
+	kctx, globals, err := parse(args, stdout, stderr)
+	if err != nil {
+		return fail(stderr, usageError{err})
+	}
+	env := &Env{Context: ctx, Stdin: stdin, Stdout: stdout, Stderr: stderr, globals: globals}
+	return fail(stderr, kctx.Run(env))
+}
+
+// parse reads a command line. To make the parser for all commands takes longer than
+// to enter a context, so what begins with the name of such a command is read by a
+// parser for these alone, if it can be.
+func parse(args []string, stdout, stderr io.Writer) (*kong.Context, *globals, error) {
+	var entry EntryCLI
+	if len(args) > 0 && slices.Contains(entryCommands, args[0]) {
+		parser, err := newParser(&entry, stdout, stderr)
+		if err != nil {
+			panic(err)
+		}
+		if kctx, err := parser.Parse(args); err == nil {
+			return kctx, &entry.globals, nil
+		}
+	}
 	var cli CLI
 	parser, err := newParser(&cli, stdout, stderr)
 	if err != nil {
 		panic(err)
 	}
 	kctx, err := parser.Parse(args)
-	if err != nil {
-		return fail(stderr, usageError{err})
-	}
-	env := &Env{Context: ctx, Stdin: stdin, Stdout: stdout, Stderr: stderr, globals: &cli.globals}
-	return fail(stderr, kctx.Run(env))
+	return kctx, &cli.globals, err
 }
 
 // newParser makes the command line parser. It panics with exitNow where the
 // program shall exit, as after --help.
-func newParser(cli *CLI, stdout, stderr io.Writer) (*kong.Kong, error) {
+func newParser(cli any, stdout, stderr io.Writer) (*kong.Kong, error) {
 	return kong.New(cli,
 		kong.Name("packagefs"),
 		kong.Description(description),
@@ -75,6 +107,10 @@ func usagef(format string, args ...any) error {
 // fail prints an error and gives the exit status that belongs to it.
 func fail(stderr io.Writer, err error) int {
 	var usage usageError
+	code := 1
+	if status := (statusError{}); errors.As(err, &status) {
+		code = status.status
+	}
 	switch {
 	case err == nil:
 		return 0
@@ -87,5 +123,5 @@ func fail(stderr io.Writer, err error) int {
 	for line := range strings.SplitSeq(err.Error(), "\n") { // of errors.Join
 		fmt.Fprintf(stderr, "packagefs: %s\n", line)
 	}
-	return 1
+	return code
 }

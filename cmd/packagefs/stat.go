@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/packagefs/packagefs/cmd/packagefs/internal/client"
+	"github.com/packagefs/packagefs/server"
 )
 
 // StatCmd shows attributes.
@@ -54,7 +55,13 @@ func stat(env *Env, root *client.Fid, p string, follow bool) (fileRow, error) {
 		return fileRow{}, err
 	}
 	defer f.Clunk()
-	return readRow(env, f, path.Join("/", p))
+	r, err := readRow(env, f, path.Join("/", p))
+	if err == nil && r.Type == server.TypeFile {
+		if of, err := f.Xattr(env, "user.packagefs.launcher"); err == nil {
+			r.Launcher = string(of)
+		}
+	}
+	return r, err
 }
 
 func printStat(env *Env, r *fileRow) {
@@ -69,7 +76,11 @@ func printStat(env *Env, r *fileRow) {
 	case r.qid.Version != 0:
 		kept = fmt.Sprintf("yes: version %d", r.qid.Version)
 	}
+	typ := r.Type
+	if r.Launcher != "" {
+		typ += ": a launcher of " + printable(r.Launcher)
+	}
 	mtime := time.Unix(r.MTime, int64(r.attr.MTimeNanoSeconds)).Format("2006-01-02 15:04:05.999999999 -0700")
 	fmt.Fprintf(env.Stdout, "%s\n  type       %s\n  mode       %04o (%s)\n  owner      %d:%d\n  size       %d\n  links      %d\n  changed    %s\n  inode      %d\n  immutable  %s\n",
-		name, r.Type, r.Mode, r.modeText(), r.UID, r.GID, r.Size, r.NLink, mtime, r.Inode, kept)
+		name, typ, r.Mode, r.modeText(), r.UID, r.GID, r.Size, r.NLink, mtime, r.Inode, kept)
 }

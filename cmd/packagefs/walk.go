@@ -97,6 +97,10 @@ type fileRow struct {
 	Inode  uint64 `json:"inode"`
 	Target string `json:"target,omitempty"` // of a symlink
 
+	// Launcher is set for a launcher: to NAME=VERSION of the package that it runs
+	// the file of. Only stat asks.
+	Launcher string `json:"launcher,omitempty"`
+
 	qid  p9.QID
 	mode p9.FileMode
 	attr p9.Attr

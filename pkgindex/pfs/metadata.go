@@ -26,7 +26,7 @@ type Metadata struct {
 	Replaces  []string `toml:"replaces,omitempty"`
 
 	// VersionScheme says how versions are ordered: debian, which is the default,
-	// alpine or pacman.
+	// alpine, pacman or rpm.
 	VersionScheme string `toml:"version-scheme,omitempty"`
 	MultiArch     string `toml:"multi-arch,omitempty"`
 	Essential     bool   `toml:"essential,omitempty"`

@@ -15,8 +15,8 @@ import (
 	"github.com/packagefs/packagefs/cmd/packagefs/internal/client"
 )
 
-// fuseType is the type of our FUSE mounts in the mount table.
-const fuseType = "packagefs"
+// FUSEType is the type of our FUSE mounts in the mount table.
+const FUSEType = "packagefs"
 
 const (
 	maxRead    = 1 << 20
@@ -31,6 +31,7 @@ type Options struct {
 	MessageSize uint32 // in bytes; 0 leaves it to the kind of mount
 
 	ReadOnly bool
+	Direct   bool // FUSE without fusermount3: this process may mount in its namespace
 
 	Cache  string // of the kernel's client: none, mmap, loose, …; empty is mmap
 	Access string // of the kernel's client: user, any, client or a uid; empty is user
@@ -101,10 +102,10 @@ func (o *Options) source() string {
 func (o *Options) fuse() *fuse.MountOptions {
 	root := os.Geteuid() == 0
 	f := &fuse.MountOptions{
-		FsName: o.source(), Name: fuseType,
+		FsName: o.source(), Name: FUSEType,
 		Options:              []string{"default_permissions"},
 		AllowOther:           root,
-		DirectMountStrict:    root,
+		DirectMountStrict:    root || o.Direct,
 		DirectMountFlags:     syscall.MS_NODEV,
 		MaxWrite:             maxRead,
 		EnableLocks:          true,
@@ -116,7 +117,7 @@ func (o *Options) fuse() *fuse.MountOptions {
 	}
 	if o.ReadOnly {
 		f.DirectMountFlags |= syscall.MS_RDONLY
-		if !root {
+		if !f.DirectMountStrict {
 			f.Options = append(f.Options, "ro")
 		}
 	}

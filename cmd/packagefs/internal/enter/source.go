@@ -1,0 +1,113 @@
+package enter
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/packagefs/packagefs/cmd/packagefs/internal/client"
+	"github.com/packagefs/packagefs/cmd/packagefs/internal/mount"
+)
+
+// Within a context everything that is needed to enter another one is at hand:
+// the root without any context stacked on it, and the server's directory of
+// contexts.
+const (
+	libexec     = "/usr/libexec/packagefs"
+	rootPoint   = libexec + "/root"
+	sourcePoint = libexec + "/contexts"
+)
+
+// contextsName is the attach name of the directory of contexts.
+const contextsName = "contexts"
+
+// A source is the server's directory of contexts, mounted somewhere.
+type source struct {
+	dir   *os.File // mounted nowhere if point is empty
+	point string
+}
+
+func (s *source) close() { s.dir.Close() }
+
+// within tells whether this process is in a context.
+func (s *source) within() bool { return s.point == sourcePoint }
+
+// findSource finds the directory of contexts, or mounts it.
+func findSource(ctx context.Context, o *Options, mounts []mountLine) (*source, error) {
+	// What is mounted already may be what somebody else's session sees.
+	if point := mountedSource(mounts, o.Server); point != "" && o.Session == "" {
+		dir, err := os.Open(point)
+		if err == nil {
+			return &source{dir: dir, point: point}, nil
+		}
+	}
+	mo := mount.Options{Server: o.Server, Context: contextsName, UID: o.user(), ReadOnly: true}
+	if err := mo.Check(); err != nil {
+		return nil, err
+	}
+	if mount.CanKernel() == nil {
+		fd, err := mount.OpenKernel(ctx, mo)
+		if err != nil {
+			return nil, err
+		}
+		return &source{dir: os.NewFile(uintptr(fd), contextsName)}, nil
+	}
+	dir, err := askKeeper(ctx, o)
+	if err != nil {
+		return nil, err
+	}
+	return &source{dir: dir}, nil
+}
+
+// mountedSource finds where the directory of contexts is mounted already, so that
+// this user gets from it what the server has for them: in a context, or by
+// somebody who has mounted it.
+func mountedSource(mounts []mountLine, server client.Addr) (point string) {
+	for _, m := range mounts {
+		switch {
+		case m.point == sourcePoint && isOurs(&m) && m.root == "/":
+			return m.point
+		case m.root != "/" || !serves(&m, server):
+		case unix.Access(m.point, unix.R_OK|unix.X_OK) == nil:
+			point = m.point
+		}
+	}
+	return point
+}
+
+// isOurs tells whether a mount can be one of a packagefs server.
+func isOurs(m *mountLine) bool { return m.kind == "9p" || m.kind == "fuse."+mount.FUSEType }
+
+// serves tells whether a mount is the directory of contexts of a server, in which
+// every user looks as themselves.
+func serves(m *mountLine, server client.Addr) bool {
+	switch {
+	case m.kind == "9p" && m.hasOption("aname="+contextsName) && m.hasOption("access=user"):
+		if server.Network == "unix" {
+			return m.hasOption("trans=unix") && m.source == server.Address
+		}
+		host, port, _ := strings.Cut(server.Address, ":")
+		return server.Network == "tcp" && m.source == host && m.hasOption("port="+port)
+	case m.kind == "fuse."+mount.FUSEType:
+		return m.source == contextsName+"@"+server.String() && m.hasOption(fmt.Sprint("user_id=", os.Geteuid()))
+	}
+	return false
+}
+
+// open opens the top of a context's tree.
+func (s *source) open(name string) (*os.File, error) {
+	fd, err := unix.Openat(int(s.dir.Fd()), name, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	switch {
+	case errors.Is(err, unix.ENOENT):
+		return nil, fmt.Errorf("%w: %s", ErrNoContext, name)
+	case errors.Is(err, unix.ENAMETOOLONG):
+		return nil, fmt.Errorf("the name of the context has more than 255 bytes: make a context file that lists the packages")
+	case err != nil:
+		return nil, fmt.Errorf("open the context %s: %w", name, err)
+	}
+	return os.NewFile(uintptr(fd), name), nil
+}

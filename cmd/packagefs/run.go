@@ -1,0 +1,176 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/packagefs/packagefs/cmd/packagefs/internal/enter"
+	pfscontext "github.com/packagefs/packagefs/context"
+)
+
+// RunCmd runs a program in a context.
+type RunCmd struct {
+	Package []string `short:"p" placeholder:"PKG" sep:"none" help:"A package, NAME or NAME=VERSION. One alone: the context of that package. Several, or with --context: that context, else your own, with these packages added."`
+	Command []string `arg:"" passthrough:"" name:"command" help:"The program and its arguments, after --."`
+}
+
+// Help is shown below the flags.
+func (*RunCmd) Help() string {
+	return `The program finds the context's tree at the usual paths: /usr, /etc, /opt and whatever else packages have, stacked on those of this machine. /home, /tmp, /var, /run, /proc, /dev and the like stay this machine's. What is stacked can be read, not written.
+
+It becomes this process: process id, terminal, signals, descriptors, working directory and exit status are the program's. 126 says that it cannot be run, and 127 that it does not exist.
+
+Root needs nothing else. Anybody else gets a user namespace, which has one user: files of others, root's too, show as nobody's, and programs that are setuid (su, sudo, ping) have no special rights. packagefs doctor tells whether this machine allows it.
+
+Examples:
+  packagefs run -p hello -- hello
+  packagefs run -p python3.11 -p python3-numpy -- python3.11 -c 'import numpy'
+  packagefs -c user:alice run -- bash`
+}
+
+func (c *RunCmd) Run(env *Env) error {
+	command := c.Command
+	if len(command) > 0 && command[0] == "--" {
+		command = command[1:]
+	}
+	if len(command) == 0 {
+		return usagef("run: give the program to run, after --")
+	}
+	name, err := contextOf(env.Aname, c.Package, len(c.Package) == 1)
+	if err != nil {
+		return err
+	}
+	return env.enter(enter.Options{Context: name, Command: command, Notes: env.Stderr})
+}
+
+// contextOf is the attach name of a context with packages added, as an entry of
+// the directory of contexts. alone says that a package without a base is its own
+// context.
+func contextOf(base string, packages []string, alone bool) (string, error) {
+	base = strings.TrimPrefix(base, "/")
+	if base == "" {
+		base = fmt.Sprint("user:", os.Geteuid())
+		if alone {
+			base, packages = "package:"+packages[0], nil
+		}
+	}
+	for _, p := range packages {
+		base += "+" + strings.ReplaceAll(p, "+", "%2B") // of a name like g++
+	}
+	name, err := pfscontext.ParseAttachName(base)
+	switch {
+	case err != nil:
+		return "", usageError{err}
+	case name.Kind == pfscontext.KindControl, name.Kind == pfscontext.KindContexts:
+		return "", usagef("%s has no programs: want user:NAME, group:NAME, package:NAME[=VERSION] or all", base)
+	}
+	return name.String(), nil
+}
+
+// enter makes this process a program in a context. It returns only if that fails.
+func (e *Env) enter(o enter.Options) (err error) {
+	if o.Server, err = e.addr(); err != nil {
+		return err
+	}
+	if o.Server.Network == "unix" {
+		if o.Server.Address, err = filepath.Abs(o.Server.Address); err != nil {
+			return err
+		}
+	}
+	if o.Idle, err = idleTime(); err != nil {
+		return err
+	}
+	o.Env = os.Environ()
+	return statusError{e.explainEnter(o.Context, enter.Enter(e, o)), 126}
+}
+
+// idleTime is how long what is mounted for a user is kept, if the user says so.
+func idleTime() (time.Duration, error) {
+	value := os.Getenv("PACKAGEFS_IDLE")
+	if value == "" {
+		return 0, nil
+	}
+	idle, err := time.ParseDuration(value)
+	if err == nil && idle <= 0 {
+		err = errors.New("it must be more than zero")
+	}
+	if err != nil {
+		return 0, usagef("PACKAGEFS_IDLE is %q; want a time like 10m: %v", value, err)
+	}
+	return idle, nil
+}
+
+// explainEnter says why a context cannot be entered: the server knows best.
+func (e *Env) explainEnter(name string, err error) error {
+	if root, aerr := e.attach(name); aerr != nil {
+		return aerr
+	} else {
+		root.Conn().Close()
+	}
+	return err
+}
+
+// A statusError is an error with an exit status of its own.
+type statusError struct {
+	error
+	status int
+}
+
+func (e statusError) Unwrap() error { return e.error }
+
+// launcherName is what the program is called as the interpreter of launchers.
+const launcherName = "enter"
+
+// EnterCmd is what a launcher runs.
+type EnterCmd struct {
+	Package string   `arg:"" help:"The package, NAME=VERSION."`
+	Command []string `arg:"" passthrough:"" name:"command" help:"The program and its arguments."`
+}
+
+// Help is shown below the flags.
+func (*EnterCmd) Help() string {
+	return `In contexts that hide dependencies, programs are scripts that begin with #!/usr/libexec/packagefs/enter NAME=VERSION. That is this command by another name: it runs the real program in the context of its package.
+
+Example:
+  packagefs enter hello=2.10-3 /usr/bin/hello`
+}
+
+func (c *EnterCmd) Run(env *Env) error {
+	return env.launch(c.Package, c.Command)
+}
+
+// launch runs the program of a launcher. The launcher may be on a mount of a tree
+// somewhere, which tells the server then.
+func (e *Env) launch(pkg string, command []string) error {
+	name, err := pfscontext.ParseAttachName("package:" + pkg)
+	if err != nil {
+		return usageError{err}
+	}
+	at := enter.Locate(command[0])
+	if e.Server == "" && at.Server.Network != "" {
+		e.Server = at.Server.String()
+	}
+	to := enter.Options{Context: name.String(), Path: at.Path, Command: command, Launched: true}
+	if at.Path != "" {
+		if to.Base, err = contextOf(at.Context, nil, false); err != nil {
+			return err
+		}
+	}
+	return e.enter(to)
+}
+
+// launcher is the whole program where it is called as the interpreter of a
+// launcher.
+func launcher(args []string) int {
+	if len(args) < 3 {
+		return fail(os.Stderr, usagef("%s is what launchers begin with; it wants NAME=VERSION and a program", args[0]))
+	}
+	env := &Env{Context: context.Background(), Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr,
+		globals: &globals{Server: os.Getenv("PACKAGEFS_SERVER")}}
+	return fail(os.Stderr, env.launch(args[1], args[2:]))
+}

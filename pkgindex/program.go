@@ -1,0 +1,86 @@
+package pkgindex
+
+import (
+	"fmt"
+	"path"
+	"strings"
+)
+
+// Program says whether a file is a program: one that people and programs start by
+// its path, so that a launcher can stand in its place. dir, relative and clean, is
+// where it has this name. An override file may say which are; else they are the
+// executables in the places for programs, but for those whose names say that they
+// are libraries or modules. What users may change is none.
+func (p *Package) Program(dir, name string, inode Inode) bool {
+	switch {
+	case inode.Type != Regular || inode.Mode&0o111 == 0 || inode.Mutable:
+		return false
+	case p.programs != nil:
+		if !p.programs.match(path.Join(dir, name)) {
+			return false
+		}
+	case !programDir(dir) || isModule(dir, name):
+		return false
+	}
+	return !p.MutableIn(dir, name, inode)
+}
+
+// programDir says whether dir is below a place for programs. Executables
+// elsewhere, such as examples in usr/share/doc and hooks in etc, are read,
+// sourced or copied at least as often as they are started.
+func programDir(dir string) bool {
+	dir = strings.TrimPrefix(strings.TrimPrefix(dir, "usr/"), "local/")
+	first, _, _ := strings.Cut(dir, "/")
+	switch first {
+	case "bin", "sbin", "games", "libexec", "lib", "lib32", "lib64", "libx32", "opt":
+		return true
+	}
+	return false
+}
+
+// isModule says whether a name is that of something that programs load. In the
+// directories that PATH has every name but a shared library's is a program's.
+func isModule(dir, name string) bool {
+	if strings.HasSuffix(name, ".so") || strings.Contains(name, ".so.") {
+		return true
+	}
+	switch path.Base(dir) {
+	case "bin", "sbin", "games":
+		return false
+	}
+	switch path.Ext(name) {
+	case ".a", ".o", ".la", ".ko", ".py", ".pyc", ".pm", ".rb", ".js", ".mjs", ".lua", ".tcl", ".jar", ".dll":
+		return true
+	}
+	return false
+}
+
+// parseLaunchers reads the key launchers of an override file: a bool, or globs.
+// It returns nil where the file leaves the choice.
+func parseLaunchers(v any) (globs, error) {
+	const want = "launchers: want true, false, or a list of globs of absolute paths such as [\"/usr/bin/*\"]"
+	switch v := v.(type) {
+	case nil:
+		return nil, nil
+	case bool:
+		if v {
+			return nil, nil
+		}
+		return globs{}, nil
+	case []any:
+		list := globs{}
+		for _, item := range v {
+			text, ok := item.(string)
+			if !ok {
+				return nil, fmt.Errorf("%s, not %v", want, item)
+			}
+			g, err := parseGlob("launchers", text)
+			if err != nil {
+				return nil, err
+			}
+			list = append(list, g)
+		}
+		return list, nil
+	}
+	return nil, fmt.Errorf("%s, not %v", want, v)
+}

@@ -1,0 +1,127 @@
+package server
+
+import (
+	"path"
+	"slices"
+	"strings"
+	"sync"
+	"syscall"
+
+	"github.com/packagefs/packagefs/context"
+	"github.com/packagefs/packagefs/pkgindex"
+	"github.com/packagefs/packagefs/union"
+)
+
+const (
+	// enterPath is the interpreter of launchers in every tree, relative.
+	enterPath = "usr/libexec/packagefs/enter"
+
+	// maxScript is the longest first line of a script that Linux reads whole: it
+	// cuts the rest off without a word. Kernels before 5.1, which read 127 bytes,
+	// are too old.
+	maxScript = 255
+)
+
+// launchers decides for the trees of one view in which dependencies are hidden. A
+// program is served as a launcher if the view lacks something of what the context
+// of its package shows. If that context cannot be attached to it is a launcher as
+// well: entering tells why, which a loader's error would not.
+//
+// The file itself is served where a launcher could not lead to it: for a package
+// whose name and version are also those of one of another architecture or format,
+// and for a name and version too long for the first line of a script.
+type launchers struct {
+	closures *context.Closures
+	view     []*pkgindex.Package
+	shows    func() map[*pkgindex.Package]bool
+
+	known sync.Map // *pkgindex.Package → bool
+}
+
+func newLaunchers(c *context.Closures, view []*pkgindex.Package) *launchers {
+	return &launchers{closures: c, view: view, shows: sync.OnceValue(func() map[*pkgindex.Package]bool {
+		m := make(map[*pkgindex.Package]bool, len(view))
+		for _, p := range view {
+			m[p] = true
+		}
+		return m
+	})}
+}
+
+// Launched implements union.Launchers.
+func (l *launchers) Launched(p *pkgindex.Package, wait bool) (bool, error) {
+	if len(p.Depends) == 0 {
+		return false, nil
+	}
+	if is, ok := l.known.Load(p); ok {
+		return is.(bool), nil
+	}
+	if !wait {
+		return false, syscall.EAGAIN
+	}
+	is := l.decide(p)
+	l.known.Store(p, is)
+	return is, nil
+}
+
+func (l *launchers) decide(p *pkgindex.Package) bool {
+	if len(l.Script(p)) > maxScript {
+		return false
+	}
+	closure, err := l.closures.Of(p)
+	if err != nil {
+		return true
+	}
+	shows := l.shows()
+	return slices.Contains(closure, p) && slices.ContainsFunc(closure, func(q *pkgindex.Package) bool { return !shows[q] })
+}
+
+// Script implements union.Launchers. The package is written as attach names have
+// it behind package:, where what has a meaning of its own is escaped.
+func (l *launchers) Script(p *pkgindex.Package) string {
+	return "#!/" + enterPath + " " + strings.TrimPrefix(packageContext(p), "package:") + "\n"
+}
+
+// packageContext is the attach name of a package's own context.
+func packageContext(p *pkgindex.Package) string { return context.PackageName(p.Ref).String() }
+
+// extrasFor returns what the trees of a view have beside its packages. prev is
+// what the last tree of the view has, or nil.
+func (fs *FS) extrasFor(v *context.View, prev *union.Tree) union.Extras {
+	x := union.Extras{Generators: fs.generators}
+	if v.Closures == nil {
+		return x
+	}
+	if prev != nil {
+		last, ok := prev.Launchers().(*launchers)
+		if ok && last.closures == v.Closures && slices.Equal(last.view, v.Packages) {
+			x.Launchers = last
+			return x
+		}
+	}
+	x.Launchers = newLaunchers(v.Closures, v.Packages)
+	return x
+}
+
+// A launchedFunc returns the context that the launcher at a name of a package runs
+// the file in, or "" where the file itself is served. Which package wins the name
+// is another question.
+type launchedFunc func(pkgindex.Layer, pkgindex.File) string
+
+// launchedIn tells of the launchers that a view has. It may wait.
+func (fs *FS) launchedIn(v *context.View) launchedFunc {
+	l := fs.treeFor(v, nil).Launchers()
+	return func(layer pkgindex.Layer, f pkgindex.File) string {
+		if l == nil || layer.Type(f.Ino) != pkgindex.Regular {
+			return ""
+		}
+		dir, name := path.Split(f.Path)
+		if !layer.Package.Program(strings.TrimSuffix(dir, "/"), name, layer.Inode(f.Ino)) {
+			return ""
+		}
+		if is, err := l.Launched(layer.Package, true); err != nil || !is {
+			return ""
+		}
+		return packageContext(layer.Package)
+	}
+}

@@ -1,0 +1,63 @@
+package server
+
+import (
+	"fmt"
+	"os"
+	"sync"
+
+	"github.com/rs/zerolog"
+
+	"github.com/packagefs/packagefs/pkgindex"
+	"github.com/packagefs/packagefs/union"
+)
+
+// ownProgram adds the interpreter of launchers to every tree: this program itself,
+// and beside it the directories that it mounts on when it enters a context.
+type ownProgram struct {
+	log  zerolog.Logger
+	file *os.File // stays open: what is installed over it meanwhile is another program
+
+	made func() *pkgindex.Package // once, for reading the whole program takes a while
+}
+
+// newOwnProgram opens the program that is running, whatever its path leads to now.
+func newOwnProgram(log zerolog.Logger) (*ownProgram, error) {
+	file, err := os.Open("/proc/self/exe")
+	if err != nil {
+		return nil, fmt.Errorf("open this program, to serve it as /%s: %w", enterPath, err)
+	}
+	g := &ownProgram{log: log, file: file}
+	g.made = sync.OnceValue(g.make)
+	return g, nil
+}
+
+// Generate implements union.Generator.
+func (g *ownProgram) Generate(*union.Tree) *pkgindex.Package { return g.made() }
+
+func (g *ownProgram) make() *pkgindex.Package {
+	p, err := g.tree()
+	if err != nil {
+		g.log.Error().Err(err).Msg("launchers have no interpreter")
+		return nil
+	}
+	return p
+}
+
+func (g *ownProgram) tree() (*pkgindex.Package, error) {
+	info, err := g.file.Stat()
+	if err != nil {
+		return nil, err
+	}
+	dir := pkgindex.Entry{Type: pkgindex.Directory, Mode: 0o755, Sec: info.ModTime().Unix()}
+	program := pkgindex.Entry{Type: pkgindex.Regular, Mode: 0o755, Size: info.Size(), Sec: info.ModTime().Unix()}
+	var files []pkgindex.MadeFile
+	add := func(path string, e pkgindex.Entry) {
+		e.Path = path
+		files = append(files, pkgindex.MadeFile{Entry: e})
+	}
+	add("usr/libexec/packagefs", dir)
+	add("usr/libexec/packagefs/contexts", dir)
+	add("usr/libexec/packagefs/root", dir)
+	add(enterPath, program)
+	return pkgindex.NewMade(pkgindex.Meta{Ref: pkgindex.Ref{Name: "packagefs", Version: Version()}}, files, g.file)
+}
