@@ -2,6 +2,7 @@ package pkgindex_test
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"math/rand/v2"
 	"os"
@@ -164,6 +165,10 @@ func TestNativeRot(t *testing.T) {
 	p := s.store.Set().Named("small")[0]
 	if p.Damage() == "" || len(told) != 1 {
 		t.Errorf("damage %q, told %d times", p.Damage(), len(told))
+	}
+	damages, err := p.Verify(context.Background())
+	if err != nil || len(damages) != 1 || damages[0].Path != "usr/a" {
+		t.Errorf("verified: %+v, %v", damages, err)
 	}
 	if d := <-told; d.Ref != p.Ref || d.File != "small.pfs" || d.Reason != p.Damage() {
 		t.Errorf("told %+v", d)

@@ -33,7 +33,7 @@ func tocOf(t testing.TB, data []byte) (frames []byte, toc string) {
 // withTOC ends frames with a table of contents, sealed as it should be.
 func withTOC(t testing.TB, frames []byte, toc string) []byte {
 	t.Helper()
-	z, err := zstd.NewWriter(nil)
+	z, err := zstd.NewWriter(nil, zstd.WithEncoderLevel(zstd.SpeedFastest), zstd.WithEncoderConcurrency(1))
 	if err != nil {
 		t.Fatal(err)
 	}
