@@ -28,7 +28,8 @@ const (
 // Open reads the metadata and the table of contents of the package file of size
 // bytes in r. start is called once, with the metadata and about how many members
 // follow, and then add for each of them, in the order of the archive, valid
-// during the call; an error from one of them comes back as it is.
+// during the call, by another goroutine; an error from one of them comes back as
+// it is.
 //
 // All that can be checked without the contents is: the table's own digest, and
 // that the archive it describes fills the frames, and the frames the file. The
@@ -42,6 +43,7 @@ func Open(r io.ReaderAt, size int64, start Start, add func(*Member) error) (*Tab
 		return nil, err
 	}
 	l := newLayout()
+	members := newRelay(add)
 	first := true
 	err = readTOC(r, t, l.addFrame, func(e *tocEntry) error {
 		if first {
@@ -52,10 +54,10 @@ func Open(r io.ReaderAt, size int64, start Start, add func(*Member) error) (*Tab
 			return fmt.Errorf("table of contents: %q: %w", e.name, err)
 		}
 		if !first {
-			if m == nil {
-				return nil
+			if m != nil && !members.put(m) {
+				return errStop
 			}
-			return add(m)
+			return nil
 		}
 		first = false
 		text, err := l.metadata(r, m)
@@ -64,6 +66,9 @@ func Open(r io.ReaderAt, size int64, start Start, add func(*Member) error) (*Tab
 		}
 		return start(text, int(min(t.size/tocEntryBytes, 1<<16)))
 	})
+	if addErr := members.end(); addErr != nil {
+		return nil, addErr
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -76,6 +81,9 @@ func Open(r io.ReaderAt, size int64, start Start, add func(*Member) error) (*Tab
 	}
 	return table, nil
 }
+
+// errStop ends the reading of a table whose members nobody wants any more.
+var errStop = errors.New("stop")
 
 // metadata reads the first member, which has the first frame to itself.
 func (l *layout) metadata(r io.ReaderAt, m *Member) ([]byte, error) {
