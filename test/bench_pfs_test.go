@@ -71,7 +71,7 @@ func benchPfsDrop(b *testing.B, size int) {
 			b.Fatal(err)
 		}
 		for walkTo(root, "usr/share/big/000/file-00000") != nil {
-			time.Sleep(time.Millisecond)
+			time.Sleep(3 * time.Millisecond)
 		}
 		seen = append(seen, float64(time.Since(start).Microseconds())/1000)
 		peak, err := processStatus(s.PID(), "VmHWM")

@@ -44,7 +44,7 @@ func TestReadAt(t *testing.T) {
 		for reader := range 4 {
 			wg.Go(func() {
 				random := rand.New(rand.NewPCG(uint64(reader), 1))
-				for range 200 {
+				for range 50 {
 					off := random.IntN(len(want))
 					b := make([]byte, 1+random.IntN(400<<10)>>random.IntN(19))
 					for _, read := range []func([]byte, int64) (int, error){f.ReadAt, f.ReadNow} {

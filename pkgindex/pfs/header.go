@@ -1,6 +1,7 @@
 package pfs
 
 import (
+	"encoding/binary"
 	"fmt"
 	"slices"
 	"strconv"
@@ -64,13 +65,23 @@ func appendBlock(b []byte, u *ustar) []byte {
 	copy(block[257:265], "ustar\x0000")
 	octal(block[329:337], 0, maxID)
 	octal(block[337:345], 0, maxID)
-	sum := int64(0)
-	for _, c := range block {
-		sum += int64(c)
-	}
-	octal(block[148:155], sum, maxID)
+	octal(block[148:155], sumBytes(&block), maxID)
 	block[155] = ' '
 	return append(b, block[:]...)
+}
+
+// sumBytes adds the bytes of a block, eight at a time in lanes of 16 bits.
+func sumBytes(block *[blockSize]byte) (sum int64) {
+	const low = 0x00ff00ff00ff00ff
+	lanes := uint64(0)
+	for i := 0; i < blockSize; i += 8 {
+		word := binary.LittleEndian.Uint64(block[i:])
+		lanes += word&low + word>>8&low
+	}
+	for ; lanes > 0; lanes >>= 16 {
+		sum += int64(lanes & 0xffff)
+	}
+	return sum
 }
 
 // octal fills a field with digits and a NUL.
