@@ -9,8 +9,8 @@ import (
 )
 
 // A Cache keeps the contents of frames that were read, for all Files, up to a
-// number of bytes. What was not read for the longest time goes first. The zero
-// value keeps nothing but what is being read.
+// number of bytes. What was not read for the longest time goes first. NewCache
+// makes one; with size 0 it keeps nothing but what is being read.
 type Cache struct {
 	size    int64 // bytes to be kept by each shard
 	shards  []shard
