@@ -1,13 +1,16 @@
 package pkgindex
 
 import (
+	"bytes"
 	"context"
+	"encoding/binary"
 	"fmt"
 	"os"
 	"path/filepath"
 	"testing"
 
 	"github.com/packagefs/packagefs/pkgindex/mkpkg"
+	"github.com/packagefs/packagefs/pkgindex/pfs"
 )
 
 // many fills dir with n small package files.
@@ -109,5 +112,53 @@ func BenchmarkImport(b *testing.B) {
 		if s.read(r); r.err != nil {
 			b.Fatal(r.err)
 		}
+	}
+}
+
+// BenchmarkImportNative takes over native packages of 20,000 files, of 10 MB
+// and of 1 GB, whose contents stay where they are.
+func BenchmarkImportNative(b *testing.B) {
+	const files = 20_000
+	for _, size := range []int{500, 50_000} {
+		b.Run(fmt.Sprint(files*size/1_000_000, "MB"), func(b *testing.B) {
+			config := Config{Packages: []string{b.TempDir()}, State: b.TempDir()}
+			name := filepath.Join(config.Packages[0], "big.pfs")
+			f, err := os.Create(name)
+			if err != nil {
+				b.Fatal(err)
+			}
+			defer f.Close()
+			w, err := pfs.NewWriter(f, []byte("name = 'big'\nversion = '1'\narchitecture = 'all'\n"), pfs.Options{Level: 1})
+			if err != nil {
+				b.Fatal(err)
+			}
+			body := make([]byte, size)
+			for i := range files {
+				for at := 0; at < len(body); at += 100 {
+					binary.BigEndian.PutUint32(body[at:], uint32(i*at))
+				}
+				e := pfs.Entry{Path: fmt.Sprintf("usr/share/big/%03d/file-%05d", i/100, i), Type: pfs.Regular, Mode: 0o644, Size: int64(size), Time: 1700000000}
+				if err := w.Add(e, bytes.NewReader(body)); err != nil {
+					b.Fatal(err)
+				}
+			}
+			if err := w.Close(); err != nil {
+				b.Fatal(err)
+			}
+			info, err := f.Stat()
+			if err != nil {
+				b.Fatal(err)
+			}
+			s, err := Open(config)
+			if err != nil {
+				b.Fatal(err)
+			}
+			defer s.Close()
+			for b.Loop() {
+				if _, _, err := s.importFile(f, info.Size(), fileID(info)); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
 	}
 }

@@ -43,6 +43,13 @@ func newBuilder(aliases Aliases) *builder {
 	return b
 }
 
+// reserve makes room for about n names in a builder that has none.
+func (b *builder) reserve(n int) {
+	root := b.nodes[""]
+	b.nodes, b.inodes = make(map[string]*node, n), make([]*node, 0, n)
+	b.nodes[""], b.inodes = root, append(b.inodes, root)
+}
+
 // insert gives n an inode and enters it at path, whose parents it makes.
 func (b *builder) insert(p string, n *node) {
 	n.ino = InodeID(len(b.inodes))
@@ -164,8 +171,8 @@ func (b *builder) finish(m Meta, payload int64) ([]byte, error) {
 	h := head{aliases: b.aliases.sum(), payload: uint64(payload), meta: uint32(len(meta)), inodes: uint32(len(b.inodes))}
 	body := b.body(&h)
 	h.bodySum = crc32.Checksum(body, crcTable)
-	out := append(h.encode(meta), meta...)
-	return append(out, body...), nil
+	out := append(make([]byte, 0, headSize+len(meta)+len(body)), h.encode(meta)...)
+	return append(append(out, meta...), body...), nil
 }
 
 // index returns the index without going through a file.
@@ -184,7 +191,7 @@ func (b *builder) body(h *head) []byte {
 		h.entries += uint32(len(d.children))
 	}
 	tables := make([]byte, 0, int(h.dirs)*dirSize+int(h.entries)*entrySize+len(b.inodes)*inodeSize+int(b.names))
-	var strs stringTable
+	strs := stringTable{at: make(map[string]uint32, len(b.inodes)), bytes: make([]byte, 0, b.names)}
 	le := binary.LittleEndian
 	next := uint32(0)
 	for _, d := range dirs {
@@ -263,9 +270,6 @@ type stringTable struct {
 func (t *stringTable) add(s string) uint32 {
 	if off, ok := t.at[s]; ok {
 		return off
-	}
-	if t.at == nil {
-		t.at = make(map[string]uint32)
 	}
 	off := uint32(len(t.bytes))
 	t.bytes = append(t.bytes, s...)

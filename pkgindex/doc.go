@@ -5,7 +5,9 @@
 // what it found in two files of its own: a package index (metadata, directories
 // and attributes) and a payload (the contents of all regular files, one after
 // another). Everything else in the system reads these two and never the package
-// file again. Both can be deleted and are made again.
+// file again. Both can be deleted and are made again. Of a native package, whose
+// contents package pfs reads in place, the payload is a table that tells where
+// they are in the package file.
 //
 // # Lifecycle
 //
@@ -19,7 +21,9 @@
 // A package file is all there or not there: index and payload are written
 // beside, synced and renamed in, the index last. A package file that cannot be
 // read, or does not agree with its own checksums, is set aside with its reason
-// and shows in Set.Rejected.
+// and shows in Set.Rejected. The contents of a large native package are verified
+// when it is live already, and again whenever they are read: what is not as its
+// table of contents says is never handed out.
 //
 // A package of NewMade stands in no package file and in no Set: it is what a server
 // adds to trees by itself.

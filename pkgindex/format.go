@@ -8,12 +8,15 @@ import (
 	"io/fs"
 	"path"
 	"strings"
+
+	"github.com/packagefs/packagefs/pkgindex/pfs"
 )
 
 // A Sink takes what a format reader finds, in the order of the archive.
 type Sink interface {
-	// Start is called once, before any Add, with all metadata but Services,
-	// which the sink finds by ServiceOf.
+	// Start is called once, before any Add, with all metadata; Services are
+	// those that the metadata names, beside those that the sink finds by
+	// ServiceOf.
 	Start(m Meta) error
 
 	// Add is called for each member, and for each path at most once. content
@@ -37,7 +40,11 @@ type Sink interface {
 // short.
 func ReadPackage(r io.ReaderAt, size int64, name string, limits Limits, sink Sink) error {
 	s := source{r: r, size: size, limits: limits.withDefaults(), sink: sink}
-	err := s.read()
+	return describe(name, s.read())
+}
+
+// describe says of the package file of that name what is wrong with it, or nil.
+func describe(name string, err error) error {
 	if err == nil {
 		return nil
 	}
@@ -117,6 +124,14 @@ func (s *source) read() error {
 		}
 		return s.readArch(gzipped)
 	case bytes.HasPrefix(head, []byte("\x28\xb5\x2f\xfd")):
+		switch native, err := pfs.Detect(s.r, s.size); {
+		case err != nil:
+			return err
+		case native:
+			return s.readPfs()
+		case pfs.Begins(s.r, s.size):
+			return fmt.Errorf("it has no table of contents: %w", io.ErrUnexpectedEOF)
+		}
 		return s.readArch(zstandard)
 	case bytes.HasPrefix(head, []byte("\xfd7zXZ\x00")):
 		return s.readArch(xzipped)
@@ -143,7 +158,7 @@ func unknownFormat(head []byte) string {
 	if bytes.HasPrefix([]byte(arMagic), head) || len(head) < 6 {
 		return fmt.Sprintf("it has %d bytes; is it still being copied?", len(head))
 	}
-	return fmt.Sprintf("it begins with %q, which is no .deb, .apk, .rpm or .pkg.tar; is it still being copied?", head[:min(8, len(head))])
+	return fmt.Sprintf("it begins with %q, which is no .pfs, .deb, .apk, .rpm or .pkg.tar; is it still being copied?", head[:min(8, len(head))])
 }
 
 // checkMeta refuses names that could not be served or written down.

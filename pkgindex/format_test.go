@@ -156,6 +156,7 @@ var formats = map[string]func(io.Writer, mkpkg.Spec) error{
 	"x.pkg.tar.zst": mkpkg.Arch,
 	"x.pkg.tar.gz":  compressed(mkpkg.Arch, mkpkg.Gzip),
 	"x.pkg.tar":     compressed(mkpkg.Arch, mkpkg.Plain),
+	"x.pfs":         mkpkg.Pfs,
 	"x.rpm":         mkpkg.Rpm,
 	"zstd.rpm":      compressed(mkpkg.Rpm, mkpkg.Zstd),
 	"plain.rpm":     compressed(mkpkg.Rpm, mkpkg.Plain),

@@ -1,6 +1,8 @@
 package pkgindex
 
 import (
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 )
@@ -33,6 +35,22 @@ func FuzzDeb(f *testing.F)  { fuzzPackages(f, ".deb") }
 func FuzzApk(f *testing.F)  { fuzzPackages(f, ".apk") }
 func FuzzArch(f *testing.F) { fuzzPackages(f, ".pkg.tar") }
 func FuzzRpm(f *testing.F)  { fuzzPackages(f, ".rpm") }
+
+// FuzzPfs begins with a file for each feature as well.
+func FuzzPfs(f *testing.F) {
+	files, err := filepath.Glob("testdata/native/*.pfs")
+	if err != nil || len(files) == 0 {
+		f.Fatalf("no seeds: %v", err)
+	}
+	for _, file := range files {
+		data, err := os.ReadFile(file)
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(data)
+	}
+	fuzzPackages(f, ".pfs")
+}
 
 // FuzzRelation: what was read is written in a form that reads the same.
 func FuzzRelation(f *testing.F) {

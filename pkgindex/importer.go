@@ -8,10 +8,13 @@ import (
 	"hash"
 	"io"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
 	"syscall"
+
+	"github.com/packagefs/packagefs/pkgindex/pfs"
 )
 
 // fileID names the index of a package file: inode number, size and time of last
@@ -54,17 +57,19 @@ func (im *importer) Start(m Meta) error {
 		return err
 	}
 	im.meta = m
+	for _, name := range m.Services {
+		im.services[name] = true
+	}
 	return nil
 }
 
 func (im *importer) Add(e Entry, content io.Reader) error {
-	if name, ok := ServiceOf(e.Path); ok && e.Type != Directory {
-		im.services[name] = true
-	}
 	var digest [32]byte
 	offset := im.offset
 	if content != nil && e.Type == Regular && e.HardLink == "" {
-		im.hash.Reset()
+		if im.hash.Reset(); im.buf == nil {
+			im.buf = make([]byte, 256<<10)
+		}
 		n, err := io.CopyBuffer(writerOnly{im}, content, im.buf)
 		if err != nil {
 			return err
@@ -73,6 +78,14 @@ func (im *importer) Add(e Entry, content io.Reader) error {
 			return fmt.Errorf("%s: %d bytes, its header says %d", e.Path, n, e.Size)
 		}
 		im.hash.Sum(digest[:0])
+	}
+	return im.enter(e, offset, digest)
+}
+
+// enter enters a member; offset and digest are those of a regular file.
+func (im *importer) enter(e Entry, offset int64, digest [32]byte) error {
+	if name, ok := ServiceOf(e.Path); ok && e.Type != Directory {
+		im.services[name] = true
 	}
 	return im.builder.add(e, offset, digest)
 }
@@ -104,24 +117,33 @@ func (s *Store) importFile(f *os.File, size int64, id string) (Meta, head, error
 
 	im := &importer{
 		builder: newBuilder(s.config.Aliases), services: make(map[string]bool),
-		out: bufio.NewWriterSize(tmp, 1<<20), hash: sha256.New(), buf: make([]byte, 256<<10),
+		out: bufio.NewWriterSize(tmp, 1<<20), hash: sha256.New(),
 	}
-	err = ReadPackage(f, size, filepath.Base(path), s.config.Limits, im)
+	err = s.readInto(im, f, size, filepath.Base(path))
 	if again, statErr := os.Stat(path); statErr == nil && fileID(again) != id {
 		return Meta{}, head{}, errChanged
 	}
 	if err != nil {
 		return Meta{}, head{}, err
 	}
-	for name := range im.services {
-		im.meta.Services = append(im.meta.Services, name)
-	}
-	slices.Sort(im.meta.Services)
+	im.meta.Services = slices.Sorted(maps.Keys(im.services))
 	h, err := s.commit(id, im, tmp)
 	if err != nil {
 		return Meta{}, head{}, &storeError{err}
 	}
 	return im.meta, h, nil
+}
+
+// readInto reads a package file into im: a native one without its contents.
+func (s *Store) readInto(im *importer, f *os.File, size int64, name string) error {
+	native, err := pfs.Detect(f, size)
+	if err != nil {
+		return err
+	}
+	if native {
+		return describe(name, s.importNative(im, f, size))
+	}
+	return ReadPackage(f, size, name, s.config.Limits, im)
 }
 
 // tempPrefix begins the names of files that are not finished.
@@ -133,7 +155,10 @@ func (s *Store) commit(id string, im *importer, payload *os.File) (head, error) 
 	if err := im.out.Flush(); err != nil {
 		return head{}, err
 	}
-	if err := settle(payload, s.payloadPath(id)); err != nil {
+	// Of a native package both files have checksums of all that matters: what a
+	// crash makes of them is noticed, and made again.
+	durable := im.meta.Format != Pfs
+	if err := settle(payload, s.payloadPath(id), durable); err != nil {
 		return head{}, err
 	}
 	data, err := im.builder.finish(im.meta, im.offset)
@@ -153,16 +178,18 @@ func (s *Store) commit(id string, im *importer, payload *os.File) (head, error) 
 	if _, err := f.Write(data); err != nil {
 		return head{}, err
 	}
-	return h, settle(f, s.indexPath(id))
+	return h, settle(f, s.indexPath(id), durable)
 }
 
-// settle makes f durable and gives it its name.
-func settle(f *os.File, path string) error {
+// settle makes f durable, if need be, and gives it its name.
+func settle(f *os.File, path string, durable bool) error {
 	if err := f.Chmod(0o600); err != nil {
 		return err
 	}
-	if err := syscall.Fdatasync(int(f.Fd())); err != nil {
-		return &os.PathError{Op: "sync", Path: f.Name(), Err: err}
+	if durable {
+		if err := syscall.Fdatasync(int(f.Fd())); err != nil {
+			return &os.PathError{Op: "sync", Path: f.Name(), Err: err}
+		}
 	}
 	return os.Rename(f.Name(), path)
 }
@@ -189,9 +216,13 @@ func (s *Store) openSource(path, id string) (*imported, error) {
 	if uint64(info.Size()) != h.payload {
 		return nil, fmt.Errorf("%w: the payload has %d bytes, want %d", errIndex, info.Size(), h.payload)
 	}
-	return s.newSource(path, id, meta, h), nil
+	src := s.newSource(path, id, meta, h)
+	if meta.Format == Pfs && s.stateOf(src) == contentsDamaged {
+		return nil, errDamaged
+	}
+	return src, nil
 }
 
 func (s *Store) newSource(path, id string, meta Meta, h head) *imported {
-	return &imported{id: id, path: path, meta: meta, head: h, store: s, broken: s.remake}
+	return &imported{id: id, path: path, meta: meta, head: h, store: s, broken: s.remake, serial: s.serial.Add(1)}
 }

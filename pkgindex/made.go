@@ -35,7 +35,7 @@ func NewMade(meta Meta, files []MadeFile, content *os.File) (*Package, error) {
 	}
 	p := &Package{Meta: meta, ID: packageID(meta), made: &made{index: b.index()}}
 	if content != nil {
-		p.made.payload = &Payload{f: content, fd: int(content.Fd())}
+		p.made.payload = &Payload{contents: &unpacked{File: content, fd: int(content.Fd())}}
 	}
 	return p, nil
 }

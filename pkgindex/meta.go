@@ -27,7 +27,7 @@ type Meta struct {
 	Provides   []Term   // virtual packages; Op is OpEqual where a version is given, else OpAny
 	Conflicts  []Term   // conflicts and breaks
 	Replaces   []Term
-	Services   []string // systemd units (ssh.service) and init scripts (init.d/ssh), sorted; the index builder finds them by ServiceOf
+	Services   []string // systemd units (ssh.service) and init scripts (init.d/ssh), sorted; the index builder adds those that it finds by ServiceOf
 	MultiArch  string   // Debian's Multi-Arch: same, foreign, allowed or empty
 	Essential  bool
 	SourceName string // the source package, where the format tells

@@ -53,6 +53,9 @@ type imported struct {
 	store   *Store
 	broken  func(*imported, error) // called once when the index cannot be read
 	reclaim atomic.Bool            // broken was called
+	serial  uint64                 // another for each imported of the store
+
+	damage atomic.Pointer[string] // what was found wrong when contents were read, or nil
 
 	mu    sync.Mutex // guards what follows
 	index *Index     // nil until looked at
@@ -182,6 +185,18 @@ func (p *Package) Payload() (*Payload, error) {
 		return nil, ErrGone
 	}
 	return p.source.store.payloads.open(p.source)
+}
+
+// Damage says what was found wrong with the package file when its contents were
+// read, or is empty. What is wrong is not served: reading it fails with EIO.
+func (p *Package) Damage() string {
+	if p.source == nil {
+		return ""
+	}
+	if reason := p.source.damage.Load(); reason != nil {
+		return *reason
+	}
+	return ""
 }
 
 func (s *Store) indexPath(id string) string {

@@ -12,6 +12,8 @@ import (
 	"unsafe"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/packagefs/packagefs/pkgindex/pfs"
 )
 
 // maxIdlePayloads is how many payloads stay open that nobody reads: enough for
@@ -25,17 +27,34 @@ type payloadCache struct {
 	idle     list.List // of *Payload with refs 0, the longest unused first
 }
 
-// A Payload is an open payload file: the contents of a package's regular files.
+// A Payload is the open contents of a package's regular files: a payload file,
+// or a native package file that is read in place.
 type Payload struct {
-	cache  *payloadCache // nil for one that stays open
-	src    *imported
-	f      *os.File
-	fd     int
-	memory bool // the file system is memory: a read never waits
+	contents
+	cache *payloadCache // nil for one that stays open
+	src   *imported
 
 	refs int
 	idle *list.Element // where refs is 0
 	gone bool          // the package was removed: nobody will open it again
+}
+
+// contents are one range of bytes, in which Index.Offset finds each file.
+type contents interface {
+	io.ReaderAt
+
+	// ReadNow reads what is in memory, at least a byte unless b is empty, and
+	// fails with EAGAIN where that would mean waiting for a disk.
+	ReadNow(b []byte, off int64) (int, error)
+
+	io.Closer
+}
+
+// unpacked is a payload file.
+type unpacked struct {
+	*os.File
+	fd     int
+	memory bool // the file system is memory: a read never waits
 }
 
 func (c *payloadCache) open(src *imported) (*Payload, error) {
@@ -48,22 +67,36 @@ func (c *payloadCache) open(src *imported) (*Payload, error) {
 		}
 		return p, nil
 	}
-	f, err := os.Open(src.store.payloadPath(src.id))
+	opened, err := src.open(src.store.chunks)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("%s: %w", src.meta.Ref, ErrGone)
 	} else if err != nil {
 		return nil, err
 	}
-	p := &Payload{cache: c, src: src, f: f, fd: int(f.Fd()), refs: 1}
-	var st unix.Statfs_t
-	if unix.Fstatfs(p.fd, &st) == nil && st.Type == unix.TMPFS_MAGIC {
-		p.memory = true
-	}
+	p := &Payload{contents: opened, cache: c, src: src, refs: 1}
 	if c.bySource == nil {
 		c.bySource = make(map[*imported]*Payload)
 	}
 	c.bySource[src] = p
 	return p, nil
+}
+
+// open opens the contents of a package; chunks keeps what is unpacked of a
+// native one.
+func (s *imported) open(chunks *pfs.Cache) (contents, error) {
+	if s.meta.Format == Pfs {
+		return s.openInPlace(chunks)
+	}
+	f, err := os.Open(s.store.payloadPath(s.id))
+	if err != nil {
+		return nil, err
+	}
+	u := &unpacked{File: f, fd: int(f.Fd())}
+	var st unix.Statfs_t
+	if unix.Fstatfs(u.fd, &st) == nil && st.Type == unix.TMPFS_MAGIC {
+		u.memory = true
+	}
+	return u, nil
 }
 
 // Close gives the payload back.
@@ -92,7 +125,7 @@ func (p *Payload) Close() error {
 func (c *payloadCache) drop(p *Payload) {
 	c.idle.Remove(p.idle)
 	delete(c.bySource, p.src)
-	p.f.Close()
+	p.contents.Close()
 }
 
 // forget closes the payload of src as soon as nobody reads it.
@@ -106,21 +139,17 @@ func (c *payloadCache) forget(src *imported) {
 	}
 }
 
-// ReadAt reads as io.ReaderAt does.
-func (p *Payload) ReadAt(b []byte, off int64) (int, error) { return p.f.ReadAt(b, off) }
-
-// ReadNow reads what the page cache holds, at least a byte, and fails with
-// EAGAIN where that would mean waiting for a disk.
-func (p *Payload) ReadNow(b []byte, off int64) (int, error) {
+// ReadNow reads what the page cache holds.
+func (u *unpacked) ReadNow(b []byte, off int64) (int, error) {
 	if len(b) == 0 {
 		return 0, nil
 	}
-	if p.memory {
-		return p.f.ReadAt(b, off)
+	if u.memory {
+		return u.ReadAt(b, off)
 	}
 	iov := unix.Iovec{Base: unsafe.SliceData(b)}
 	iov.SetLen(len(b))
-	n, _, errno := syscall.RawSyscall6(unix.SYS_PREADV2, uintptr(p.fd), uintptr(unsafe.Pointer(&iov)), 1,
+	n, _, errno := syscall.RawSyscall6(unix.SYS_PREADV2, uintptr(u.fd), uintptr(unsafe.Pointer(&iov)), 1,
 		uintptr(off), 0, unix.RWF_NOWAIT)
 	switch errno {
 	case 0:

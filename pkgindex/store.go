@@ -18,6 +18,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/packagefs/packagefs/pkgindex/dirwatch"
+	"github.com/packagefs/packagefs/pkgindex/pfs"
 	"github.com/packagefs/packagefs/pkgindex/signature"
 )
 
@@ -29,6 +30,7 @@ type Config struct {
 	Aliases   Aliases  // path aliases; UsrMerge if nil
 	Limits    Limits   // what a package file may cost
 	Workers   int      // package files read at the same time; the number of processors if 0
+	Chunks    int64    // bytes of native packages' contents to be kept unpacked; 256 MiB if 0
 
 	// Trust is a directory of public keys. With it, a package file that has a
 	// signature beside it is served only if one of these keys made it, and with
@@ -41,7 +43,22 @@ type Config struct {
 	// OnChange is told of each new Set, one call at a time. It must not wait
 	// for the Store.
 	OnChange func(*Set)
+
+	// OnDamage is told when what is read of a native package is not what its
+	// author made, once for each package file. The package stays, and
+	// Package.Damage has the reason.
+	OnDamage func(FileDamage)
 }
+
+// A FileDamage tells of a package file whose contents are not what they were.
+type FileDamage struct {
+	Ref
+	Architecture string
+	File         string // base name
+	Reason       string
+}
+
+const defaultChunks = 256 * mib
 
 // A Store keeps the index of its package directories.
 type Store struct {
@@ -51,8 +68,11 @@ type Store struct {
 	current  atomic.Pointer[Set]
 	keys     atomic.Pointer[signature.Keys] // that are trusted; nil without Config.Trust
 	payloads payloadCache
+	chunks   *pfs.Cache
+	serial   atomic.Uint64 // of the last imported
 
 	jobs     chan job
+	checks   chan *imported // native packages whose contents are to be verified
 	requests chan request
 	done     chan struct{} // closed when the loop of Run has ended
 	wg       sync.WaitGroup
@@ -72,6 +92,7 @@ type request struct {
 	events  []dirwatch.Event
 	result  *result
 	remake  *imported
+	checked *check
 	settled chan struct{} // closed when nothing is pending any more
 	call    *call
 }
@@ -107,7 +128,8 @@ func Open(config Config) (*Store, error) {
 		config.Workers = runtime.NumCPU()
 	}
 	s := &Store{
-		config: config, jobs: make(chan job), requests: make(chan request), done: make(chan struct{}),
+		config: config, chunks: pfs.NewCache(cmp.Or(config.Chunks, defaultChunks)),
+		jobs: make(chan job), checks: make(chan *imported), requests: make(chan request), done: make(chan struct{}),
 		table: newTable(),
 	}
 	if err := s.open(); err != nil {
@@ -193,6 +215,9 @@ func (s *Store) release() {
 	}
 }
 
+// ChunkStats tells of the unpacked contents of native packages in memory.
+func (s *Store) ChunkStats() pfs.Stats { return s.chunks.Stats() }
+
 // Set returns the newest generation.
 func (s *Store) Set() *Set { return s.current.Load() }
 
@@ -232,6 +257,8 @@ func (s *Store) Run(ctx context.Context) {
 		s.wg.Go(func() { s.work(ctx) })
 	}
 	s.wg.Go(func() { s.follow(ctx) })
+	s.wg.Go(func() { s.chunks.Work(ctx) })
+	s.wg.Go(func() { s.verify(ctx) })
 	s.loop(ctx)
 	cancel()
 	close(s.done)
@@ -251,11 +278,19 @@ func (s *Store) loop(ctx context.Context) {
 		if len(s.queue) > 0 {
 			jobs, next = s.jobs, s.queue[0]
 		}
+		var checks chan *imported
+		var unread *imported
+		if len(s.unread) > 0 {
+			checks, unread = s.checks, s.unread[0]
+		}
 		select {
 		case <-ctx.Done():
 			return
 		case jobs <- next:
 			s.queue = s.queue[1:]
+			continue
+		case checks <- unread:
+			s.unread = s.unread[1:]
 			continue
 		case r := <-s.requests:
 			s.take(r)
@@ -281,6 +316,9 @@ func (s *Store) take(r request) {
 	}
 	if r.remake != nil {
 		s.again(r.remake)
+	}
+	if r.checked != nil {
+		s.judge(r.checked)
 	}
 	if r.settled != nil {
 		s.waiting = append(s.waiting, r.settled)

@@ -22,6 +22,7 @@ type shop struct {
 	require    bool   // likewise
 	store      *pkgindex.Store
 	stop       func()
+	onDamage   func(pkgindex.FileDamage)
 }
 
 func newShop(t *testing.T) *shop {
@@ -32,7 +33,9 @@ func newShop(t *testing.T) *shop {
 
 func (s *shop) start() {
 	s.Helper()
-	store, err := pkgindex.Open(pkgindex.Config{Packages: []string{s.dir}, State: s.state, Trust: s.trust, RequireSignatures: s.require})
+	store, err := pkgindex.Open(pkgindex.Config{
+		Packages: []string{s.dir}, State: s.state, Trust: s.trust, RequireSignatures: s.require, OnDamage: s.onDamage,
+	})
 	if err != nil {
 		s.Fatal(err)
 	}

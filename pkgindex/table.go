@@ -29,6 +29,7 @@ type table struct {
 	keyFaults []signature.Fault // files in their directory that have none
 
 	queue   []job
+	unread  []*imported // native packages whose contents were not verified yet
 	pending int         // files queued or being read
 	removed []*Package  // published, and their files gone since
 	dead    []*imported // whose index and payload may go
@@ -231,6 +232,10 @@ func (s *Store) look(dir, name string, begun bool) {
 // find takes what an earlier import left for f, or says that it must be read.
 func (s *Store) find(f *file) {
 	src, err := s.openSource(f.path, f.id)
+	if errors.Is(err, errDamaged) {
+		f.reason, f.judged = err.Error(), true
+		return
+	}
 	if err != nil {
 		if errors.Is(err, errIndex) {
 			s.config.Log.Warn().Err(err).Str("file", filepath.Base(f.path)).Msg("index is made again")
@@ -240,6 +245,7 @@ func (s *Store) find(f *file) {
 	}
 	if f.signed.by == "" {
 		f.source = src
+		s.mayCheck(src)
 		return
 	}
 	digest, err := s.readDigest(f.id)
@@ -252,6 +258,7 @@ func (s *Store) find(f *file) {
 		return
 	}
 	f.source = src
+	s.mayCheck(src)
 }
 
 // set puts f in the place of what was known of its path.
@@ -339,6 +346,7 @@ func (s *Store) finish(r *result) {
 	}
 	if r.err == nil {
 		f.source = s.newSource(r.path, r.id, r.meta, r.head)
+		s.mayCheck(f.source)
 		s.link(f)
 		return
 	}

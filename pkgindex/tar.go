@@ -333,12 +333,8 @@ const maxXattr = 64 * kib
 func xattrs(h *tar.Header) map[string]string {
 	var attrs map[string]string
 	for key, value := range h.PAXRecords {
-		name, ok := strings.CutPrefix(key, "SCHILY.xattr.")
-		if !ok || len(name) > 255 || len(value) > maxXattr {
-			continue
-		}
-		user := strings.HasPrefix(name, "user.") && len(name) > len("user.") && !strings.HasPrefix(name, "user.overlay.")
-		if !user && name != "security.capability" {
+		name, ok := strings.CutPrefix(key, xattrRecord)
+		if !ok || !servedXattr(name) || len(value) > maxXattr {
 			continue
 		}
 		if attrs == nil {
@@ -347,6 +343,18 @@ func xattrs(h *tar.Header) map[string]string {
 		attrs[name] = value
 	}
 	return attrs
+}
+
+// capabilityXattr holds a file's capabilities.
+const capabilityXattr = "security.capability"
+
+// xattrRecord begins the keys of PAX records of extended attributes.
+const xattrRecord = "SCHILY.xattr."
+
+// servedXattr says whether files are served with an attribute of that name.
+func servedXattr(name string) bool {
+	user := strings.HasPrefix(name, "user.") && len(name) > len("user.") && !strings.HasPrefix(name, "user.overlay.")
+	return len(name) <= 255 && (user || name == capabilityXattr)
 }
 
 // content is the body of one regular file. It hashes what goes through.

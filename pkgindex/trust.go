@@ -183,7 +183,7 @@ func (s *Store) writeDigest(id string, digest signature.Digest) error {
 	if _, err := fmt.Fprintf(f, "%x %08x\n", digest, crc32.Checksum(digest[:], crcTable)); err != nil {
 		return &storeError{err}
 	}
-	if err := settle(f, s.digestPath(id)); err != nil {
+	if err := settle(f, s.digestPath(id), true); err != nil {
 		return &storeError{err}
 	}
 	return nil

@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"io"
 	"os"
+
+	"github.com/packagefs/packagefs/pkgindex/pfs"
 )
 
 // A Damage is one thing that is not what was noted when a package file was read.
@@ -26,7 +28,7 @@ func (p *Package) Verify(ctx context.Context) ([]Damage, error) {
 	if err != nil {
 		return []Damage{{Reason: err.Error()}}, nil
 	}
-	payload, err := os.Open(p.source.store.payloadPath(p.source.id))
+	payload, err := p.source.open(pfs.NewCache(0)) // what is in memory tells nothing of the disk
 	if err != nil {
 		return []Damage{{Reason: "its contents cannot be read: " + err.Error()}}, nil
 	}

@@ -24,6 +24,7 @@ const (
 	EventPackageLive     = "package-live"     // Package, Architecture, File; also for one that was made anew
 	EventPackageGone     = "package-gone"     // Package, Architecture, File
 	EventPackageRejected = "package-rejected" // File, Reason
+	EventPackageDamaged  = "package-damaged"  // Package, Architecture, File, Reason: what was read of the package file is not what its author made
 	EventContextChanged  = "context-changed"  // Context, File
 	EventContextBroken   = "context-broken"   // Context, File, Reason
 	EventContextGone     = "context-gone"     // Context, File: the file was removed
@@ -243,6 +244,13 @@ func (fs *FS) packagesChanged(set *pkgindex.Set) {
 	case fs.changed <- struct{}{}:
 	default: // followEdits has not begun with an earlier one
 	}
+}
+
+// packageDamaged is told once of each package file that is found damaged.
+func (fs *FS) packageDamaged(d pkgindex.FileDamage) {
+	fs.events.add(Event{
+		Event: EventPackageDamaged, Package: d.Ref.String(), Architecture: d.Architecture, File: d.File, Reason: d.Reason,
+	})
 }
 
 // contextsChanged is told of each change of context files, one call at a time.

@@ -52,6 +52,10 @@ type Config struct {
 	// may hold; 0 is no limit but that of the disk.
 	LayerBytes, LayerFiles uint64
 
+	// ChunkCache is how many bytes of native packages' contents are kept
+	// unpacked; 0 means 256 MiB.
+	ChunkCache int64
+
 	Limits        Limits
 	PackageLimits pkgindex.Limits
 	Log           zerolog.Logger
@@ -130,6 +134,7 @@ func (fs *FS) open() (err error) {
 	fs.packages, err = pkgindex.Open(pkgindex.Config{
 		Packages: fs.config.Packages, State: fs.config.State, Overrides: fs.config.Overrides,
 		Limits: fs.config.PackageLimits, Log: fs.config.Log,
+		Chunks: fs.config.ChunkCache, OnDamage: fs.packageDamaged,
 		Trust: fs.config.Trust, RequireSignatures: fs.config.RequireSignatures,
 		OnChange: func(set *pkgindex.Set) {
 			fs.packagesChanged(set)

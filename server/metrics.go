@@ -23,7 +23,7 @@ type metric struct {
 // metrics are what the server counts of itself.
 func (fs *FS) metrics() []metric {
 	set, files := fs.packages.Set(), fs.files.Snapshot()
-	s := fs.engine.Stats()
+	s, chunks := fs.engine.Stats(), fs.packages.ChunkStats()
 	var mem runtime.MemStats
 	runtime.ReadMemStats(&mem)
 	const counter, gauge = "counter", "gauge"
@@ -39,6 +39,9 @@ func (fs *FS) metrics() []metric {
 		{"packages", gauge, "Packages that are installed.", float64(len(set.Packages))},
 		{"packages_rejected", gauge, "Package files that are set aside.", float64(len(set.Rejected))},
 		{"packages_pending", gauge, "Package files that wait to be read or are being read.", float64(set.Pending)},
+		{"chunk_hits_total", counter, "Contents of native packages found unpacked.", float64(chunks.Hits)},
+		{"chunk_misses_total", counter, "Contents of native packages that had to be unpacked, ahead of readers or for them.", float64(chunks.Misses)},
+		{"chunk_bytes", gauge, "Bytes of native packages' contents that are kept unpacked.", float64(chunks.Bytes)},
 		{"contexts", gauge, "Contexts that have a file.", float64(files.Len())},
 		{"contexts_broken", gauge, "Context files that have an error.", float64(len(files.Errors()))},
 		{"generation", gauge, "Changes of packages and context files since the start.", float64(fs.generation.Load())},

@@ -91,6 +91,9 @@ func packageRow(p *pkgindex.Package, why context.Why) PackageRow {
 		Name: p.Name, Version: p.Version, Architecture: p.Architecture, Format: string(p.Format), File: p.File,
 		State: StateInstalled, Summary: p.Summary, Toplevel: why.Toplevel,
 	}
+	if row.Reason = p.Damage(); row.Reason != "" {
+		row.State = StateDamaged
+	}
 	if p.Signer != nil {
 		row.SignedBy = string(p.Signer.KeyID)
 	}

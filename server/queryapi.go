@@ -46,6 +46,7 @@ type Answer struct {
 // The values of PackageRow.State.
 const (
 	StateInstalled = "installed" // its files are served
+	StateDamaged   = "damaged"   // its files are served, but what is damaged for Reason is not
 	StateRejected  = "rejected"  // the package file is set aside for Reason
 )
 

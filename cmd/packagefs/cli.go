@@ -47,6 +47,7 @@ type CLI struct {
 	Context  ContextCmd  `cmd:"" group:"ask" help:"Show and change the files of contexts, and see their history."`
 	Check    CheckCmd    `cmd:"" group:"ask" help:"Find the packages whose contexts do not resolve."`
 
+	Build   BuildCmd   `cmd:"" group:"files" help:"Make a native package of a directory."`
 	Install InstallCmd `cmd:"" group:"files" help:"Install package files, all or none."`
 	Remove  RemoveCmd  `cmd:"" group:"files" help:"Remove packages, all or none."`
 	Gc      GcCmd      `cmd:"" group:"files" help:"Remove what the server does not need any more."`

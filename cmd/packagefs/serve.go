@@ -46,6 +46,8 @@ type ServeCmd struct {
 	MaxUnread             byteSize      `placeholder:"BYTES" group:"limits" help:"Replies that a client has not read, before it must read them (8M)."`
 	FirstMessageTimeout   time.Duration `placeholder:"TIME" group:"limits" help:"How long a new connection may be silent (10s)."`
 
+	ChunkCache diskSize `placeholder:"BYTES" group:"limits" help:"Memory for unpacked contents of native packages (256M)."`
+
 	LayerBytes diskSize `placeholder:"BYTES" group:"limits" help:"What the files of one mutable layer may take (what the disk has)."`
 	LayerFiles uint64   `placeholder:"N" group:"limits" help:"How many names one mutable layer may have (what the disk has)."`
 
@@ -139,6 +141,7 @@ func (c *ServeCmd) config(env *Env) (server.Config, error) {
 		Listen: c.Listen, TrustNetworks: c.TrustNetwork,
 		Trust: c.Trust, RequireSignatures: c.RequireSignatures,
 		Admins: c.Admin, Metrics: c.Metrics,
+		ChunkCache: int64(c.ChunkCache),
 		LayerBytes: uint64(c.LayerBytes), LayerFiles: c.LayerFiles,
 		Limits: server.Limits{
 			Conns: c.MaxConnections, ConnsPerPeer: c.MaxConnectionsPerPeer,

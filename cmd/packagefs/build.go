@@ -1,0 +1,210 @@
+package main
+
+import (
+	"bytes"
+	"cmp"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/pelletier/go-toml/v2"
+
+	"github.com/packagefs/packagefs/pkgindex"
+	"github.com/packagefs/packagefs/pkgindex/pfs"
+)
+
+// BuildCmd makes a native package of a directory.
+type BuildCmd struct {
+	Dir    string `arg:"" help:"The tree of files."`
+	Output string `short:"o" required:"" placeholder:"FILE" help:"The package file to write, NAME.pfs."`
+	Meta   string `placeholder:"FILE" help:"The metadata, a package.toml. Default: .packagefs/package.toml in the directory, if it is there."`
+
+	Name         string `placeholder:"NAME" help:"Name of the package, instead of what the metadata says."`
+	PkgVersion   string `name:"version" placeholder:"VERSION" help:"Version, likewise."`
+	Architecture string `placeholder:"ARCH" help:"Architecture, likewise (all, where nothing says another)."`
+	Summary      string `placeholder:"TEXT" help:"One line about the package, likewise."`
+
+	KeepOwners bool `help:"Keep the numbers of owners and groups. Without it all files belong to root."`
+	Level      int  `placeholder:"N" default:"19" help:"How hard to compress, from 1 to 22 (19)."`
+}
+
+// Help is shown below the flags.
+func (*BuildCmd) Help() string {
+	return `The same tree and metadata make the same bytes. Modification times, in whole seconds, are those of the files; where the environment has SOURCE_DATE_EPOCH, no file is younger than that. Hard links stay hard links, and capabilities and attributes user.* are kept.
+
+The directory .packagefs is left out of the tree: it is where the metadata may be.
+
+Examples:
+  packagefs build tree -o hello.pfs --name hello --version 1.0
+  SOURCE_DATE_EPOCH=$(git log -1 --format=%ct) packagefs build tree -o hello.pfs --meta package.toml`
+}
+
+// Validate is called by the command line parser.
+func (c *BuildCmd) Validate() error {
+	if c.Level < 1 || c.Level > 22 {
+		return fmt.Errorf("--level: %d is not a number from 1 to 22", c.Level)
+	}
+	return nil
+}
+
+func (c *BuildCmd) Run(env *Env) error {
+	err := c.build(env)
+	if err != nil {
+		return fmt.Errorf("build %s: %w", c.Output, err)
+	}
+	return nil
+}
+
+func (c *BuildCmd) build(env *Env) error {
+	epoch, err := sourceDate(os.Getenv("SOURCE_DATE_EPOCH"))
+	if err != nil {
+		return err
+	}
+	if inside(c.Output, c.Dir) {
+		return fmt.Errorf("it would be inside of %s, the tree that it is made of; write it elsewhere", c.Dir)
+	}
+	text, err := c.metadata()
+	if err != nil {
+		return err
+	}
+	meta, err := pkgindex.CheckNative(text)
+	if err != nil {
+		return fmt.Errorf("package.toml: %w", err)
+	}
+	tree, err := scanTree(env, c.Dir, c.KeepOwners, epoch)
+	if err != nil {
+		return err
+	}
+	size, err := replaceFile(c.Output, func(f *os.File) error {
+		if err := c.write(env, f, text, tree); err != nil {
+			return err
+		}
+		return readBack(f, filepath.Base(c.Output))
+	})
+	if err != nil {
+		return err
+	}
+	_, err = fmt.Fprintf(env.Stdout, "%s: %s %s, %s, %s packed\n", c.Output, meta.Ref, meta.Architecture,
+		plural(len(tree.entries), "entry"), sizeText(size))
+	return err
+}
+
+// sourceDate reads SOURCE_DATE_EPOCH; nothing is no limit.
+func sourceDate(text string) (int64, error) {
+	if text == "" {
+		return 1<<63 - 1, nil
+	}
+	n, err := strconv.ParseInt(text, 10, 64)
+	if err != nil || n < 0 {
+		return 0, fmt.Errorf("SOURCE_DATE_EPOCH is %q; want seconds since 1970", text)
+	}
+	return n, nil
+}
+
+// inside tells whether a path is below a directory.
+func inside(path, dir string) bool {
+	path, errPath := filepath.Abs(path)
+	dir, errDir := filepath.Abs(dir)
+	rel, err := filepath.Rel(dir, path)
+	return errPath == nil && errDir == nil && err == nil && rel != ".." && !strings.HasPrefix(rel, "../")
+}
+
+// metadata is the text of package.toml.
+func (c *BuildCmd) metadata() ([]byte, error) {
+	name := cmp.Or(c.Meta, filepath.Join(c.Dir, filepath.FromSlash(pfs.MetadataPath)))
+	text, err := os.ReadFile(name)
+	if errors.Is(err, fs.ErrNotExist) && c.Meta == "" {
+		if c.Name == "" || c.PkgVersion == "" {
+			return nil, fmt.Errorf("there is no metadata: name a package.toml with --meta, or give --name and --version")
+		}
+	} else if err != nil {
+		return nil, err
+	}
+	if c.Name == "" && c.PkgVersion == "" && c.Architecture == "" && c.Summary == "" {
+		return text, nil
+	}
+	if text != nil {
+		if _, err := pkgindex.CheckNative(text); err != nil && c.Meta != "" {
+			return nil, fmt.Errorf("%s: %w", name, err)
+		}
+	}
+	var m pfs.Metadata
+	if err := toml.NewDecoder(bytes.NewReader(text)).Decode(&m); err != nil {
+		return nil, fmt.Errorf("%s: %w", name, err)
+	}
+	m.Name, m.Version = cmp.Or(c.Name, m.Name), cmp.Or(c.PkgVersion, m.Version)
+	m.Architecture, m.Summary = cmp.Or(c.Architecture, m.Architecture, "all"), cmp.Or(c.Summary, m.Summary)
+	return m.Encode()
+}
+
+// write writes the package file.
+func (c *BuildCmd) write(env *Env, f *os.File, text []byte, tree *buildTree) error {
+	w, err := pfs.NewWriter(f, text, pfs.Options{Level: c.Level, Time: tree.newest})
+	if err != nil {
+		return err
+	}
+	bar, start := newProgressLine(env.Stderr), time.Now()
+	defer bar.clear()
+	done := int64(0)
+	for i := range tree.entries {
+		e := &tree.entries[i]
+		err := env.Err()
+		if err == nil {
+			err = e.addTo(w)
+		}
+		if err != nil {
+			return errors.Join(err, w.Close())
+		}
+		if done += e.Size; time.Since(start) > time.Second {
+			bar.show("packed %s of %s, %d of %s", sizeText(done), sizeText(tree.bytes), i+1, plural(len(tree.entries), "entry"))
+		}
+	}
+	return w.Close()
+}
+
+// readBack reads what was written as a server does, so that nothing is left
+// that none would take.
+func readBack(f *os.File, name string) error {
+	info, err := f.Stat()
+	if err != nil {
+		return err
+	}
+	return pkgindex.ReadPackage(f, info.Size(), name, pkgindex.Limits{}, noSink{})
+}
+
+// noSink takes what it gets and does nothing with it.
+type noSink struct{}
+
+func (noSink) Start(pkgindex.Meta) error           { return nil }
+func (noSink) Add(pkgindex.Entry, io.Reader) error { return nil }
+
+// replaceFile writes a file beside path and gives it that name when write has
+// returned nil. It returns its size.
+func replaceFile(path string, write func(*os.File) error) (int64, error) {
+	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*")
+	if err != nil {
+		return 0, err
+	}
+	defer os.Remove(f.Name())
+	defer f.Close()
+	if err := write(f); err != nil {
+		return 0, err
+	}
+	if err := f.Chmod(0o644); err != nil {
+		return 0, err
+	}
+	if err := f.Sync(); err != nil {
+		return 0, err
+	}
+	info, err := f.Stat()
+	if err != nil {
+		return 0, err
+	}
+	return info.Size(), os.Rename(f.Name(), path)
+}

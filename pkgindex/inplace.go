@@ -1,0 +1,145 @@
+package pkgindex
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"github.com/packagefs/packagefs/pkgindex/pfs"
+)
+
+// In the place of a payload, a native package has a file with the table by
+// which the package file is read, and behind it what is known of the contents.
+type contentsState string
+
+const (
+	contentsUnread  contentsState = "unread.." // nothing yet
+	contentsGood    contentsState = "good...."
+	contentsDamaged contentsState = "damaged."
+
+	stateSize = int64(len(contentsUnread))
+)
+
+// errDamaged is why a package file is set aside once its contents were read.
+var errDamaged = errors.New("its contents are not what its table of contents says; fetch or build the package file anew")
+
+// checkAtOnce is the size of an archive whose contents are verified before the
+// package is live: reading it takes a few hundredths of a second. Those of a
+// larger one are verified afterwards.
+const checkAtOnce = 8 * mib
+
+// importNative takes a native package file over, whose contents stay where they
+// are. What it costs depends on the number of files and not on their sizes.
+func (s *Store) importNative(im *importer, f *os.File, size int64) error {
+	n := &native{source: &source{r: f, size: size, limits: s.config.Limits.withDefaults(), sink: im}}
+	start := func(text []byte, about int) error {
+		im.builder.reserve(about)
+		return n.start(text, about)
+	}
+	table, err := pfs.Open(f, size, start, func(m *pfs.Member) error {
+		e, err := n.entry(m)
+		if err == nil {
+			err = im.enter(e, m.Offset, m.Digest)
+		}
+		return err
+	})
+	if err == nil {
+		err = n.end()
+	}
+	if err != nil {
+		return err
+	}
+	state := contentsUnread
+	if table.Archive <= checkAtOnce {
+		if err := pfs.Check(f, size, nil); err != nil {
+			return err
+		}
+		state = contentsGood
+	}
+	_, err = im.Write(append(table.Encode(), state...))
+	return err
+}
+
+// stateOf reads what is known of a native package's contents.
+func (s *Store) stateOf(src *imported) contentsState {
+	f, err := os.Open(s.payloadPath(src.id))
+	if err != nil {
+		return contentsUnread
+	}
+	defer f.Close()
+	b := make([]byte, stateSize)
+	if _, err := f.ReadAt(b, int64(src.head.payload)-stateSize); err != nil {
+		return contentsUnread
+	}
+	return contentsState(b)
+}
+
+// setState remembers what was found out of a native package's contents.
+func (s *Store) setState(src *imported, state contentsState) error {
+	f, err := os.OpenFile(s.payloadPath(src.id), os.O_WRONLY, 0)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	_, err = f.WriteAt([]byte(state), int64(src.head.payload)-stateSize)
+	return err
+}
+
+// openPackage opens the package file, which must be the one that was indexed.
+func (s *imported) openPackage() (*os.File, int64, error) {
+	f, err := os.Open(s.path)
+	if err != nil {
+		return nil, 0, err
+	}
+	info, err := f.Stat()
+	if err == nil && fileID(info) != s.id {
+		err = fmt.Errorf("%s was replaced: %w", s.path, fs.ErrNotExist)
+	}
+	if err != nil {
+		f.Close()
+		return nil, 0, err
+	}
+	return f, info.Size(), nil
+}
+
+// inPlace is a native package file that is read.
+type inPlace struct {
+	*pfs.File
+	f *os.File
+}
+
+func (p *inPlace) Close() error { return p.f.Close() }
+
+func (s *imported) openInPlace(chunks *pfs.Cache) (contents, error) {
+	data, err := os.ReadFile(s.store.payloadPath(s.id))
+	if err != nil {
+		return nil, err
+	}
+	table, err := pfs.DecodeTable(data[:max(0, int64(len(data))-stateSize)])
+	if err != nil {
+		if !s.reclaim.Swap(true) {
+			go s.broken(s, err)
+		}
+		return nil, fmt.Errorf("%s: %w", s.meta.Ref, err)
+	}
+	f, _, err := s.openPackage()
+	if err != nil {
+		return nil, err
+	}
+	return &inPlace{pfs.NewFile(s.serial, f, table, chunks, s.damaged), f}, nil
+}
+
+// damaged marks the package, whose file is not what it was when it was indexed.
+func (s *imported) damaged(err error) {
+	reason := fmt.Sprintf("%v; fetch or build the package file anew", err)
+	if !s.damage.CompareAndSwap(nil, &reason) {
+		return
+	}
+	s.store.config.Log.Error().Str("package", s.meta.Ref.String()).Str("file", filepath.Base(s.path)).Str("reason", reason).
+		Msg("package file is damaged")
+	if s.store.config.OnDamage != nil {
+		s.store.config.OnDamage(FileDamage{s.meta.Ref, s.meta.Architecture, filepath.Base(s.path), reason})
+	}
+}

@@ -1,0 +1,306 @@
+package pkgindex
+
+import (
+	"archive/tar"
+	"bytes"
+	"cmp"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"math"
+	"path"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/bmatcuk/doublestar/v4"
+	"github.com/pelletier/go-toml/v2"
+
+	"github.com/packagefs/packagefs/pkgindex/pfs"
+)
+
+// nativeDir is in every .pfs and in no tree.
+const nativeDir = ".packagefs"
+
+// A native reads a .pfs: its metadata, and then its members.
+type native struct {
+	source *source
+	walk   tarWalk
+	meta   pfs.Metadata
+	marks  globs
+	attrs  map[string]map[string]string // by Entry path; what was found is taken out
+}
+
+// readPfs reads the whole package file and verifies every byte of it.
+func (s *source) readPfs() error {
+	n := &native{source: s}
+	err := pfs.Walk(s.r, s.size, nil, n.start, func(m *pfs.Member, content io.Reader) error {
+		e, err := n.entry(m)
+		if err != nil {
+			return err
+		}
+		return n.pass(e, content)
+	})
+	if err != nil {
+		return err
+	}
+	return n.end()
+}
+
+// pass hands an entry to the sink.
+func (n *native) pass(e Entry, content io.Reader) error {
+	held := &heldReader{r: content}
+	if e.Type == Regular && e.HardLink == "" {
+		content = held
+	} else {
+		content = nil
+	}
+	if err := n.source.sink.Add(e, content); held.err != nil {
+		return held.err
+	} else if err != nil {
+		return &sinkError{err}
+	}
+	return nil
+}
+
+// heldReader remembers what went wrong below a sink.
+type heldReader struct {
+	r   io.Reader
+	err error
+}
+
+func (h *heldReader) Read(p []byte) (int, error) {
+	n, err := h.r.Read(p)
+	if err != nil && err != io.EOF {
+		h.err = err
+	}
+	return n, err
+}
+
+// start takes the text of package.toml; about how many members follow.
+func (n *native) start(text []byte, about int) error {
+	meta, err := n.parse(text)
+	if err != nil {
+		return fmt.Errorf("%s: %w", pfs.MetadataPath, err)
+	}
+	n.walk = tarWalk{limits: n.source.limits, left: math.MaxInt64, paths: n.source.limits.Paths,
+		members: make(map[string]member, about), links: make(map[string]string)}
+	return n.source.start(meta)
+}
+
+// CheckNative says what is wrong with the text of a package.toml, and what it
+// means where nothing is.
+func CheckNative(text []byte) (Meta, error) {
+	m, err := new(native).parse(text)
+	if err == nil {
+		err = checkMeta(m)
+	}
+	return m, err
+}
+
+func (n *native) parse(text []byte) (Meta, error) {
+	if err := toml.NewDecoder(bytes.NewReader(text)).DisallowUnknownFields().Decode(&n.meta); err != nil {
+		return Meta{}, describeTOML(err)
+	}
+	d := &n.meta
+	m := Meta{
+		Ref: Ref{d.Name, d.Version}, Architecture: d.Architecture, Format: Pfs,
+		Scheme:  Scheme(cmp.Or(d.VersionScheme, string(DebianScheme))),
+		Summary: d.Summary, Description: strings.TrimRight(d.Description, "\n"), Homepage: d.Homepage, Maintainer: d.Maintainer,
+		License: d.Licence, Services: d.Services, MultiArch: d.MultiArch, Essential: d.Essential, SourceName: d.Source,
+	}
+	switch m.Scheme {
+	case DebianScheme, AlpineScheme, PacmanScheme, RpmScheme:
+	default:
+		return m, fmt.Errorf("version-scheme %q is none of debian, alpine, pacman and rpm", m.Scheme)
+	}
+	if strings.ContainsAny(m.Summary, "\n\r") {
+		return m, errors.New("the summary has more than one line")
+	}
+	if err := n.relations(&m); err != nil {
+		return m, err
+	}
+	for _, g := range d.Mutable {
+		if !doublestar.ValidatePattern(g) || !strings.HasPrefix(g, "/") {
+			return m, fmt.Errorf("mutable %q: not a glob of absolute paths such as /etc/**", g)
+		}
+		n.marks = append(n.marks, strings.TrimPrefix(g, "/"))
+	}
+	for p, target := range d.Links {
+		if err := absolute(p); err != nil {
+			return m, fmt.Errorf("links: %w", err)
+		}
+		if target == "" || len(target) > 4095 || strings.Contains(target, "\x00") {
+			return m, fmt.Errorf("links %q: its target must have 1 to 4095 bytes", p)
+		}
+	}
+	return m, n.declared()
+}
+
+// relations reads the lists of relations.
+func (n *native) relations(m *Meta) error {
+	for _, s := range n.meta.Depends {
+		clauses, err := parseDebian(s, m.Architecture)
+		if err != nil {
+			return fmt.Errorf("depends: %w", err)
+		}
+		m.Depends = append(m.Depends, clauses...)
+	}
+	for _, list := range [...]struct {
+		key  string
+		from []string
+		into *[]Term
+	}{
+		{"provides", n.meta.Provides, &m.Provides}, {"conflicts", n.meta.Conflicts, &m.Conflicts}, {"replaces", n.meta.Replaces, &m.Replaces},
+	} {
+		for _, s := range list.from {
+			clauses, err := parseDebian(s, m.Architecture)
+			if err != nil {
+				return fmt.Errorf("%s: %w", list.key, err)
+			}
+			for _, c := range clauses {
+				if len(c) != 1 {
+					return fmt.Errorf("%s: %q: alternatives are not allowed here", list.key, c)
+				}
+				if list.key == "provides" && c[0].Op != OpAny && c[0].Op != OpEqual {
+					return fmt.Errorf("provides: %q: only = is allowed here", c[0])
+				}
+				*list.into = append(*list.into, c[0])
+			}
+		}
+	}
+	return nil
+}
+
+// declared reads the capabilities and extended attributes.
+func (n *native) declared() error {
+	n.attrs = make(map[string]map[string]string)
+	set := func(p, name, value string) {
+		p = strings.TrimPrefix(p, "/")
+		if n.attrs[p] == nil {
+			n.attrs[p] = make(map[string]string)
+		}
+		n.attrs[p][name] = value
+	}
+	for p, attrs := range n.meta.Xattrs {
+		if err := absolute(p); err != nil {
+			return fmt.Errorf("xattrs: %w", err)
+		}
+		for name, value := range attrs {
+			if !servedXattr(name) || len(value) > maxXattr {
+				return fmt.Errorf("xattrs %q: %q cannot be kept; user.* can, up to %d bytes", p, name, maxXattr)
+			}
+			set(p, name, value)
+		}
+	}
+	for p, text := range n.meta.Capabilities {
+		if err := absolute(p); err != nil {
+			return fmt.Errorf("capabilities: %w", err)
+		}
+		value, err := fileCaps(text)
+		if err == nil && value == "" {
+			err = errors.New("there are none; want such as cap_net_raw=ep")
+		}
+		if err != nil {
+			return fmt.Errorf("capabilities of %s: %w", p, err)
+		}
+		set(p, capabilityXattr, value)
+	}
+	return nil
+}
+
+// absolute refuses what is no clean absolute path.
+func absolute(p string) error {
+	if !strings.HasPrefix(p, "/") || p == "/" || path.Clean(p) != p || slices.ContainsFunc(strings.Split(p, "/"), longName) || strings.Contains(p, "\x00") {
+		return fmt.Errorf("%q is not a clean absolute path", p)
+	}
+	return nil
+}
+
+// entry judges a member by the rules for every format, and adds what the
+// metadata says of it.
+func (n *native) entry(m *pfs.Member) (Entry, error) {
+	h := &tar.Header{
+		Name: m.Path, Typeflag: nativeTypes[m.Type], Linkname: m.Target, Size: m.Size, Mode: int64(m.Mode),
+		Uid: int(m.UID), Gid: int(m.GID), ModTime: time.Unix(m.Time, 0),
+	}
+	if len(m.Xattrs) > 0 {
+		h.PAXRecords = make(map[string]string, len(m.Xattrs))
+		for name, value := range m.Xattrs {
+			h.PAXRecords[xattrRecord+name] = value
+		}
+	}
+	e, repeated, err := n.walk.entry(h)
+	switch {
+	case err != nil:
+	case repeated:
+		err = errors.New("it is there already")
+	case e.Path != m.Path:
+		err = errors.New("its path is not clean")
+	case e.Path == nativeDir || strings.HasPrefix(e.Path, nativeDir+"/"):
+		err = fmt.Errorf("%s is for the metadata only", nativeDir)
+	}
+	if err != nil {
+		return e, fmt.Errorf("%q: %w", m.Path, err)
+	}
+	e.Mutable = n.marks.match(e.Path)
+	if attrs := n.attrs[e.Path]; attrs != nil {
+		if e.Type != Regular || e.HardLink != "" {
+			return e, fmt.Errorf("%s: attributes of %q: they belong to a regular file, under its first name", pfs.MetadataPath, e.Path)
+		}
+		delete(n.attrs, e.Path)
+		if e.Xattrs == nil {
+			e.Xattrs = make(map[string]string)
+		}
+		maps.Copy(e.Xattrs, attrs)
+	}
+	return e, nil
+}
+
+// nativeTypes are the types as archives have them.
+var nativeTypes = map[pfs.Type]byte{
+	pfs.Regular: tar.TypeReg, pfs.Directory: tar.TypeDir, pfs.Symlink: tar.TypeSymlink, pfs.HardLink: tar.TypeLink, pfs.Fifo: tar.TypeFifo,
+}
+
+// end adds the links that the metadata has.
+func (n *native) end() error {
+	for p := range n.attrs {
+		return fmt.Errorf("%s: attributes of %q: there is no such file", pfs.MetadataPath, "/"+p)
+	}
+	for _, p := range slices.Sorted(maps.Keys(n.meta.Links)) {
+		e := Entry{Path: strings.TrimPrefix(p, "/"), Type: Symlink, Mode: 0o777, Target: n.meta.Links[p]}
+		if _, err := n.walk.note(e.Path, memberSymlink); err != nil {
+			return fmt.Errorf("%s: link %q: %w", pfs.MetadataPath, p, err)
+		}
+		if err := n.pass(e, nil); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// NativeMetadata writes m as the metadata of a native package, the files marked
+// mutable left to the caller.
+func NativeMetadata(m Meta) pfs.Metadata {
+	d := pfs.Metadata{
+		Name: m.Name, Version: m.Version, Architecture: m.Architecture, Summary: m.Summary, Description: m.Description,
+		Licence: m.License, Homepage: m.Homepage, Maintainer: m.Maintainer, Source: m.SourceName,
+		MultiArch: m.MultiArch, Essential: m.Essential, Services: m.Services,
+	}
+	if m.Scheme != DebianScheme {
+		d.VersionScheme = string(m.Scheme)
+	}
+	for _, c := range m.Depends {
+		d.Depends = append(d.Depends, c.String())
+	}
+	for _, list := range [...]struct {
+		from []Term
+		into *[]string
+	}{{m.Provides, &d.Provides}, {m.Conflicts, &d.Conflicts}, {m.Replaces, &d.Replaces}} {
+		for _, t := range list.from {
+			*list.into = append(*list.into, t.String())
+		}
+	}
+	return d
+}

@@ -1,0 +1,49 @@
+package pfs
+
+import (
+	"fmt"
+
+	"github.com/pelletier/go-toml/v2"
+)
+
+// Metadata is what package.toml says. Relations are written as in Debian, a
+// clause or several in each string. Paths begin with a slash.
+type Metadata struct {
+	Name         string `toml:"name"`
+	Version      string `toml:"version"`
+	Architecture string `toml:"architecture"`
+
+	Summary     string `toml:"summary,omitempty"` // one line
+	Description string `toml:"description,omitempty,multiline"`
+	Licence     string `toml:"licence,omitempty"`
+	Homepage    string `toml:"homepage,omitempty"`
+	Maintainer  string `toml:"maintainer,omitempty"`
+	Source      string `toml:"source,omitempty"` // the source package
+
+	Depends   []string `toml:"depends,omitempty"`
+	Provides  []string `toml:"provides,omitempty"`
+	Conflicts []string `toml:"conflicts,omitempty"`
+	Replaces  []string `toml:"replaces,omitempty"`
+
+	// VersionScheme says how versions are ordered: debian, which is the default,
+	// alpine, pacman or rpm.
+	VersionScheme string `toml:"version-scheme,omitempty"`
+	MultiArch     string `toml:"multi-arch,omitempty"`
+	Essential     bool   `toml:"essential,omitempty"`
+
+	Services []string `toml:"services,omitempty"` // beside those that the files tell of
+	Mutable  []string `toml:"mutable,omitempty"`  // globs of paths that users may change
+
+	Links        map[string]string            `toml:"links,omitempty"`        // path → target, of symlinks to add
+	Capabilities map[string]string            `toml:"capabilities,omitempty"` // path → as setcap takes them: cap_net_raw=ep
+	Xattrs       map[string]map[string]string `toml:"xattrs,omitempty"`       // path → name → value
+}
+
+// Encode returns the text of package.toml.
+func (m *Metadata) Encode() ([]byte, error) {
+	text, err := toml.Marshal(m)
+	if err != nil {
+		return nil, fmt.Errorf("encode package.toml: %w", err)
+	}
+	return text, nil
+}

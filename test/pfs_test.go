@@ -1,0 +1,200 @@
+//go:build e2e
+
+package test
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/hugelgupf/p9/linux"
+	"github.com/hugelgupf/p9/p9"
+)
+
+// nativeOf makes a native package of a directory by packagefs build.
+func nativeOf(t testing.TB, dir, file, name string, flags ...string) {
+	t.Helper()
+	bin, err := program()
+	if err != nil {
+		t.Fatal(err)
+	}
+	args := append([]string{"build", dir, "-o", file, "--name", name, "--version", "1.0", "--keep-owners"}, flags...)
+	if _, err := command(bin, args...); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// debTree extracts a Debian package.
+func debTree(t testing.TB, deb string) string {
+	t.Helper()
+	dir := filepath.Join(t.TempDir(), "tree")
+	if _, err := command("dpkg-deb", "-x", deb, dir); err != nil {
+		t.Fatal(err)
+	}
+	return dir
+}
+
+// A native package is a .tar.zst: GNU tar makes the tree of it that it was made
+// of. It is little larger than zstd -9 would make it, and served as it is.
+func TestFormatPfs(t *testing.T) {
+	files := map[string]string{"kinds": kindsDeb(t, t.TempDir())}
+	for _, name := range []string{"bash", "coreutils", "python3.11-minimal", "libpython3.11-minimal", "perl-modules-5.36"} {
+		deb, err := get(t, FetchCorpus).Find(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		files[name] = deb.File
+	}
+	for name, deb := range files {
+		t.Run(name, func(t *testing.T) {
+			dir, out, file := debTree(t, deb), t.TempDir(), filepath.Join(t.TempDir(), "x.pfs")
+			nativeOf(t, dir, file, name)
+			if _, err := command("tar", "--zstd", "-xpf", file, "--numeric-owner", "-C", out); err != nil {
+				t.Fatal(err)
+			}
+			if err := os.RemoveAll(filepath.Join(out, ".packagefs")); err != nil {
+				t.Fatal(err)
+			}
+			want, err := WalkDir(dir)
+			if err != nil {
+				t.Fatal(err)
+			}
+			got, err := WalkDir(out)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, m := range []Manifest{want, got} {
+				for path, e := range m {
+					e.Nsec = 0
+					m[path] = e
+				}
+			}
+			checkSame(t, "tar", withoutRoot(want), withoutRoot(got))
+			s, _ := serveOne(t, file)
+			checkServed(t, s, usrMerge(want))
+			checkFiles(t, s, name, usrMerge(want))
+			if name != "kinds" { // which is almost empty
+				checkPacked(t, file)
+			}
+		})
+	}
+}
+
+// checkPacked compares the size of a native package with what zstd -9 makes of
+// the same archive.
+func checkPacked(t *testing.T, file string) {
+	t.Helper()
+	plain := filepath.Join(t.TempDir(), "plain.zst")
+	if out, err := exec.Command("sh", "-c", `zstd -q -dc "$1" | zstd -q -9 -o "$2"`, "sh", file, plain).CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	ours, err := os.Stat(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	theirs, err := os.Stat(plain)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ratio := float64(ours.Size()) / float64(theirs.Size())
+	t.Logf("%d bytes, zstd -9 makes %d: %.3f", ours.Size(), theirs.Size(), ratio)
+	if ratio > 1.15 {
+		t.Errorf("%d bytes are %.3f times what zstd -9 makes", ours.Size(), ratio)
+	}
+}
+
+// What rots in a native package that is served is told and marked, and is not
+// read.
+func TestPfsRot(t *testing.T) {
+	dir := t.TempDir()
+	writeFiles(t, dir, map[string]string{"usr/share/a": strings.Repeat("a line of text\n", 100_000), "usr/share/b": "whole"})
+	file := filepath.Join(t.TempDir(), "rot.pfs")
+	nativeOf(t, dir, file, "rot")
+	s, _ := serveOne(t, file)
+	root, closeAll, err := dialWire(s.Listen[0], "all", bigMsize)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer closeAll()
+	rot(t, filepath.Join(s.Packages, "rot.pfs"))
+	if _, err := readWire(root, "usr/share/a"); !errors.Is(err, linux.EIO) {
+		t.Errorf("what rotted reads: %v", err)
+	}
+	if text, err := readWire(root, "usr/share/b"); err != nil || text != "whole" {
+		t.Errorf("what is whole reads %q, %v", text, err)
+	}
+	listed, err := s.List()
+	if err != nil || len(listed) != 1 || listed[0].State != "damaged" || listed[0].Reason == "" {
+		t.Errorf("listed as %+v, %v", listed, err)
+	}
+	out, err := s.Run("events", "--json")
+	if err != nil || !strings.Contains(out, `"package-damaged"`) || !strings.Contains(out, `"rot.pfs"`) {
+		t.Errorf("events %v: %s", err, out)
+	}
+	if out, err := s.Run("-c", "ctl", "cat", "/metrics"); err != nil || !strings.Contains(out, "\npackagefs_chunk_misses_total ") {
+		t.Errorf("metrics %v: %s", err, out)
+	}
+}
+
+// rot changes the bytes of a package file's second frame behind everybody's
+// back.
+func rot(t *testing.T, file string) {
+	t.Helper()
+	data, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	info, err := os.Stat(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	f, err := os.OpenFile(file, os.O_WRONLY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	// The first chunk of the big file is the first frame with a magic number
+	// behind those of the metadata and of the header.
+	const magic = "\x28\xb5\x2f\xfd"
+	at := 0
+	for range 2 {
+		at += len(magic) + strings.Index(string(data[at+len(magic):]), magic)
+	}
+	for i := range 16 {
+		if _, err := f.WriteAt([]byte{^data[at+20+i]}, int64(at+20+i)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.Chtimes(file, info.ModTime(), info.ModTime()); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// readWire reads a file.
+func readWire(root p9.File, path string) (string, error) {
+	_, f, err := root.Walk(strings.Split(path, "/"))
+	if err != nil {
+		return "", err
+	}
+	defer f.Close()
+	if _, _, err := f.Open(p9.ReadOnly); err != nil {
+		return "", err
+	}
+	_, _, attr, err := f.GetAttr(p9.AttrMaskAll)
+	if err != nil {
+		return "", err
+	}
+	b := make([]byte, attr.Size)
+	for n := 0; n < len(b); {
+		m, err := f.ReadAt(b[n:], int64(n))
+		if m == 0 {
+			return string(b[:n]), fmt.Errorf("read %d bytes of %d: %w", n, len(b), err)
+		}
+		n += m
+	}
+	return string(b), nil
+}
