@@ -57,7 +57,7 @@ func setKey(t testing.TB, p *pkgindex.Package, key, value string) {
 		p.MultiArch = value
 	case "scheme":
 		p.Scheme = pkgindex.Scheme(value)
-		p.Format = map[string]pkgindex.Format{"alpine": pkgindex.Apk, "pacman": pkgindex.Arch}[value]
+		p.Format = map[string]pkgindex.Format{"alpine": pkgindex.Apk, "pacman": pkgindex.Arch, "rpm": pkgindex.Rpm}[value]
 	default:
 		t.Fatalf("unknown key %q", key)
 	}

@@ -70,6 +70,7 @@ func compareByName(a, b *pkgindex.Package) int {
 	}
 	return cmp.Or(
 		strings.Compare(string(a.Scheme), string(b.Scheme)),
+		strings.Compare(architecture(a.Architecture), architecture(b.Architecture)),
 		strings.Compare(a.Architecture, b.Architecture),
 		strings.Compare(a.Version, b.Version),
 		cmp.Compare(a.ID, b.ID),

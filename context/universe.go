@@ -79,7 +79,7 @@ func architecture(s string) string {
 		return "i386"
 	case "aarch64":
 		return "arm64"
-	case "arm", "armv7", "armv7h":
+	case "arm", "armv7", "armv7h", "armv7hl", "armv7hnl":
 		return "armhf"
 	case "ppc64le":
 		return "ppc64el"
@@ -135,16 +135,19 @@ func (u *universe) rank(p *pkgindex.Package) int {
 	return rank
 }
 
-// coinstallable says whether two packages of one name can be there together.
+// coinstallable says whether two packages of one name can be there together. Any
+// two rpms of one version can, for two architectures.
 func coinstallable(a, b *pkgindex.Package) bool {
-	return a.MultiArch == "same" && b.MultiArch == "same" && a.Version == b.Version && a.Scheme == b.Scheme &&
+	same := a.MultiArch == "same" && b.MultiArch == "same" || a.Scheme == pkgindex.RpmScheme
+	return same && a.Version == b.Version && a.Scheme == b.Scheme &&
 		architecture(a.Architecture) != architecture(b.Architecture)
 }
 
 // meetsArchitecture says whether p is of an architecture that a relation of from
-// admits; base stands for the architecture of packages that run on every one.
+// admits; base stands for the architecture of packages that run on every one. What
+// rpms need of one architecture has it in its name, as in libc.so.6()(64bit).
 func (u *universe) meetsArchitecture(from *pkgindex.Package, t pkgindex.Term, p *pkgindex.Package, base string) bool {
-	if independent(p) {
+	if independent(p) || from.Scheme == pkgindex.RpmScheme && p.Scheme == pkgindex.RpmScheme {
 		return true
 	}
 	have, want := architecture(p.Architecture), architecture(from.Architecture)
@@ -168,7 +171,7 @@ func meetsVersion(from *pkgindex.Package, t pkgindex.Term, scheme pkgindex.Schem
 	if t.Op == pkgindex.OpAny {
 		return true
 	}
-	return version != "" && scheme == from.Scheme && scheme.Satisfies(version, t.Op, t.Version)
+	return scheme == from.Scheme && scheme.Satisfies(version, t.Op, t.Version)
 }
 
 // provides says whether p carries the term by one of its Provides.

@@ -105,8 +105,9 @@ func BenchmarkImport(b *testing.B) {
 	defer s.Close()
 	b.SetBytes(int64(len(spec.Files) * len(body)))
 	for b.Loop() {
-		if _, _, err := s.importFile(name, fileID(info)); err != nil {
-			b.Fatal(err)
+		r := &result{job: job{path: name, id: fileID(info)}}
+		if s.read(r); r.err != nil {
+			b.Fatal(r.err)
 		}
 	}
 }

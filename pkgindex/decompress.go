@@ -2,6 +2,7 @@ package pkgindex
 
 import (
 	"bufio"
+	"compress/bzip2"
 	"errors"
 	"fmt"
 	"io"
@@ -20,6 +21,7 @@ const (
 	gzipped   compression = ".gz"
 	xzipped   compression = ".xz"
 	zstandard compression = ".zst"
+	bzipped   compression = ".bz2" // in rpms
 )
 
 // An unpacker reads one compressed archive. It is the buffered, limited end of
@@ -139,6 +141,9 @@ func (u *unpacker) open() error {
 		}
 		u.from = u.xz
 		return u.xz.Reset(u.src)
+	case bzipped:
+		u.from = bzip2.NewReader(u.src)
+		return nil
 	default:
 		u.from = u.src
 		return nil
@@ -176,6 +181,8 @@ func (c compression) name() string {
 		return "xz"
 	case zstandard:
 		return "zstd"
+	case bzipped:
+		return "bzip2"
 	}
 	return "plain"
 }

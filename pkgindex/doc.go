@@ -24,6 +24,10 @@
 // A package of NewMade stands in no package file and in no Set: it is what a server
 // adds to trees by itself.
 //
+// Install and Remove take several package files in and out in one step; see
+// StagingPrefix. Where Config.Trust names keys, a package file's signature is
+// checked before it is read.
+//
 // # Locks
 //
 // Store.mu guards the table of package files and is never held while a package
@@ -32,6 +36,6 @@
 //
 // # What it refuses to do
 //
-// It runs no maintainer scripts, writes nothing into a package directory, and
-// serves no device nodes or sockets out of packages.
+// It runs no maintainer scripts, writes nothing into a package directory but to
+// Install and Remove, and serves no device nodes or sockets out of packages.
 package pkgindex

@@ -105,6 +105,8 @@ func (s *source) read() error {
 		return notPackage("it is empty; is it still being copied?")
 	case bytes.HasPrefix(head, []byte(arMagic)):
 		return s.readDeb()
+	case bytes.HasPrefix(head, []byte(rpmMagic)):
+		return s.readRpm()
 	case bytes.HasPrefix(head, []byte("\x1f\x8b")):
 		apk, err := s.isApk()
 		if err != nil {
@@ -128,7 +130,6 @@ func (s *source) read() error {
 func unknownFormat(head []byte) string {
 	for _, known := range [...]struct{ magic, text string }{
 		{"ADB", "it is an apk of version 3; only version 2 can be read"},
-		{"\xed\xab\xee\xdb", "it is an RPM; convert it to .deb first, for example with alien"},
 		{"PK\x03\x04", "it is a zip archive"},
 		{"BZh", "it is compressed with bzip2; only gzip, xz and zstd can be read"},
 	} {
@@ -142,7 +143,7 @@ func unknownFormat(head []byte) string {
 	if bytes.HasPrefix([]byte(arMagic), head) || len(head) < 6 {
 		return fmt.Sprintf("it has %d bytes; is it still being copied?", len(head))
 	}
-	return fmt.Sprintf("it begins with %q, which is no .deb, .apk or .pkg.tar; is it still being copied?", head[:min(8, len(head))])
+	return fmt.Sprintf("it begins with %q, which is no .deb, .apk, .rpm or .pkg.tar; is it still being copied?", head[:min(8, len(head))])
 }
 
 // checkMeta refuses names that could not be served or written down.

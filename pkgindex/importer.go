@@ -91,21 +91,10 @@ func (im *importer) Write(b []byte) (int, error) {
 	return n, nil
 }
 
-// importFile reads the package file at path, whose fileID is id, and leaves its
-// index and payload in the state directory.
-func (s *Store) importFile(path, id string) (Meta, head, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return Meta{}, head{}, err
-	}
-	defer f.Close()
-	info, err := f.Stat()
-	if err != nil {
-		return Meta{}, head{}, err
-	}
-	if fileID(info) != id {
-		return Meta{}, head{}, errChanged
-	}
+// importFile reads the package file f, whose fileID is id, and leaves its index
+// and payload in the state directory.
+func (s *Store) importFile(f *os.File, size int64, id string) (Meta, head, error) {
+	path := f.Name()
 	tmp, err := os.CreateTemp(filepath.Dir(s.payloadPath(id)), tempPrefix)
 	if err != nil {
 		return Meta{}, head{}, &storeError{err}
@@ -117,7 +106,7 @@ func (s *Store) importFile(path, id string) (Meta, head, error) {
 		builder: newBuilder(s.config.Aliases), services: make(map[string]bool),
 		out: bufio.NewWriterSize(tmp, 1<<20), hash: sha256.New(), buf: make([]byte, 256<<10),
 	}
-	err = ReadPackage(f, info.Size(), filepath.Base(path), s.config.Limits, im)
+	err = ReadPackage(f, size, filepath.Base(path), s.config.Limits, im)
 	if again, statErr := os.Stat(path); statErr == nil && fileID(again) != id {
 		return Meta{}, head{}, errChanged
 	}

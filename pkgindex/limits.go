@@ -11,7 +11,7 @@ type Limits struct {
 	Ratio      int64  // how many times its compressed size an archive may unpack to: 1000
 	RatioFloor int64  // bytes that any archive may unpack to beside that: 64 MiB
 	Control    int64  // bytes of a metadata file (control, conffiles, .PKGINFO): 16 MiB
-	Checksums  int64  // bytes of md5sums or .MTREE, unpacked: 64 MiB
+	Checksums  int64  // bytes of md5sums or .MTREE, unpacked, or of an rpm's header: 64 MiB
 	Members    int    // files, directories and links: 4 million
 	Paths      int64  // bytes of all their paths together: 512 MiB
 	Path       int    // bytes of one path: 4096

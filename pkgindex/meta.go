@@ -7,6 +7,7 @@ const (
 	Deb  Format = "deb"
 	Apk  Format = "apk"
 	Arch Format = "arch"
+	Rpm  Format = "rpm"
 	Pfs  Format = "pfs"
 )
 

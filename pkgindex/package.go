@@ -10,6 +10,8 @@ import (
 	"path/filepath"
 	"sync"
 	"sync/atomic"
+
+	"github.com/packagefs/packagefs/pkgindex/signature"
 )
 
 // A Package is one installed package: its metadata with the override file
@@ -21,6 +23,8 @@ type Package struct {
 	File string // base name of the package file
 
 	Override string // base name of the override file that applies, or empty
+
+	Signer *signature.Signer // who signed the package file, nil if it is not known
 
 	source   *imported // nil in a package without a package file
 	made     *made     // of NewMade, else nil

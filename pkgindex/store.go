@@ -18,6 +18,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/packagefs/packagefs/pkgindex/dirwatch"
+	"github.com/packagefs/packagefs/pkgindex/signature"
 )
 
 // A Config says what a Store indexes, and where it keeps what it found.
@@ -28,7 +29,14 @@ type Config struct {
 	Aliases   Aliases  // path aliases; UsrMerge if nil
 	Limits    Limits   // what a package file may cost
 	Workers   int      // package files read at the same time; the number of processors if 0
-	Log       zerolog.Logger
+
+	// Trust is a directory of public keys. With it, a package file that has a
+	// signature beside it is served only if one of these keys made it, and with
+	// RequireSignatures one without a signature is not served at all.
+	Trust             string
+	RequireSignatures bool
+
+	Log zerolog.Logger
 
 	// OnChange is told of each new Set, one call at a time. It must not wait
 	// for the Store.
@@ -41,6 +49,7 @@ type Store struct {
 	lock     *os.File
 	watch    *dirwatch.Watcher
 	current  atomic.Pointer[Set]
+	keys     atomic.Pointer[signature.Keys] // that are trusted; nil without Config.Trust
 	payloads payloadCache
 
 	jobs     chan job
@@ -51,8 +60,12 @@ type Store struct {
 	table
 }
 
-// A job is one package file to read.
-type job struct{ path, id string }
+// A job is one package file to read: to index, and to check the signature of.
+type job struct {
+	path, id string
+	signed   signed // with a signature, it is checked
+	indexed  bool   // there is an index: only the signature is checked
+}
 
 // A request wakes the loop of Run.
 type request struct {
@@ -60,13 +73,15 @@ type request struct {
 	result  *result
 	remake  *imported
 	settled chan struct{} // closed when nothing is pending any more
+	call    *call
 }
 
 type result struct {
 	job
-	meta Meta
-	head head
-	err  error
+	meta   Meta
+	head   head
+	signer *signature.Signer
+	err    error
 }
 
 // Open prepares a Store: it locks the state directory, starts watching, and
@@ -84,6 +99,9 @@ func Open(config Config) (*Store, error) {
 	}
 	if config.Overrides == "" {
 		config.Overrides = filepath.Join(config.State, "overrides")
+	}
+	if config.RequireSignatures && config.Trust == "" {
+		return nil, errors.New("signatures are required, but no directory of trusted keys is named")
 	}
 	if config.Workers <= 0 {
 		config.Workers = runtime.NumCPU()
@@ -118,12 +136,30 @@ func (s *Store) open() error {
 	if err := s.lockState(); err != nil {
 		return err
 	}
-	w, err := dirwatch.New(append(slices.Clone(s.config.Packages), s.config.Overrides)...)
+	dirs := append(slices.Clone(s.config.Packages), s.config.Overrides)
+	if s.config.Trust != "" {
+		if slices.Contains(dirs, s.config.Trust) {
+			return fmt.Errorf("directory of trusted keys %s: it cannot hold package or override files as well", s.config.Trust)
+		}
+		if _, err := os.Stat(s.config.Trust); err != nil {
+			return fmt.Errorf("directory of trusted keys: %w; make it, or name another with --trust", err)
+		}
+		dirs = append(dirs, s.config.Trust)
+	}
+	w, err := dirwatch.New(dirs...)
 	if err != nil {
 		return err
 	}
 	s.watch = w
+	if s.config.Trust != "" {
+		if err := s.readKeys(); err != nil {
+			return err
+		}
+	}
 	s.current.Store(NewSet(0, nil, nil))
+	if err := s.endLeftovers(); err != nil {
+		return err
+	}
 	for _, dir := range append([]string{s.config.Overrides}, s.config.Packages...) {
 		if err := s.scan(dir); err != nil {
 			return err
@@ -167,6 +203,9 @@ func (s *Store) Settle(ctx context.Context) error {
 	events := []dirwatch.Event{{Dir: s.config.Overrides, Op: dirwatch.Rescan}}
 	for _, dir := range s.config.Packages {
 		events = append(events, dirwatch.Event{Dir: dir, Op: dirwatch.Rescan})
+	}
+	if s.config.Trust != "" {
+		events = append(events, dirwatch.Event{Dir: s.config.Trust, Op: dirwatch.Rescan})
 	}
 	select {
 	case s.requests <- request{events: events, settled: settled}:
@@ -246,6 +285,10 @@ func (s *Store) take(r request) {
 	if r.settled != nil {
 		s.waiting = append(s.waiting, r.settled)
 	}
+	if r.call != nil {
+		r.call.err = r.call.do()
+		s.called = append(s.called, r.call)
+	}
 }
 
 // send hands r to the loop, unless it has ended.
@@ -264,7 +307,7 @@ func (s *Store) work(ctx context.Context) {
 			return
 		case j := <-s.jobs:
 			r := &result{job: j}
-			r.meta, r.head, r.err = s.importFile(j.path, j.id)
+			s.read(r)
 			s.send(ctx, request{result: r})
 		}
 	}
@@ -320,9 +363,14 @@ func (s *Store) publish() {
 		if !s.uses(src.id) {
 			os.Remove(s.indexPath(src.id))
 			os.Remove(s.payloadPath(src.id))
+			os.Remove(s.digestPath(src.id))
 		}
 	}
 	s.dead = nil
+	for _, c := range s.called {
+		c.done <- c.err
+	}
+	s.called = nil
 	if s.pending == 0 {
 		for _, c := range s.waiting {
 			close(c)

@@ -18,6 +18,8 @@ import (
 type shop struct {
 	*testing.T
 	dir, state string
+	trust      string // of Config
+	require    bool   // likewise
 	store      *pkgindex.Store
 	stop       func()
 }
@@ -30,7 +32,7 @@ func newShop(t *testing.T) *shop {
 
 func (s *shop) start() {
 	s.Helper()
-	store, err := pkgindex.Open(pkgindex.Config{Packages: []string{s.dir}, State: s.state})
+	store, err := pkgindex.Open(pkgindex.Config{Packages: []string{s.dir}, State: s.state, Trust: s.trust, RequireSignatures: s.require})
 	if err != nil {
 		s.Fatal(err)
 	}

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/packagefs/packagefs/pkgindex/dirwatch"
+	"github.com/packagefs/packagefs/pkgindex/signature"
 )
 
 // table is what a Store knows of each package file and override file. The
@@ -24,11 +25,15 @@ type table struct {
 
 	aside map[*file]bool // files with a reason
 
+	keysAge   int               // counts changes of the trusted keys
+	keyFaults []signature.Fault // files in their directory that have none
+
 	queue   []job
 	pending int         // files queued or being read
 	removed []*Package  // published, and their files gone since
 	dead    []*imported // whose index and payload may go
 	waiting []chan struct{}
+	called  []*call // done, and not yet published
 
 	touched map[identity]bool // since the last publish
 	noise   bool              // rejected or pending changed since then
@@ -51,6 +56,9 @@ type file struct {
 	judged bool      // it was read, and the reason is a fault of its own
 	queued bool      // counts in pending
 
+	signed signed            // the signature that it was judged by
+	signer *signature.Signer // who signed it, or nil
+
 	pkg *Package // as published, or nil
 }
 
@@ -68,7 +76,8 @@ func (s *imported) identity() identity {
 }
 
 // ignored names are no package files: hidden files, and what download tools and
-// signatures leave beside them.
+// signatures leave beside them. Where somebody's signatures are trusted,
+// signature files are looked at before.
 func ignored(name string) bool {
 	if strings.HasPrefix(name, ".") || strings.HasSuffix(name, "~") {
 		return true
@@ -84,6 +93,7 @@ func ignored(name string) bool {
 // what went, so that a rename finds its index.
 func (s *Store) handle(events []dirwatch.Event) {
 	var gone []dirwatch.Event
+	keys := false
 	for _, e := range events {
 		switch {
 		case e.Op == dirwatch.Lost:
@@ -95,12 +105,23 @@ func (s *Store) handle(events []dirwatch.Event) {
 			}
 		case e.Op == dirwatch.Gone:
 			gone = append(gone, e)
+		case e.Dir == s.config.Trust:
+			keys = keys || e.Op != dirwatch.Begun
 		default:
 			s.look(e.Dir, e.Name, e.Op == dirwatch.Begun)
 		}
 	}
 	for _, e := range gone {
+		if e.Dir == s.config.Trust {
+			keys = true
+			continue
+		}
 		s.look(e.Dir, e.Name, false)
+	}
+	if keys {
+		if err := s.readKeys(); err != nil {
+			s.config.Log.Error().Err(err).Msg("trusted keys stay as they were")
+		}
 	}
 }
 
@@ -127,6 +148,9 @@ func (s *Store) awaitDir(dir string) {
 // scan looks at everything in dir, and at everything that is known to have been
 // there.
 func (s *Store) scan(dir string) error {
+	if dir == s.config.Trust {
+		return s.readKeys()
+	}
 	entries, err := os.ReadDir(dir)
 	if err != nil {
 		return err
@@ -160,6 +184,9 @@ func (s *Store) look(dir, name string, begun bool) {
 		}
 		return
 	}
+	if base, ok := strings.CutSuffix(name, signature.Suffix); ok && s.config.Trust != "" && !begun {
+		name = base // what it is the signature of
+	}
 	if ignored(name) {
 		return
 	}
@@ -175,28 +202,56 @@ func (s *Store) look(dir, name string, begun bool) {
 		}
 		return
 	}
-	f := &file{path: path, dir: slices.Index(s.config.Packages, dir), id: fileID(info)}
+	f := &file{path: path, dir: slices.Index(s.config.Packages, dir), id: fileID(info), signed: s.signedNow(path)}
 	have := s.files[path]
 	switch {
 	case !info.Mode().IsRegular():
 		f.reason = "not a regular file"
-	case have != nil && have.id == f.id && (have.source != nil || have.queued || have.judged):
+	case have != nil && have.id == f.id && have.signed == f.signed && (have.source != nil || have.queued || have.judged):
 		return
 	case begun:
 		f.reason = "it is still being written; it is read when its writer closes it"
+	case s.unsigned(f):
+		f.reason, f.judged = errUnsigned.Error(), true
 	default:
-		src, err := s.openSource(path, f.id)
-		if err == nil {
-			f.source = src
-			break
-		}
-		if errors.Is(err, errIndex) {
-			s.config.Log.Warn().Err(err).Str("file", name).Msg("index is made again")
-		}
-		f.queued = true
-		s.queue = append(s.queue, job{path, f.id})
+		s.find(f)
+	}
+	if have != nil && have.id == f.id && have.source != nil && have.reason == "" && f.queued {
+		// It stays until it is known what the other signature is worth.
+		s.recheck(have, f.signed)
+		s.queue = append(s.queue, job{path: path, id: f.id, signed: f.signed, indexed: true})
+		return
 	}
 	s.set(f)
+	if f.queued {
+		s.queue = append(s.queue, job{path: path, id: f.id, signed: f.signed, indexed: s.hasIndex(path, f.id)})
+	}
+}
+
+// find takes what an earlier import left for f, or says that it must be read.
+func (s *Store) find(f *file) {
+	src, err := s.openSource(f.path, f.id)
+	if err != nil {
+		if errors.Is(err, errIndex) {
+			s.config.Log.Warn().Err(err).Str("file", filepath.Base(f.path)).Msg("index is made again")
+		}
+		f.queued = true
+		return
+	}
+	if f.signed.by == "" {
+		f.source = src
+		return
+	}
+	digest, err := s.readDigest(f.id)
+	if err != nil {
+		f.queued = true
+		return
+	}
+	if f.signer, err = s.checkDigest(f.path, digest); err != nil {
+		f.reason, f.judged = err.Error(), !errors.Is(err, errChanged)
+		return
+	}
+	f.source = src
 }
 
 // set puts f in the place of what was known of its path.
@@ -238,9 +293,7 @@ func (s *Store) link(f *file) {
 func (s *Store) unlink(f *file) {
 	s.setAside(f, "")
 	delete(s.files, f.path)
-	if s.ids[f.id]--; s.ids[f.id] == 0 {
-		delete(s.ids, f.id)
-	}
+	s.disown(f.id)
 	if f.queued {
 		s.pending--
 	}
@@ -252,6 +305,8 @@ func (s *Store) unlink(f *file) {
 			s.removed = append(s.removed, f.pkg)
 		}
 		s.dead = append(s.dead, f.source)
+	} else if f.signed != (signed{}) { // it may have been served, before its signature was another
+		s.dead = append(s.dead, s.newSource(f.path, f.id, Meta{}, head{}))
 	}
 }
 
@@ -264,7 +319,7 @@ func (s *Store) drop(path string) {
 // finish takes the result of a job, unless the file has changed since.
 func (s *Store) finish(r *result) {
 	f := s.files[r.path]
-	if f == nil || f.id != r.id || !f.queued {
+	if f == nil || f.id != r.id || f.signed != r.signed || !f.queued {
 		if r.err == nil && !s.uses(r.id) {
 			s.dead = append(s.dead, s.newSource(r.path, r.id, r.meta, r.head))
 		}
@@ -273,6 +328,15 @@ func (s *Store) finish(r *result) {
 	f.queued = false
 	s.pending--
 	s.setAside(f, "")
+	f.signer = r.signer
+	if f.source != nil && r.indexed && r.err == nil { // only its signature was in question
+		s.touched[f.source.identity()] = true
+		return
+	}
+	if f.source != nil {
+		f = &file{path: f.path, dir: f.dir, id: f.id, signed: f.signed, signer: r.signer}
+		s.set(f)
+	}
 	if r.err == nil {
 		f.source = s.newSource(r.path, r.id, r.meta, r.head)
 		s.link(f)
@@ -295,9 +359,12 @@ func (s *Store) again(src *imported) {
 	if f == nil || f.source != src {
 		return
 	}
-	next := &file{path: f.path, dir: f.dir, id: f.id, queued: true}
-	s.queue = append(s.queue, job{f.path, f.id})
-	s.set(next)
+	if f.queued {
+		s.set(&file{path: f.path, dir: f.dir, id: f.id, queued: true, signed: f.signed})
+	} else {
+		s.recheck(f, f.signed)
+	}
+	s.queue = append(s.queue, job{path: f.path, id: f.id, signed: f.signed})
 }
 
 // changes compares the table with what is published, which it then takes to be
@@ -321,6 +388,7 @@ func (s *Store) changes() (added, removed []*Package, rejected []Rejected, chang
 			if i == 0 {
 				s.setAside(f, "")
 				f.pkg = s.overrideFor(id.Ref).apply(f.source)
+				f.pkg.Signer = f.signer
 				added = append(added, f.pkg)
 			} else {
 				s.setAside(f, fmt.Sprintf("%s (%s) is installed already, from %s; remove one of the two", id.Ref, id.architecture, files[0].path))
@@ -332,6 +400,9 @@ func (s *Store) changes() (added, removed []*Package, rejected []Rejected, chang
 	}
 	for name, reason := range s.faults {
 		rejected = append(rejected, Rejected{filepath.Join("overrides", name), reason})
+	}
+	for _, fault := range s.keyFaults {
+		rejected = append(rejected, Rejected{filepath.Join("trust", fault.File), fault.Err.Error()})
 	}
 	slices.SortFunc(rejected, func(a, b Rejected) int { return strings.Compare(a.File, b.File) })
 	clear(s.touched)

@@ -62,9 +62,7 @@ func (m member) String() string {
 
 // walkTar reads the tar archive in r, of packed bytes, to its end.
 func (w *tarWalk) walkTar(r io.Reader, packed int64) error {
-	w.left, w.paths = w.limits.unpacked(packed), w.limits.Paths
-	w.members, w.links = make(map[string]member), make(map[string]string)
-	w.buf = make([]byte, 64*kib)
+	w.begin(packed)
 	end := &endReader{r: r}
 	tr := tar.NewReader(end)
 	for {
@@ -88,6 +86,13 @@ func (w *tarWalk) walkTar(r io.Reader, packed int64) error {
 	// The padding is read too, so that the decompressor sees its checksum.
 	_, err := io.CopyBuffer(discard{}, r, w.buf)
 	return err
+}
+
+// begin makes w ready for an archive of packed bytes.
+func (w *tarWalk) begin(packed int64) {
+	w.left, w.paths = w.limits.unpacked(packed), w.limits.Paths
+	w.members, w.links = make(map[string]member), make(map[string]string)
+	w.buf = make([]byte, 64*kib)
 }
 
 // endReader tells whether the end of r was reached.

@@ -12,6 +12,7 @@ const (
 	DebianScheme Scheme = "debian"
 	AlpineScheme Scheme = "alpine"
 	PacmanScheme Scheme = "pacman"
+	RpmScheme    Scheme = "rpm"
 )
 
 // Compare orders two versions by the rules of the scheme: negative if a is
@@ -22,7 +23,8 @@ const (
 // It differs from vercmp where vercmp is no order: a version without pkgrel,
 // which vercmp takes as equal to that version with any pkgrel, is the earlier
 // one here (Satisfies has vercmp's meaning), and so is a version that ends in
-// separators where the other goes on.
+// separators where the other goes on. In rpm's scheme a version without release
+// is the earlier one, as rpm sorts them.
 func (s Scheme) Compare(a, b string) int {
 	if a == b {
 		return 0
@@ -33,6 +35,9 @@ func (s Scheme) Compare(a, b string) int {
 	case PacmanScheme:
 		c, tie := comparePacman(a, b)
 		return cmp.Or(c, tie)
+	case RpmScheme:
+		c, tie := compareRpm(a, b)
+		return cmp.Or(c, tie)
 	default:
 		return compareDebian(a, b)
 	}
@@ -40,21 +45,24 @@ func (s Scheme) Compare(a, b string) int {
 
 // Satisfies reports whether a package or a virtual package of version have
 // meets the relation "op want". An empty have, a virtual package without a
-// version, meets OpAny only.
+// version, meets OpAny only; by rpm's rules it meets every relation.
 func (s Scheme) Satisfies(have string, op Op, want string) bool {
 	if op == OpAny {
 		return true
 	}
 	if have == "" {
-		return false
+		return s == RpmScheme
 	}
 	if op == OpPrefix {
 		return s.hasPrefix(have, want)
 	}
 	var c int
-	if s == PacmanScheme {
+	switch s {
+	case PacmanScheme:
 		c, _ = comparePacman(have, want)
-	} else {
+	case RpmScheme:
+		c, _ = compareRpm(have, want)
+	default:
 		c = s.Compare(have, want)
 	}
 	switch op {

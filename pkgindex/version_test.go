@@ -12,12 +12,13 @@ import (
 // signs are the results of a comparison, as golden files and tables write them.
 var signs = map[string]int{"<": -1, "=": 0, ">": 1}
 
-// TestVersionGolden compares with what dpkg and vercmp said; see
+// TestVersionGolden compares with what dpkg, vercmp and rpm said; see
 // testdata/versions/generate.sh.
 func TestVersionGolden(t *testing.T) {
 	compare := map[string]func(a, b string) int{
 		"debian": DebianScheme.Compare,
 		"pacman": func(a, b string) int { c, _ := comparePacman(a, b); return c },
+		"rpm":    RpmScheme.Compare,
 	}
 	for name, compare := range compare {
 		text, err := os.ReadFile(filepath.Join("testdata", "versions", name+".golden"))
@@ -182,6 +183,7 @@ var versionParts = map[Scheme][]string{
 	DebianScheme: {"0", "1", "9", "10", "01", "a", "b", "A", ".", "~", "+", "-", ":", "1:", "rc", "~~", "\xff", " "},
 	AlpineScheme: {"0", "1", "9", "10", "01", "a", "b", ".", "_alpha", "_p", "_rc", "_git", "-r", "-r1", "-r2", "~ab", "~1", "_x", "$"},
 	PacmanScheme: {"0", "1", "9", "10", "01", "a", "b", "rc", ".", "..", "-", ":", "1:", "_", "+", "\xff"},
+	RpmScheme:    {"0", "1", "9", "10", "01", "a", "b", "rc", ".", "~", "^", "-", ":", "1:", "_", "~~", "\xff"},
 }
 
 func randomVersion(r *rand.Rand, s Scheme) string {
@@ -266,6 +268,14 @@ func TestSatisfies(t *testing.T) {
 		{PacmanScheme, "1-64", OpEqual, "1-64", true},
 		{PacmanScheme, "1-64", OpEqual, "1-32", false},
 		{PacmanScheme, "2.38-3", OpPrefix, "2.38", true},
+		{RpmScheme, "2.38-3", OpEqual, "2.38", true},
+		{RpmScheme, "2.38-3", OpLater, "2.38", false},
+		{RpmScheme, "2.38-3", OpEqual, "2.38-2", false},
+		{RpmScheme, "2.38~rc1-3", OpEarlier, "2.38", true},
+		{RpmScheme, "2.38^git1-3", OpLater, "2.38", true},
+		{RpmScheme, "1:1-1", OpLaterEqual, "2", true},
+		{RpmScheme, "", OpLaterEqual, "2", true},
+		{RpmScheme, "", OpEarlier, "2", true},
 	} {
 		if ok := c.scheme.Satisfies(c.have, c.op, c.want); ok != c.ok {
 			t.Errorf("%s: %q satisfies %q %q: %v", c.scheme, c.have, c.op, c.want, ok)

@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"runtime"
 	"runtime/debug"
 	"sync"
 	"sync/atomic"
@@ -17,8 +18,12 @@ import (
 )
 
 // inSize is the size of a connection's input buffer, and of the largest
-// message before the first attach.
-const inSize = 32 << 10
+// message before the first attach. A peer that sends larger ones gets a buffer
+// that a message of largeIn fits in, so that each is read in one go.
+const (
+	inSize  = 32 << 10
+	largeIn = 128 << 10
+)
 
 // A conn is one connection. Its reader, the goroutine of serve, takes requests
 // apart and answers those that cannot block; workers do the others.
@@ -31,6 +36,7 @@ type conn struct {
 	refuse linux.Errno // if not 0, every attach fails with it
 
 	// The reader's own.
+	reader   reader
 	in       []byte
 	r, w     int     // in[r:w] is read and not handled
 	inline   request // the request at hand; its out gathers replies
@@ -77,6 +83,7 @@ func newConn(s *Server, nc net.Conn, peer Peer) *conn {
 	c.room.L = &c.mu
 	c.sess = newSession(0)
 	c.inline = request{c: c, s: c.sess, scratch: &c.scratch}
+	c.reader.init(nc)
 	c.writer.init(nc)
 	return c
 }
@@ -125,7 +132,12 @@ func (c *conn) read() (err error) {
 		}
 		c.flush()
 		c.count()
-		n, err := c.nc.Read(c.in[c.w:])
+		if c.tagged.Load() > 0 {
+			// What the workers have goes first: a peer that waits for their
+			// answers has nothing more to be read before.
+			runtime.Gosched()
+		}
+		n, err := c.reader.Read(c.in[c.w:])
 		c.w += n
 		if n == 0 && err != nil {
 			return c.readError(err)
@@ -151,11 +163,14 @@ func (c *conn) handleAll() error {
 		if size < headerSize || size > c.maxMessage() {
 			return fmt.Errorf("%w: size %d, at most %d", errMalformed, size, c.maxMessage())
 		}
-		if size > inSize {
+		switch {
+		case size > largeIn:
 			if err := c.handleLarge(int(size)); err != nil {
 				return err
 			}
 			continue
+		case int(size) > len(c.in):
+			c.growIn()
 		}
 		if c.w-c.r < int(size) {
 			break
@@ -175,6 +190,12 @@ func (c *conn) handleAll() error {
 	return nil
 }
 
+// growIn makes the input buffer one for large messages.
+func (c *conn) growIn() {
+	b := getChunk(largeIn)[:largeIn]
+	c.r, c.w, c.in = 0, copy(b, c.in[c.r:c.w]), b
+}
+
 // maxMessage is the size of the largest message that the peer may send now.
 func (c *conn) maxMessage() uint32 {
 	if c.sess.msize == 0 || !c.attached {
@@ -183,15 +204,15 @@ func (c *conn) maxMessage() uint32 {
 	return c.sess.msize
 }
 
-// handleLarge handles a message that is larger than the input buffer, in a
-// buffer of its own.
+// handleLarge handles a message that is larger than any input buffer, in a
+// chunk of its own.
 func (c *conn) handleLarge(size int) error {
-	frame := make([]byte, size)
+	frame := getChunk(size)[:size]
 	n := copy(frame, c.in[c.r:c.w])
 	c.r += n
 	if n < size {
 		c.flush()
-		if _, err := io.ReadFull(c.nc, frame[n:]); err != nil {
+		if _, err := io.ReadFull(&c.reader, frame[n:]); err != nil {
 			if errors.Is(err, io.ErrUnexpectedEOF) {
 				err = fmt.Errorf("%w: connection ends inside a message", errMalformed)
 			}
@@ -228,4 +249,5 @@ func (c *conn) close(graceful bool) {
 	}
 	c.wg.Wait()
 	c.count()
+	putChunk(c.in)
 }

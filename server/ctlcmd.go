@@ -5,7 +5,6 @@ import (
 	stdcontext "context"
 	"errors"
 	"fmt"
-	"os"
 	"slices"
 	"strconv"
 	"strings"
@@ -70,7 +69,10 @@ var commands = slices.Concat(
 
 		{"reload", "", "Read all context files again.", 0, 0, true, (*invocation).reload},
 		{"rescan", "", "Look through the package directories and the override files again.", 0, 0, true, (*invocation).rescan},
-		{"remove", "PKG…", "Remove package files from the package directories: PKG is NAME, or NAME=VERSION where there are several.", 1, -1, true, (*invocation).remove},
+		{"install", "DIR", "Begin to install, all or none, the package files in a directory that stands in a package directory and whose name begins with .install-; packagefs install makes one.", 1, 1, true, (*invocation).install},
+		{"remove", "PKG…", "Remove package files from the package directories, all or none: PKG is NAME, or NAME=VERSION where there are several.", 1, -1, true, (*invocation).remove},
+		{"repair", "PKG…", "Make what is unpacked of packages again from their package files.", 1, -1, true, (*invocation).repair},
+		{"gc", "", "Remove what killed servers and installs have left, indexes and contents without a package file, and what was kept of files that are not edited any more.", 0, 0, true, (*invocation).gc},
 		{"log", "[LEVEL]", "Log from this level on: trace, debug, info, warn or error; without one, show it. trace shows the messages of connections that are made from then on.", 0, 1, true, (*invocation).log},
 		{"events", "[COUNT]", "Show the last events, as lines of JSON.", 0, 1, false, (*invocation).recentEvents},
 	},
@@ -87,7 +89,7 @@ func listCommands(key, args, what string) []command {
 
 // command runs one line and returns the results in words. Its error's errno
 // tells what is wrong: EINVAL for what is no command. A command that fails has
-// changed nothing, but for remove, which removes one package after the other.
+// changed nothing.
 func (fs *FS) command(as visitor, line string) (text string, err error) {
 	if strings.HasPrefix(strings.TrimSpace(line), "#") {
 		return "", nil
@@ -334,46 +336,16 @@ func (v *invocation) rescan() error {
 	return nil
 }
 
-func (v *invocation) remove() error {
-	var chosen [][]*pkgindex.Package
-	for _, selector := range v.args {
-		ps, err := v.selected(selector)
-		if err != nil {
-			return err
-		}
-		chosen = append(chosen, ps)
-	}
-	for _, ps := range chosen {
-		for _, p := range ps {
-			if err := os.Remove(p.Path()); err != nil && !errors.Is(err, os.ErrNotExist) {
-				return err
-			}
-			v.printf("removed %s (%s)\n", p.Ref, oneLine(p.File))
-		}
-	}
-	if err := v.settle(); err != nil {
-		return err
-	}
-	for _, ps := range chosen {
-		for _, p := range v.fs.packages.Set().Named(ps[0].Name) {
-			if p.Version == ps[0].Version {
-				v.printf("note: %s is there from another package file: %s\n", p.Ref, oneLine(p.Path()))
-			}
-		}
-	}
-	return nil
-}
-
 // selected returns the packages that a selector names: one version, for all its
 // architectures.
-func (v *invocation) selected(selector string) ([]*pkgindex.Package, error) {
+func selected(set *pkgindex.Set, selector string) ([]*pkgindex.Package, error) {
 	ref, err := pkgindex.ParseRef(selector)
 	if err != nil {
 		return nil, refuse("%w", err)
 	}
 	var ps []*pkgindex.Package
 	var versions []string
-	for _, p := range v.fs.packages.Set().Named(ref.Name) {
+	for _, p := range set.Named(ref.Name) {
 		if ref.Version != "" && p.Version != ref.Version {
 			continue
 		}

@@ -34,6 +34,11 @@ type Config struct {
 	// what others need, and are never served.
 	Assumed []*pkgindex.Package
 
+	// Trust is a directory of public keys of minisign: package files with another
+	// signature are set aside, and with RequireSignatures those with none.
+	Trust             string
+	RequireSignatures bool
+
 	TrustNetworks []netip.Prefix // TCP peers in these speak for everybody
 
 	// Admins may command the server, beside root, who runs it, and trusted
@@ -67,6 +72,7 @@ type FS struct {
 	started  time.Time
 	level    *logLevel
 	events   eventLog
+	installs installs
 	users    func() context.Directory // of the system
 
 	generators []union.Generator // of every tree
@@ -124,6 +130,7 @@ func (fs *FS) open() (err error) {
 	fs.packages, err = pkgindex.Open(pkgindex.Config{
 		Packages: fs.config.Packages, State: fs.config.State, Overrides: fs.config.Overrides,
 		Limits: fs.config.PackageLimits, Log: fs.config.Log,
+		Trust: fs.config.Trust, RequireSignatures: fs.config.RequireSignatures,
 		OnChange: func(set *pkgindex.Set) {
 			fs.packagesChanged(set)
 			if total = max(total, set.Pending); fs.config.Progress != nil && total > 0 {
@@ -195,6 +202,7 @@ func (fs *FS) Serve(ctx stdcontext.Context) error {
 	defer stop()
 	indexing := make(chan struct{})
 	go func() { fs.packages.Run(ctx); close(indexing) }()
+	fs.installs.open(ctx)
 	following := make(chan struct{})
 	go func() { fs.followEdits(ctx); close(following) }()
 	var listeners []func() error
@@ -221,6 +229,7 @@ func (fs *FS) Serve(ctx stdcontext.Context) error {
 		fs.config.Log.Warn().Msg("some requests did not end; their connections were cut")
 	}
 	<-indexing
+	fs.installs.running.Wait()
 	<-following
 	fs.files.Close()
 	fs.closeLayers()

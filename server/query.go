@@ -30,6 +30,11 @@ var queries = map[string]func(*FS, *inquiry) (any, error){
 	OpCheck:    (*FS).queryCheck,
 	OpEdits:    (*FS).queryEdits,
 	OpEditDiff: (*FS).queryEditDiff,
+	OpVerify:   (*FS).queryVerify,
+	OpInstall:  (*FS).queryInstall,
+	OpRemoval:  (*FS).queryRemoval,
+	OpGarbage:  (*FS).queryGarbage,
+	OpUnused:   (*FS).queryUnused,
 }
 
 // An inquiry is a query with who asks it.
@@ -82,10 +87,14 @@ func (fs *FS) anything(q *inquiry) (*context.View, error) {
 }
 
 func packageRow(p *pkgindex.Package, why context.Why) PackageRow {
-	return PackageRow{
+	row := PackageRow{
 		Name: p.Name, Version: p.Version, Architecture: p.Architecture, Format: string(p.Format), File: p.File,
 		State: StateInstalled, Summary: p.Summary, Toplevel: why.Toplevel,
 	}
+	if p.Signer != nil {
+		row.SignedBy = string(p.Signer.KeyID)
+	}
+	return row
 }
 
 func (fs *FS) queryPackages(q *inquiry) (any, error) {
@@ -139,6 +148,9 @@ func (fs *FS) queryInfo(q *inquiry) (any, error) {
 			License: p.License, Source: p.SourceName, MultiArch: p.MultiArch, Essential: p.Essential,
 			Depends: texts(p.Depends), Provides: texts(p.Provides), Conflicts: texts(p.Conflicts), Replaces: texts(p.Replaces),
 			Services: append([]string{}, p.Services...),
+		}
+		if p.Signer != nil {
+			info.Signature = &Signature{KeyID: string(p.Signer.KeyID), Key: p.Signer.Key, Comment: p.Signer.Comment}
 		}
 		layers, err := p.Layers()
 		if err != nil {
@@ -367,9 +379,9 @@ func (fs *FS) queryStatus(q *inquiry) (any, error) {
 	s := Status{
 		Version: Version(), Generation: fs.generation.Load(), Packages: len(q.set.Packages), Rejected: len(q.set.Rejected),
 		Indexing: q.set.Pending, Listen: fs.Addrs(), Uptime: int64(time.Since(fs.started).Seconds()),
-		Connections: fs.engine.Stats().Open,
+		Connections: fs.engine.Stats().Open, PackageDirs: fs.packageDirs(),
 	}
-	if !q.as.Trusted {
+	if !fs.isAdmin(q.as) {
 		return Status{Version: s.Version, Uptime: s.Uptime}, nil
 	}
 	return s, nil

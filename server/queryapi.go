@@ -19,6 +19,11 @@ const (
 	OpCheck    = "check"    // Result is []CheckRow
 	OpEdits    = "edits"    // Context; Result is []EditRow
 	OpEditDiff = "editdiff" // Context, Path; Result is EditDiff
+	OpVerify   = "verify"   // Package; Result is []VerifyRow
+	OpInstall  = "install"  // Path, the name of the directory; Result is InstallStatus
+	OpRemoval  = "removal"  // Packages; Result is Removal
+	OpGarbage  = "garbage"  // Result is []GarbageRow
+	OpUnused   = "unused"   // Result is []PackageRow
 )
 
 // A Query is one question. Fields that its operation does not name are ignored.
@@ -27,6 +32,8 @@ type Query struct {
 	Context string `json:"context,omitempty"` // an attach name; empty is the caller's own context
 	Package string `json:"package,omitempty"` // a selector: NAME or NAME=VERSION
 	Path    string `json:"path,omitempty"`    // in the tree, with or without a leading slash
+
+	Packages []string `json:"packages,omitempty"` // selectors
 }
 
 // An Answer holds the result, or why there is none.
@@ -52,12 +59,13 @@ type PackageRow struct {
 	Name         string `json:"name"`
 	Version      string `json:"version"`
 	Architecture string `json:"architecture"`
-	Format       string `json:"format"` // deb, apk, arch or pfs
+	Format       string `json:"format"` // deb, apk, arch, rpm or pfs
 	File         string `json:"file"`   // base name of the package file
 	State        string `json:"state"`
 	Reason       string `json:"reason,omitempty"`
 	Summary      string `json:"summary,omitempty"`
 	Toplevel     bool   `json:"toplevel"`
+	SignedBy     string `json:"signed_by,omitempty"` // the ID of the key that signed the package file, where that was checked
 }
 
 // An Info is all that is known of one package. Relations are written as Debian
@@ -82,6 +90,15 @@ type Info struct {
 
 	// Launchers counts the names that the context serves launchers at.
 	Launchers int `json:"launchers,omitempty"`
+
+	Signature *Signature `json:"signature,omitempty"` // where the package file's was checked
+}
+
+// A Signature tells who signed a package file.
+type Signature struct {
+	KeyID   string `json:"key_id"`
+	Key     string `json:"key"`               // base name of the file that has the public key
+	Comment string `json:"comment,omitempty"` // as the signer made it, and signed
 }
 
 // The values of FileRow.Type, Owner.Type and PathExplain.Type.
@@ -229,6 +246,8 @@ type Status struct {
 	Listen      []string `json:"listen"`
 	Uptime      int64    `json:"uptime"` // seconds
 	Connections int      `json:"connections"`
+
+	PackageDirs []PackageDir `json:"package_dirs"`
 }
 
 // An EditRow is a file of a package that a context has its own copy of, or that

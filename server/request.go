@@ -23,6 +23,7 @@ type request struct {
 	tag     uint16
 	wait    bool   // the handler may block
 	body    []byte // the message behind its header; valid as long as the request
+	frame   []byte // a chunk that has the message, to be given back; nil if none has
 	out     []byte // replies; this request's begins at out[at]
 	at      int
 	scratch *scratch
@@ -84,7 +85,7 @@ func (r *request) reply(err error) {
 }
 
 // handle handles one message in the reader. Its error ends the connection. If
-// own, frame is not used for anything else.
+// own, frame is a chunk that is given back when the request ends.
 func (c *conn) handle(frame []byte, own bool) error {
 	r := &c.inline
 	r.typ, r.tag, r.body = frame[4], le.Uint16(frame[5:]), frame[headerSize:]
@@ -117,11 +118,16 @@ func (c *conn) handle(frame []byte, own bool) error {
 		r.out = r.out[:r.at]
 		if err = c.later(r, frame, own, err == errEvent, h.pure); err != nil {
 			r.reply(err)
+		} else {
+			own = false
 		}
 	case errNoReply:
 		r.out = r.out[:r.at]
 	default:
 		r.reply(err)
+	}
+	if own {
+		putChunk(frame)
 	}
 	if len(c.full) > 0 { // more than a chunk was gathered
 		c.flush()
@@ -158,11 +164,17 @@ func (c *conn) admit(r *request) error {
 // fails where too much runs and waits already; a Tclunk is always taken, for
 // the fids are limited.
 func (c *conn) later(r *request, frame []byte, own, event, pure bool) error {
-	if !own {
+	q := &request{c: c, s: r.s, typ: r.typ, tag: r.tag, wait: true, pure: pure, cost: len(frame) + 512}
+	switch {
+	case own:
+		q.frame = frame
+	case len(frame) > smallChunk/2:
+		q.frame = append(getChunk(len(frame)), frame...)
+		frame = q.frame
+	default:
 		frame = slices.Clone(frame)
 	}
-	q := &request{c: c, s: r.s, typ: r.typ, tag: r.tag, wait: true, body: frame[headerSize:], pure: pure,
-		cost: len(frame) + 512}
+	q.body = frame[headerSize:]
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	switch {
@@ -194,6 +206,9 @@ func (c *conn) work(q *request) {
 	defer c.wg.Done()
 	for q != nil {
 		q.run()
+		if q.frame != nil {
+			putChunk(q.frame)
+		}
 		c.mu.Lock()
 		c.held -= q.cost
 		c.answer(q)

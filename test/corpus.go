@@ -15,16 +15,23 @@ import (
 	"sync"
 )
 
-// corpusSets are the Debian packages that the tests use. Each set is fetched
-// with all that it depends on; packages that conflict stand in sets of their
-// own.
+// A selection is packages of a Debian release that the tests use.
+type selection struct {
+	dir   string // below the cache
+	suite string
+
+	// Each set is fetched with all that it depends on; packages that conflict
+	// stand in sets of their own.
+	sets [][]string
+}
+
 var corpusSets = [][]string{
 	{"bash", "coreutils", "hello", "python3.11-minimal", "exim4-daemon-light"},
 	{"postfix"},
 }
 
-// corpusSuite is the release that has all of them.
-const corpusSuite = "bookworm"
+// corpusSelection is what most tests use.
+var corpusSelection = selection{"debs", "bookworm", corpusSets}
 
 // A Corpus is a directory of real package files.
 type Corpus struct {
@@ -53,43 +60,46 @@ func cacheDir() (string, error) {
 	return filepath.Abs(".cache")
 }
 
-// FetchCorpus returns the corpus. It comes from the cache if that is whole,
-// and from the machine's Debian mirror otherwise.
-var FetchCorpus = sync.OnceValues(func() (*Corpus, error) {
+// FetchCorpus returns the packages that most tests use.
+var FetchCorpus = sync.OnceValues(corpusSelection.fetch)
+
+// fetch returns the packages. They come from the cache if they are whole there, and
+// from the machine's Debian mirror otherwise.
+func (s selection) fetch() (*Corpus, error) {
 	cache, err := cacheDir()
 	if err != nil {
 		return nil, err
 	}
-	dir := filepath.Join(cache, "debs")
-	if err := verifyCorpus(dir); err != nil {
+	dir := filepath.Join(cache, s.dir)
+	if err := s.verify(dir); err != nil {
 		if err := os.RemoveAll(dir); err != nil {
 			return nil, err
 		}
-		if err := fetchCorpus(filepath.Join(cache, "apt"), dir); err != nil {
+		if err := s.download(filepath.Join(cache, "apt-"+s.dir), dir); err != nil {
 			return nil, fmt.Errorf("fetch the package files for the tests: %w", err)
 		}
-		if err := verifyCorpus(dir); err != nil {
+		if err := s.verify(dir); err != nil {
 			return nil, err
 		}
 	}
-	return readCorpus(dir)
-})
+	return s.read(dir)
+}
 
 // sumsFile ends with a line for each package file as sha256sum writes it, and
 // begins with one that says which sets it was made for. It is written last.
 const sumsFile = "SHA256SUMS"
 
-func sumsHead() string { return fmt.Sprintf("# %s %v", corpusSuite, corpusSets) }
+func (s selection) sumsHead() string { return fmt.Sprintf("# %s %v", s.suite, s.sets) }
 
-// verifyCorpus fails unless dir holds exactly what its sums file says.
-func verifyCorpus(dir string) error {
+// verify fails unless dir holds exactly what its sums file says.
+func (s selection) verify(dir string) error {
 	f, err := os.Open(filepath.Join(dir, sumsFile))
 	if err != nil {
 		return err
 	}
 	defer f.Close()
 	lines := bufio.NewScanner(f)
-	if !lines.Scan() || lines.Text() != sumsHead() {
+	if !lines.Scan() || lines.Text() != s.sumsHead() {
 		return fmt.Errorf("%s was made for other packages", f.Name())
 	}
 	listed := 0
@@ -126,9 +136,23 @@ func fileSum(name string) (string, error) {
 	return hex.EncodeToString(sum[:]), nil
 }
 
-// fetchCorpus downloads into dir with an apt state of its own below state, so
-// that neither the machine's package lists nor what is installed matter.
-func fetchCorpus(state, dir string) error {
+// download fetches into dir with an apt state of its own below state, so that
+// neither the machine's package lists nor what is installed matter.
+func (s selection) download(state, dir string) error {
+	if err := aptState(state, "deb", s.suite); err != nil {
+		return err
+	}
+	for _, set := range s.sets {
+		if err := apt(state, append([]string{"install", "--download-only", "--yes", "--no-install-recommends"}, set...)...); err != nil {
+			return err
+		}
+	}
+	return s.keep(filepath.Join(state, "cache/archives"), dir)
+}
+
+// aptState makes an apt state whose only source is the machine's Debian mirror,
+// for packages (deb) or their sources (deb-src), and fetches its lists.
+func aptState(state, kind, suite string) error {
 	mirror, err := debianMirror()
 	if err != nil {
 		return err
@@ -138,26 +162,18 @@ func fetchCorpus(state, dir string) error {
 			return err
 		}
 	}
-	source := fmt.Sprintf("deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] %s %s main\n", mirror, corpusSuite)
+	source := fmt.Sprintf("%s [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] %s %s main\n", kind, mirror, suite)
 	if err := os.WriteFile(filepath.Join(state, "sources.list"), []byte(source), 0o644); err != nil {
 		return err
 	}
 	if err := os.WriteFile(filepath.Join(state, "status"), nil, 0o644); err != nil {
 		return err
 	}
-	if err := apt(state, "update"); err != nil {
-		return err
-	}
-	for _, set := range corpusSets {
-		if err := apt(state, append([]string{"install", "--download-only", "--yes", "--no-install-recommends"}, set...)...); err != nil {
-			return err
-		}
-	}
-	return keepDebs(filepath.Join(state, "cache/archives"), dir)
+	return apt(state, "update")
 }
 
-// keepDebs moves the package files to dir and writes the sums.
-func keepDebs(from, dir string) error {
+// keep moves the package files to dir and writes the sums.
+func (s selection) keep(from, dir string) error {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return err
 	}
@@ -165,7 +181,7 @@ func keepDebs(from, dir string) error {
 	if err != nil {
 		return err
 	}
-	sums := sumsHead() + "\n"
+	sums := s.sumsHead() + "\n"
 	for _, deb := range debs {
 		sum, err := fileSum(deb)
 		if err != nil {
@@ -186,7 +202,10 @@ func apt(state string, args ...string) error {
 }
 
 // aptOutput runs apt-get with nothing but what lies below state.
-func aptOutput(state string, args ...string) (string, error) {
+func aptOutput(state string, args ...string) (string, error) { return aptIn("", state, args...) }
+
+// aptIn is aptOutput in a directory.
+func aptIn(dir, state string, args ...string) (string, error) {
 	options := []string{"-q",
 		"-oDir::State::Lists=" + state + "/lists",
 		"-oDir::State::status=" + state + "/status",
@@ -201,7 +220,9 @@ func aptOutput(state string, args ...string) (string, error) {
 		"-oAcquire::IndexTargets::deb::DEP-11::DefaultEnabled=false",
 		"-oAcquire::Retries=3",
 	}
-	out, err := exec.Command("apt-get", append(options, args...)...).CombinedOutput()
+	cmd := exec.Command("apt-get", append(options, args...)...)
+	cmd.Dir = dir
+	out, err := cmd.CombinedOutput()
 	if err != nil {
 		return "", fmt.Errorf("apt-get %s: %w\n%s", strings.Join(args, " "), err, out)
 	}
@@ -223,7 +244,7 @@ func debianMirror() (string, error) {
 	return "", fmt.Errorf("no Debian archive among this machine's apt sources: the tests need the packages of one")
 }
 
-func readCorpus(dir string) (*Corpus, error) {
+func (s selection) read(dir string) (*Corpus, error) {
 	files, err := filepath.Glob(filepath.Join(dir, "*.deb"))
 	if err != nil {
 		return nil, err
@@ -237,7 +258,7 @@ func readCorpus(dir string) (*Corpus, error) {
 		c.Debs = append(c.Debs, d)
 	}
 	slices.SortFunc(c.Debs, func(a, b Deb) int { return strings.Compare(a.Name, b.Name) })
-	for _, set := range corpusSets {
+	for _, set := range s.sets {
 		for _, name := range set {
 			if _, err := c.Find(name); err != nil {
 				return nil, err

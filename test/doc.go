@@ -18,6 +18,10 @@
 // waits, and reports each of its tests as a subtest of its own. A planned test
 // that did not report is a failure, and so is one that no group of tests names.
 //
+// Real work on mutable layers is the same for FUSE and for the kernel's client
+// (work.go): dbench, random operations against a model (package fsx; FSX_SEED in
+// the environment repeats a run), and the build of GNU hello.
+//
 // The benchmarks compare with diod and dpkg-deb and print the README's tables:
 // test/run bench. The load that they put on a server comes from package load.
 package test

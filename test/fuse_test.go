@@ -3,6 +3,7 @@
 package test
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -118,4 +119,49 @@ func TestFUSEContexts(t *testing.T) {
 			}
 		}
 	}
+}
+
+// In one mount a program is itself in one context and a launcher in another, with
+// all that the kernel keeps, and follows when that changes.
+func TestFUSELaunchers(t *testing.T) {
+	s := ServerDir(t, get(t, program), t.TempDir())
+	const itself = "#!/bin/sh\necho tool\n"
+	MakeDeb(t, s.Packages, DebSpec{Name: "tool", Control: "Depends: lib\n", Fill: func(tree string) {
+		writeFiles(t, tree, map[string]string{"usr/bin/tool": itself})
+		must(t, os.Chmod(filepath.Join(tree, "usr/bin/tool"), 0o755|os.ModeSetuid))
+		must(t, os.Link(filepath.Join(tree, "usr/bin/tool"), filepath.Join(tree, "usr/bin/twin")))
+		must(t, os.Symlink("tool", filepath.Join(tree, "usr/bin/alias")))
+	}})
+	MakeDeb(t, s.Packages, DebSpec{Name: "lib", Fill: func(tree string) {
+		writeFiles(t, tree, map[string]string{"usr/share/lib": "lib"})
+	}})
+	hides := []byte("toplevel = [\"tool\"]\n")
+	must(t, dropFile(s.Contexts, "user:root.toml", hides))
+	s.StartIndexed(t)
+	at := fuseMount(t, s, "contexts")
+	in := func(context, name string) string { return filepath.Join(at, context, "usr/bin", name) }
+	launcher := "#!/usr/libexec/packagefs/enter tool=1.0\n"
+	check := func(want string) error {
+		var errs []error
+		for _, name := range []string{"tool", "twin", "alias"} {
+			errs = append(errs, holds(in("user:root", name), want), holds(in("package:tool", name), itself))
+		}
+		return errors.Join(errs...)
+	}
+	for range 3 {
+		must(t, check(launcher))
+	}
+	var mine, real unix.Stat_t
+	must(t, errors.Join(unix.Stat(in("user:root", "tool"), &mine), unix.Stat(in("package:tool", "tool"), &real)))
+	if mine.Ino == real.Ino || mine.Size != int64(len(launcher)) || mine.Mode != unix.S_IFREG|0o755 || real.Mode != unix.S_IFREG|0o4755 ||
+		mine.Nlink != 2 || mine.Mtim != real.Mtim || mine.Uid != real.Uid {
+		t.Errorf("the launcher is %+v, the program %+v", mine, real)
+	}
+	if target, err := os.Readlink(in("user:root", "alias")); target != "tool" {
+		t.Errorf("a symlink leads to %q, %v", target, err)
+	}
+	must(t, dropFile(s.Contexts, "user:root.toml", append([]byte("dependencies = \"visible\"\n"), hides...)))
+	waitFor(t, "the launcher to become the program", func() error { return check(itself) })
+	must(t, dropFile(s.Contexts, "user:root.toml", hides))
+	waitFor(t, "the program to become a launcher", func() error { return check(launcher) })
 }

@@ -14,6 +14,7 @@ type GuestData struct {
 	Program  string
 	Contexts map[string]GuestContext
 	Live     LivePackages
+	Source   string // the source of GNU hello, configured
 }
 
 // A GuestContext is a context by its attach name: the package files of its

@@ -3,6 +3,7 @@
 package test
 
 import (
+	"os"
 	"path/filepath"
 	"regexp"
 	"strconv"
@@ -25,14 +26,15 @@ func TestKernelControl(t *testing.T) {
 var guestGroups = []struct{ name, tests string }{
 	{"unix", "^TestGuestTreesUnix$"},
 	{"tcp", "^TestGuestTreesTCP$"},
-	{"use", "^TestGuest(Programs|Calls|Overlay|Kill|AttachErrors|MountCommand|Run)$"},
+	{"use", "^TestGuest(Programs|Calls|Overlay|Kill|AttachErrors|MountCommand|Run|Union)$"},
 	{"changes", "^TestGuest(Users|Live|Restart)$"},
 	{"posix", "^TestGuestPosix$"},
+	{"work", "^TestGuest(Dbench|Random|Build)$"},
 	{"commands", "^TestGuest(Commands|Contexts)$"},
 }
 
 // notGrouped are guest tests that other tests run.
-const notGrouped = "^TestGuest(Control|Hangs|Dies)$"
+const notGrouped = "^TestGuest(Control|Hangs|Dies|WriteSpeed)$"
 
 // checkAllPlanned fails where a guest test is in no group.
 func checkAllPlanned(t *testing.T, binary string) {
@@ -63,7 +65,7 @@ func TestKernel(t *testing.T) {
 	for _, g := range guestGroups {
 		t.Run(g.name, func(t *testing.T) {
 			t.Parallel()
-			Guest{Binary: binary, Env: map[string]string{guestDataEnv: dir}}.Run(t, g.tests)
+			Guest{Binary: binary, Env: map[string]string{guestDataEnv: dir, "FSX_SEED": os.Getenv("FSX_SEED")}}.Run(t, g.tests)
 		})
 	}
 }
@@ -73,7 +75,10 @@ func TestKernel(t *testing.T) {
 func prepareGuestData(t *testing.T, dir string) {
 	t.Helper()
 	s := corpusServer(t)
-	data := GuestData{Program: s.Binary, Contexts: map[string]GuestContext{}, Live: livePackages(t, dir)}
+	data := GuestData{Program: s.Binary, Contexts: map[string]GuestContext{}, Live: livePackages(t, dir),
+		Source: filepath.Join(dir, "hello")}
+	unpackSource(t, data.Source)
+	must(t, runIn(data.Source, configureHello...))
 	for i, context := range mountContexts {
 		files, err := ViewFiles(s, context)
 		if err != nil {

@@ -31,13 +31,6 @@ func layerDeb(t *testing.T, dir string) string {
 	})
 }
 
-func must(t *testing.T, err error) {
-	t.Helper()
-	if err != nil {
-		t.Fatal(err)
-	}
-}
-
 // changeLayer makes every kind of change below a mount or an overlay.
 func changeLayer(t *testing.T, at string) {
 	t.Helper()

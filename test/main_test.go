@@ -29,6 +29,10 @@ func run(m *testing.M) int {
 		return 1
 	}
 	defer os.RemoveAll(dir)
+	if err := os.Chmod(dir, 0o755); err != nil { // users run what is in it
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
 	programs = dir
 	return m.Run()
 }

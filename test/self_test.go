@@ -104,16 +104,16 @@ func TestCorpusDamage(t *testing.T) {
 			if err := copyFiles(from, hello.File); err != nil {
 				t.Fatal(err)
 			}
-			if err := keepDebs(from, dir); err != nil {
+			if err := corpusSelection.keep(from, dir); err != nil {
 				t.Fatal(err)
 			}
-			if err := verifyCorpus(dir); err != nil {
+			if err := corpusSelection.verify(dir); err != nil {
 				t.Fatalf("a whole cache: %v", err)
 			}
 			if err := damage(dir, filepath.Join(dir, filepath.Base(hello.File))); err != nil {
 				t.Fatal(err)
 			}
-			if err := verifyCorpus(dir); err == nil {
+			if err := corpusSelection.verify(dir); err == nil {
 				t.Error("the damage is not noticed")
 			}
 		})

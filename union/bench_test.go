@@ -16,7 +16,7 @@ func crowd(b *testing.B, n int) []*pkgindex.Package {
 	for i := range n {
 		name := fmt.Sprintf("p%04d", i)
 		s.install(mkpkg.Spec{Name: name, Version: "1", Compression: mkpkg.Plain, Files: []mkpkg.File{
-			{Path: "usr/bin/" + name, Body: name}, {Path: "usr/bin/common", Body: name}, {Path: "usr/share/doc/" + name + "/copyright", Body: name},
+			{Path: "usr/bin/" + name, Body: name, Mode: 0o755}, {Path: "usr/bin/common", Body: name}, {Path: "usr/share/doc/" + name + "/copyright", Body: name},
 		}})
 	}
 	stop := s.open(b.TempDir())
@@ -24,18 +24,30 @@ func crowd(b *testing.B, n int) []*pkgindex.Package {
 	return s.store.Set().Packages
 }
 
-// BenchmarkWalk walks three names to a file that is there, and to none.
+// BenchmarkWalk walks three names to a program that is there, and to none.
 func BenchmarkWalk(b *testing.B) {
 	packages := crowd(b, 500)
 	root, err := Attach(&live{tree: NewTree(packages, nil)}, nil)
 	if err != nil {
 		b.Fatal(err)
 	}
+	launching, err := Attach(&live{tree: Extras{Launchers: launch("p0250")}.NewTree(packages, nil)}, nil)
+	if err != nil {
+		b.Fatal(err)
+	}
 	qids := make([]p9.QID, 0, 16)
-	for name, path := range map[string][]string{"hit": {"usr", "bin", "p0250"}, "miss": {"usr", "bin", "p0250x"}} {
-		b.Run(name, func(b *testing.B) {
+	for _, c := range []struct {
+		name string
+		root p9.File
+		path []string
+	}{
+		{"hit", root, []string{"usr", "bin", "p0250"}},
+		{"miss", root, []string{"usr", "bin", "p0250x"}},
+		{"launcher", launching, []string{"usr", "bin", "p0250"}},
+	} {
+		b.Run(c.name, func(b *testing.B) {
 			for b.Loop() {
-				if _, _, err := root.(*dirFile).WalkPart(qids, path, true); err != nil {
+				if _, _, err := c.root.(*dirFile).WalkPart(qids, c.path, true); err != nil {
 					b.Fatal(err)
 				}
 			}

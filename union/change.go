@@ -67,6 +67,7 @@ type adding struct {
 	name string
 	dir  bool // it is to be a directory
 	make func(m *Mutable, dir int, name string, group uint32, inherit bool) error
+	made *unix.Statx_t // by make: what it made, if that is known to be new; else it is looked at
 }
 
 // run makes the name, and returns what came of it.
@@ -102,6 +103,10 @@ func (a *adding) at(at *place) (upEntry, error) {
 	err = m.withDir(up, func(dir int) error {
 		if err := a.put(m, up, dir); err != nil {
 			return err
+		}
+		if a.made != nil {
+			e = newEntry(a.made)
+			return nil
 		}
 		e, err = m.entryOf(dir, a.name)
 		return err
@@ -178,21 +183,21 @@ func (c *Cred) owner(uid p9.UID, gid p9.GID, group uint32, inherit bool) (uint32
 	return u, g
 }
 
-// finish gives a new file its owner and mode.
-func finish(fd int, mode, uid, gid uint32) error {
+// finish gives a new file its owner and mode. It returns what the file was before.
+func finish(fd int, mode, uid, gid uint32) (unix.Statx_t, error) {
 	st, err := statFD(fd)
 	if err != nil {
-		return err
+		return st, err
 	}
 	if st.Uid != uid || st.Gid != gid {
 		if err := chown(fd, uid, gid); err != nil {
-			return err
+			return st, err
 		}
 	}
 	if mode&unix.S_ISGID == 0 && mode&unix.S_ISUID == 0 && uint32(st.Mode)&07777 == mode {
-		return nil
+		return st, nil
 	}
-	return unix.Chmod(procPath(fd), mode)
+	return st, unix.Chmod(procPath(fd), mode)
 }
 
 // finishName is finish for a name.
@@ -205,7 +210,8 @@ func finishName(dir int, name string, mode, uid, gid uint32) error {
 	if mode == noMode {
 		return chown(fd, uid, gid)
 	}
-	return finish(fd, mode, uid, gid)
+	_, err = finish(fd, mode, uid, gid)
+	return err
 }
 
 // noMode is that of a symlink.
@@ -222,6 +228,9 @@ func (f *dirFile) Create(name string, flags p9.OpenFlags, mode p9.FileMode, uid 
 		}
 		if err != nil {
 			return nil, p9.QID{}, 0, err
+		}
+		if u, ok := file.(*upFile); ok {
+			return u, u.qid, 0, nil // Open and create have seen to it
 		}
 		q, _, _, err := file.GetAttr(p9.AttrMask{})
 		if err != nil {
@@ -272,7 +281,10 @@ func (f *dirFile) create(name string, flags p9.OpenFlags, mode p9.FileMode, uid 
 		if !f.who.in(g) {
 			bits &^= unix.S_ISGID
 		}
-		return finish(fd, bits, u, g)
+		st, err := finish(fd, bits, u, g)
+		st.Mode = st.Mode&^07777 | uint16(bits)
+		a.made = &st
+		return err
 	}
 	err = f.change(func(at *place) error {
 		e, err := a.at(at)
@@ -280,7 +292,7 @@ func (f *dirFile) create(name string, flags p9.OpenFlags, mode p9.FileMode, uid 
 			return err
 		}
 		u := f.fileAt(at, &found{layer: 0, up: at.own(), ent: e}, name).(*upFile)
-		u.open, err = u.node.layer.opened(fd, e.ino, osFlags, f.who)
+		u.open, err = u.node.layer.opened(fd, a.made, e.ino, osFlags, f.who)
 		fd = -1
 		file = u
 		return err

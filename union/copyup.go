@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"sync"
 	"syscall"
 
 	"github.com/hugelgupf/p9/p9"
@@ -116,19 +117,25 @@ func (f *upFile) copyUp() error {
 		if err := f.dir.change(func(*place) error { return m.open() }); err != nil {
 			return err
 		}
-		temp := m.tempName()
-		if err := m.copy(temp, &c); err != nil {
-			m.discard(temp)
-			return err
-		}
-		err = f.change(func(at *place, name string) error { return f.putCopy(at, name, temp, &c) })
-		if err != nil {
-			m.discard(temp)
-		}
-		if err != errAgain {
+		if err := f.copyAs(m, &c); err != errAgain {
 			return err
 		}
 	}
+}
+
+// copyAs makes a copy and moves it to its place.
+func (f *upFile) copyAs(m *Mutable, c *model) error {
+	m.copying.begin()
+	defer m.copying.end()
+	temp := m.tempName()
+	err := m.copy(temp, c)
+	if err == nil {
+		err = f.change(func(at *place, name string) error { return f.putCopy(at, name, temp, c) })
+	}
+	if err != nil {
+		m.discard(temp)
+	}
+	return err
 }
 
 // toCopy returns what there is to copy, unless the layer has the file.
@@ -149,6 +156,33 @@ func (f *upFile) toCopy() (done bool, c model, err error) {
 		return nil
 	})
 	return done, c, err
+}
+
+// copying counts the copies of files of packages that were begun, and those that
+// are in their place or given up. In between no edit tells of what they keep in
+// base.
+type copying struct {
+	mu          sync.Mutex // guards what follows, and sweeps of base
+	begun, done uint64
+}
+
+func (c *copying) begin() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.begun++
+}
+
+func (c *copying) end() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.done++
+}
+
+// quiet returns how many copies were begun, and whether none is going on.
+func (c *copying) quiet() (begun uint64, ok bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.begun, c.begun == c.done
 }
 
 // putCopy moves a copy to its place. It fails with errAgain if something else is

@@ -48,7 +48,7 @@
 //
 // Of a stack, Mutable.mu from the first layer to the last, for writing in the
 // first to change it, else for reading; then dirFile.mu, Mutable.loading,
-// Mutable.nodes, dirFDs.mu; usage.mu and openSize.mu are taken last. dir.mu guards
+// Mutable.nodes, dirFDs.mu; usage.mu, openSize.mu and copying.mu are taken last. dir.mu guards
 // the merging of one directory and may be taken below those of layers; a parent's
 // may be held while a child's is taken, never the reverse. Content is copied and
 // read with none of them held.

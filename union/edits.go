@@ -42,6 +42,7 @@ func (s *Stack) Edits() ([]Edit, error) {
 	if m == nil || !m.there.Load() {
 		return nil, nil
 	}
+	begun, quiet := m.copying.quiet()
 	all, err := s.edits()
 	if err != nil {
 		return nil, err
@@ -56,8 +57,24 @@ func (s *Stack) Edits() ([]Edit, error) {
 			return nil, err
 		}
 	}
-	m.sweepBase(kept)
+	if quiet {
+		m.sweepBase(kept, begun)
+	}
 	return kept, nil
+}
+
+// UnusedBases lists what was kept to compare later versions with, of files that
+// are not edited any more. Edits removes it.
+func (s *Stack) UnusedBases() ([]string, error) {
+	m := s.own()
+	if m == nil || !m.there.Load() {
+		return nil, nil
+	}
+	all, err := s.edits()
+	if err != nil {
+		return nil, err
+	}
+	return m.unusedBases(all), nil
 }
 
 // edits lists, comparing what the layer has in memory with the disk first.
@@ -351,6 +368,8 @@ func (s *Stack) MergeEdit(path string, content []byte) error {
 // replace puts a new copy in the place of the old one, in one step.
 func (s *spot) replace(c, theirs *model, old uint64) error {
 	m := s.layer
+	m.copying.begin()
+	defer m.copying.end()
 	if err := m.keepBaseOf(theirs); err != nil {
 		return err
 	}
@@ -393,23 +412,36 @@ func (m *Mutable) keepBaseOf(c *model) error {
 	return bare(m.keepBase(bytes.NewReader(content), c))
 }
 
-// sweepBase removes what no edit was made of.
-func (m *Mutable) sweepBase(edits []Edit) {
+// sweepBase removes what no edit was made of, unless copies were begun since there
+// were as many as the caller has seen.
+func (m *Mutable) sweepBase(edits []Edit, begun uint64) {
+	m.copying.mu.Lock()
+	defer m.copying.mu.Unlock()
+	if m.copying.begun != begun {
+		return
+	}
+	for _, base := range m.unusedBases(edits) {
+		os.Remove(base)
+	}
+}
+
+// unusedBases lists what none of edits was made of.
+func (m *Mutable) unusedBases(edits []Edit) []string {
 	used := make(map[string]bool)
 	for _, e := range edits {
 		if e.Origin != nil {
 			used[hex.EncodeToString(e.Origin.Digest[:])] = true
 		}
 	}
-	m.mu.Lock()
-	defer m.mu.Unlock()
 	list, err := os.ReadDir(filepath.Join(m.path, "base"))
 	if err != nil || len(list) <= len(used) {
-		return
+		return nil
 	}
+	var unused []string
 	for _, e := range list {
 		if !used[e.Name()] {
-			os.Remove(filepath.Join(m.path, "base", e.Name()))
+			unused = append(unused, filepath.Join(m.path, "base", e.Name()))
 		}
 	}
+	return unused
 }

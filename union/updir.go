@@ -23,7 +23,7 @@ type upDir struct {
 	version uint32 // for qid.version: counts changes
 	changed unix.StatxTimestamp
 	modated unix.StatxTimestamp
-	checked time.Time
+	checked time.Duration // by the layer's clock
 }
 
 // fileAttr is what permissions depend on.
@@ -112,7 +112,7 @@ func (m *Mutable) load(up *upDir) error {
 // note takes over what stat said of the directory after a look or a change.
 func (up *upDir) note(st *unix.Statx_t) {
 	up.inode = attrOf(st)
-	up.changed, up.modated, up.checked = st.Ctime, st.Mtime, time.Now()
+	up.changed, up.modated, up.checked = st.Ctime, st.Mtime, up.node.layer.clock()
 	up.version = max(up.version+1, uint32(st.Ctime.Sec), 1)
 }
 
@@ -151,7 +151,7 @@ func (m *Mutable) entryOf(dir int, name string) (upEntry, error) {
 	if isWhiteout(&st) {
 		return upEntry{typ: unix.DT_WHT}, nil
 	}
-	e := upEntry{typ: uint8(st.Mode & unix.S_IFMT >> 12), ino: inoOf(&st)}
+	e := newEntry(&st)
 	if e.typ != unix.DT_REG && m.names == untrusted {
 		return e, nil // other files have no attributes of users
 	}
@@ -164,8 +164,13 @@ func (m *Mutable) entryOf(dir int, name string) (upEntry, error) {
 	return e, nil
 }
 
+// newEntry describes what began in the layer.
+func newEntry(st *unix.Statx_t) upEntry {
+	return upEntry{typ: uint8(st.Mode & unix.S_IFMT >> 12), ino: inoOf(st)}
+}
+
 // stale says that it is time to compare up with the disk.
-func (up *upDir) stale() bool { return time.Since(up.checked) > lookAgain }
+func (up *upDir) stale() bool { return up.node.layer.clock()-up.checked > lookAgain }
 
 // freshen compares a directory with the disk, and reads it anew if others have
 // changed it. It runs with mu locked for writing.
@@ -179,7 +184,7 @@ func (m *Mutable) freshen(up *upDir) error {
 		st, err = statFD(d.fd)
 		m.fds.close(d)
 		if err == nil && st.Ctime == up.changed && st.Mtime == up.modated && st.Nlink > 0 {
-			up.checked = time.Now()
+			up.checked = up.node.layer.clock()
 			return nil
 		}
 		if err == nil && st.Nlink == 0 {

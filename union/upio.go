@@ -78,16 +78,17 @@ func (s *spot) open(ino uint64, mode int, who *Cred) (*openFile, error) {
 	if err != nil {
 		return nil, err
 	}
-	return s.layer.opened(fd, ino, flags, who)
-}
-
-// opened makes an openFile of a descriptor, which it takes over.
-func (m *Mutable) opened(fd int, ino uint64, flags int, who *Cred) (*openFile, error) {
 	st, err := statFD(fd)
 	if err != nil {
 		unix.Close(fd)
 		return nil, err
 	}
+	return s.layer.opened(fd, &st, ino, flags, who)
+}
+
+// opened makes an openFile of a descriptor, which it takes over, to the file that
+// st describes.
+func (m *Mutable) opened(fd int, st *unix.Statx_t, ino uint64, flags int, who *Cred) (*openFile, error) {
 	if st.Mode&unix.S_IFMT != unix.S_IFREG {
 		unix.Close(fd)
 		return nil, syscall.ENXIO

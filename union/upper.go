@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/rs/zerolog"
 	"golang.org/x/sys/unix"
@@ -25,6 +26,7 @@ import (
 // methods may be called at the same time.
 type Mutable struct {
 	path  string
+	born  time.Time
 	salt  uint64 // makes the inode numbers of what it copied up its own
 	limit func() Quota
 	log   zerolog.Logger
@@ -45,7 +47,8 @@ type Mutable struct {
 	temp    atomic.Uint64 // counts names given in work
 	there   atomic.Bool   // root is open
 
-	usage usage
+	copying copying
+	usage   usage
 }
 
 // OpenMutable returns the layer in the directory at path, which need not be
@@ -53,7 +56,7 @@ type Mutable struct {
 // Closes the layer when no handle is left. limit may be nil.
 func OpenMutable(path string, limit func() Quota, log zerolog.Logger) (*Mutable, error) {
 	m := &Mutable{
-		path: path, salt: pathIno(filepath.Base(path)), limit: limit, work: -1, root: -1,
+		path: path, born: time.Now(), salt: pathIno(filepath.Base(path)), limit: limit, work: -1, root: -1,
 		log: log.With().Str("layer", filepath.Base(path)).Logger(),
 	}
 	m.top = &node{layer: m, refs: 1}
@@ -69,6 +72,9 @@ func OpenMutable(path string, limit func() Quota, log zerolog.Logger) (*Mutable,
 	}
 	return m, nil
 }
+
+// clock tells the time since the layer was opened.
+func (m *Mutable) clock() time.Duration { return time.Since(m.born) }
 
 // open makes the layer's directories, as far as they are not there, and opens
 // them. It runs with mu locked for writing, or before anybody else knows m.

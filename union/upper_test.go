@@ -1,10 +1,12 @@
 package union
 
 import (
+	"context"
 	"errors"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 
@@ -218,5 +220,37 @@ func TestLayerGenerations(t *testing.T) {
 	l.wants("usr/bin/more", "m")
 	if _, _, err := bin.Walk([]string{"more"}); err != nil {
 		t.Errorf("an old handle: %v", err)
+	}
+}
+
+// TestBaseStays edits a file again and again while somebody lists the edits: what
+// it was copied from must be kept whenever the copy is there.
+func TestBaseStays(t *testing.T) {
+	l := newLayered(t, app)
+	l.write("etc/app/app.conf", "first") // the layer is there
+	stack, err := l.source.Stack(true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	var listing sync.WaitGroup
+	listing.Go(func() {
+		for ctx.Err() == nil {
+			if _, err := stack.Edits(); err != nil {
+				t.Error(err)
+				return
+			}
+		}
+	})
+	defer listing.Wait()
+	defer cancel()
+	for range 50 {
+		if err := stack.ResetEdit("/etc/app/app.conf"); err != nil {
+			t.Fatal(err)
+		}
+		l.write("etc/app/app.conf", "edited")
+		if list, err := os.ReadDir(filepath.Join(l.dir, "base")); err != nil || len(list) != 1 {
+			t.Fatalf("base has %v, %v", list, err)
+		}
 	}
 }

@@ -6,7 +6,7 @@ const description = `Packages as a file system: drop package files into a direct
 
 // globals are the flags that mean the same in every command.
 type globals struct {
-	Server string `short:"s" placeholder:"ADDR" env:"PACKAGEFS_SERVER" help:"The server: unix:PATH or tcp:HOST:PORT. Default: unix:/run/packagefs/9p.sock for root, unix:$XDG_RUNTIME_DIR/packagefs/9p.sock for others."`
+	Server string `short:"s" placeholder:"ADDR" env:"PACKAGEFS_SERVER" help:"The server: unix:PATH or tcp:HOST:PORT. Default: unix:/run/packagefs/9p.sock for root; for others unix:$XDG_RUNTIME_DIR/packagefs/9p.sock, or that of root where there is none."`
 	Aname  string `name:"context" short:"c" placeholder:"NAME" help:"Whose tree: user:NAME, group:NAME, package:NAME[=VERSION], all, with +PACKAGE to add one; default: your own."`
 }
 
@@ -47,6 +47,13 @@ type CLI struct {
 	Context  ContextCmd  `cmd:"" group:"ask" help:"Show and change the files of contexts, and see their history."`
 	Check    CheckCmd    `cmd:"" group:"ask" help:"Find the packages whose contexts do not resolve."`
 
+	Install InstallCmd `cmd:"" group:"files" help:"Install package files, all or none."`
+	Remove  RemoveCmd  `cmd:"" group:"files" help:"Remove packages, all or none."`
+	Gc      GcCmd      `cmd:"" group:"files" help:"Remove what the server does not need any more."`
+	Verify  VerifyCmd  `cmd:"" group:"files" help:"Check signatures of package files, or what the server has unpacked."`
+	Sign    SignCmd    `cmd:"" group:"files" help:"Sign package files."`
+	Keygen  KeygenCmd  `cmd:"" group:"files" help:"Make a key to sign package files with."`
+
 	Config ConfigCmd `cmd:"" group:"admin" help:"Deal with edited configuration files under upgrades."`
 	Ctl    CtlCmd    `cmd:"" group:"admin" help:"Give commands to the server."`
 	Events EventsCmd `cmd:"" group:"admin" help:"Show what happens at the server."`
@@ -57,6 +64,8 @@ type CLI struct {
 	entering
 	Doctor DoctorCmd `cmd:"" group:"enter" help:"Tell what this machine can do, and what to change."`
 
+	Login LoginCmd `cmd:"" group:"enter" help:"Let the sessions of users begin in their contexts."`
+
 	Completion CompletionCmd `cmd:"" group:"self" help:"Print a script that completes command lines in a shell."`
 	Version    VersionCmd    `cmd:"" group:"self" help:"Print the version."`
 }
@@ -65,9 +74,11 @@ var groups = []kong.Group{
 	{Key: "server", Title: "Serve:"},
 	{Key: "look", Title: "Look into a tree without mounting it:"},
 	{Key: "ask", Title: "Ask about packages and contexts:"},
+	{Key: "files", Title: "Package files:"},
 	{Key: "admin", Title: "Administer the server:"},
 	{Key: "mount", Title: "Mount:"},
 	{Key: "enter", Title: "Enter contexts:"},
+	{Key: "union", Title: "Stack on what is there:"},
 	{Key: "limits", Title: "Limits, with their defaults:"},
 	{Key: "log", Title: "Log:"},
 	{Key: "self", Title: "About packagefs itself:"},

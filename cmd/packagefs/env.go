@@ -27,9 +27,12 @@ type Env struct {
 }
 
 // addr is the server's address.
-func (e *Env) addr() (client.Addr, error) {
+func (e *Env) addr() (client.Addr, error) { return e.addrOr(client.DefaultAddr) }
+
+// addrOr is the address on the command line, else what standard gives.
+func (e *Env) addrOr(standard func() client.Addr) (client.Addr, error) {
 	if e.Server == "" {
-		return client.DefaultAddr(), nil
+		return standard(), nil
 	}
 	a, err := client.ParseAddr(e.Server)
 	if err != nil {

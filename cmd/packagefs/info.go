@@ -54,6 +54,9 @@ func printInfo(env *Env, p *server.Info) error {
 	field("format", p.Format)
 	field("file", p.File)
 	field("state", strings.TrimSpace(p.State+" "+p.Reason))
+	if p.Signature != nil {
+		field("signature", strings.TrimSpace("key "+p.Signature.KeyID+" ("+p.Signature.Key+") "+p.Signature.Comment))
+	}
 	field("summary", p.Summary)
 	field("homepage", p.Homepage)
 	field("maintainer", p.Maintainer)

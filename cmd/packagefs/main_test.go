@@ -2,6 +2,8 @@ package main
 
 import (
 	"bytes"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"strings"
@@ -32,6 +34,7 @@ func TestScripts(t *testing.T) {
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"package": writePackages,
 			"soon":    soon,
+			"web":     web,
 		},
 	})
 }
@@ -71,6 +74,17 @@ func writePackages(ts *testscript.TestScript, neg bool, args []string) {
 	if count == 0 || len(args) > 1 && count != len(args)-1 {
 		ts.Fatalf("package: %d package files for %q", count, args)
 	}
+}
+
+// web is the script command "web DIR": it serves a directory over HTTP at $WEB
+// until the script ends.
+func web(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: web DIR")
+	}
+	server := httptest.NewServer(http.FileServer(http.Dir(ts.MkAbs(args[0]))))
+	ts.Defer(server.Close)
+	ts.Setenv("WEB", server.URL)
 }
 
 // soon is the script command "soon [!] PROGRAM ARGS...": it waits until the

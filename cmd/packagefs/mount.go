@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"syscall"
 
 	"github.com/packagefs/packagefs/cmd/packagefs/internal/mount"
@@ -14,12 +15,16 @@ import (
 
 // MountCmd mounts a tree.
 type MountCmd struct {
-	Mountpoint string `arg:"" type:"path" help:"An existing directory."`
+	Mountpoints []string `arg:"" name:"mountpoint" type:"path" help:"An existing directory; several with --union."`
 
 	Kernel     bool `xor:"kind" help:"Use the kernel's own 9P client, or fail."`
 	FUSE       bool `name:"fuse" xor:"kind" help:"Use FUSE, or fail."`
 	ReadOnly   bool `short:"r" help:"Change nothing through this mount. Without it changes go to the context's mutable layer, where it has one."`
 	Foreground bool `short:"f" help:"Stay in the foreground, and unmount when interrupted."`
+
+	Union bool   `group:"union" help:"Stack the tree on what is there: at each DIR the tree's directory of that path lies over this machine's. Root only."`
+	Upper string `group:"union" type:"existingdir" placeholder:"DIR" help:"Take changes, in DIR/upper, in the form of a mutable layer. Without it the union is read-only."`
+	Root  string `group:"union" type:"existingdir" placeholder:"DIR" default:"/" help:"Stack on another root file system: the tree's /usr at DIR/usr."`
 
 	Msize  byteSize `placeholder:"BYTES" help:"Largest 9P message: 128k with the kernel's client, 1M with FUSE."`
 	Cache  string   `placeholder:"MODE" help:"Kernel's client only: none, mmap or loose (mmap). With loose, packages that come and go are not noticed."`
@@ -32,16 +37,22 @@ type MountCmd struct {
 func (*MountCmd) Help() string {
 	return `The kernel's own 9P client is used if this machine has one and you are root; else FUSE, with a process in the background that ends when the tree is unmounted.
 
+With --union packages appear in place on a running system: programs that start afterwards find them at /usr and /etc, before the machine's own files of the same names. All the directories are stacked, or none.
+
 The kernel shares the names and pages of one mount among all its users. Where two users shall find different contents at one path, give each a mount of their own.
 
 Examples:
   packagefs mount /mnt
   packagefs -c package:blender mount /opt/blender
   packagefs -s tcp:server:564 -c user:alice mount ~/tree
+  packagefs -c group:lab mount --union /usr /etc
   packagefs umount /mnt`
 }
 
 func (c *MountCmd) Run(env *Env) error {
+	if err := c.check(); err != nil {
+		return err
+	}
 	if c.ReadyFD > 0 {
 		return c.background(env)
 	}
@@ -61,7 +72,12 @@ func (c *MountCmd) Run(env *Env) error {
 	case err != nil:
 		return err
 	case kernel:
-		if err := mount.MountKernel(env, c.Mountpoint, o); err != nil {
+		if c.Union {
+			_, err = c.union(o, true).Mount(env)
+		} else {
+			err = mount.MountKernel(env, c.Mountpoints[0], o)
+		}
+		if err != nil {
 			return err
 		}
 		c.say(env, "the kernel's 9P client")
@@ -69,7 +85,7 @@ func (c *MountCmd) Run(env *Env) error {
 			return nil
 		}
 		<-env.Done()
-		return mount.Unmount(c.Mountpoint, false)
+		return c.takeDown()
 	case c.Foreground:
 		return c.foreground(env, o, func() { c.say(env, "FUSE") })
 	}
@@ -80,8 +96,29 @@ func (c *MountCmd) Run(env *Env) error {
 	return nil
 }
 
+// check finds flags and arguments that do not go together.
+func (c *MountCmd) check() error {
+	switch {
+	case !c.Union && len(c.Mountpoints) > 1:
+		return usageError{errors.New("one mount point; give --union to stack the tree on several directories")}
+	case !c.Union && (c.Upper != "" || c.Root != "/"):
+		return usageError{errors.New("--upper and --root go with --union")}
+	case c.Union && c.ReadOnly && c.Upper != "":
+		return usageError{errors.New("--read-only and --upper exclude each other")}
+	}
+	return nil
+}
+
 func (c *MountCmd) say(env *Env, with string) {
-	fmt.Fprintf(env.Stdout, "%s is mounted on %s with %s\n", contextName(env.Aname), c.Mountpoint, with)
+	did := "mounted"
+	if c.Union {
+		did = "stacked"
+	}
+	fmt.Fprintf(env.Stdout, "%s is %s on %s with %s\n", contextName(env.Aname), did, strings.Join(c.Mountpoints, " "), with)
+}
+
+func (c *MountCmd) union(o mount.Options, kernel bool) *mount.Union {
+	return &mount.Union{Options: o, Dirs: c.Mountpoints, Root: c.Root, Upper: c.Upper, Kernel: kernel}
 }
 
 // options turns the flags into those of the mount. Paths become absolute.
@@ -123,23 +160,46 @@ func (c *MountCmd) kind() (kernel bool, err error) {
 // foreground mounts with FUSE, calls ready, and serves until the tree is
 // unmounted. When interrupted it unmounts the tree, lazily if it is in use.
 func (c *MountCmd) foreground(env *Env, o mount.Options, ready func()) error {
-	m, err := mount.MountFUSE(env, c.Mountpoint, o)
-	if err != nil {
-		return err
+	var done <-chan struct{}
+	if c.Union {
+		var err error
+		if done, err = c.union(o, false).Mount(env); err != nil {
+			return err
+		}
+	} else {
+		m, err := mount.MountFUSE(env, c.Mountpoints[0], o)
+		if err != nil {
+			return err
+		}
+		done = m.Done()
 	}
 	ready()
 	select {
-	case <-m.Done():
+	case <-done:
 		return nil
 	case <-env.Done():
 	}
-	if m.Unmount() == nil {
-		return nil
-	}
-	if err := mount.Unmount(c.Mountpoint, true); err != nil {
+	if err := c.takeDown(); err != nil {
 		return err
 	}
-	return fmt.Errorf("mount %s: it was in use; who uses it has lost it", c.Mountpoint)
+	<-done
+	return nil
+}
+
+// takeDown unmounts all, lazily what is in use.
+func (c *MountCmd) takeDown() error {
+	var failed []error
+	for _, p := range c.Mountpoints {
+		if mount.Unmount(p, false) == nil {
+			continue
+		}
+		err := mount.Unmount(p, true)
+		if err == nil {
+			err = fmt.Errorf("mount %s: it was in use; who uses it has lost it", p)
+		}
+		failed = append(failed, err)
+	}
+	return errors.Join(failed...)
 }
 
 // mounted is what the process in the background reports when all is well.
@@ -159,7 +219,14 @@ func (c *MountCmd) start(env *Env, o mount.Options) error {
 	defer r.Close()
 	args := []string{os.Args[0], "mount", "--ready-fd=3", "--server=" + o.Server.String(),
 		"--context=" + o.Context, fmt.Sprintf("--msize=%d", o.MessageSize),
-		fmt.Sprintf("--read-only=%t", o.ReadOnly), "--", c.Mountpoint}
+		fmt.Sprintf("--read-only=%t", o.ReadOnly)}
+	if c.Union {
+		args = append(args, "--union", "--root="+c.Root)
+		if c.Upper != "" {
+			args = append(args, "--upper="+c.Upper)
+		}
+	}
+	args = append(append(args, "--"), c.Mountpoints...)
 	cmd := &exec.Cmd{
 		Path: self, Args: args, Dir: "/", ExtraFiles: []*os.File{w},
 		SysProcAttr: &syscall.SysProcAttr{Setsid: true},
@@ -174,7 +241,7 @@ func (c *MountCmd) start(env *Env, o mount.Options) error {
 		return cmd.Process.Release()
 	}
 	if len(report) == 0 {
-		return fmt.Errorf("mount %s: the process in the background failed: %w", c.Mountpoint, errors.Join(err, cmd.Wait()))
+		return fmt.Errorf("mount %s: the process in the background failed: %w", strings.Join(c.Mountpoints, " "), errors.Join(err, cmd.Wait()))
 	}
 	return errors.New(string(report))
 }

@@ -11,6 +11,7 @@ import (
 type PackagesCmd struct {
 	Patterns []string `arg:"" optional:"" name:"pattern" help:"Names to list, with * and ?; default: all."`
 	Rejected bool     `help:"List only the package files that were rejected."`
+	Unused   bool     `help:"List only the packages that no context file needs: in no closure of what one has as its toplevel."`
 	JSON     bool     `help:"Print an array of objects."`
 }
 
@@ -22,11 +23,15 @@ Examples:
   packagefs packages
   packagefs packages 'python3*'
   packagefs packages --rejected
+  packagefs packages --unused
   packagefs -c package:hello packages --json`
 }
 
 // Validate is called by the command line parser.
 func (c *PackagesCmd) Validate() error {
+	if c.Unused && c.Rejected {
+		return usagef("--unused and --rejected: a package file that was rejected is no package")
+	}
 	for _, p := range c.Patterns {
 		if _, err := path.Match(p, ""); err != nil {
 			return usagef("%q is not a pattern: %v", p, err)
@@ -37,7 +42,11 @@ func (c *PackagesCmd) Validate() error {
 
 func (c *PackagesCmd) Run(env *Env) error {
 	var rows []server.PackageRow
-	if err := env.query(server.Query{Op: server.OpPackages, Context: env.Aname}, &rows); err != nil {
+	q := server.Query{Op: server.OpPackages, Context: env.Aname}
+	if c.Unused {
+		q = server.Query{Op: server.OpUnused}
+	}
+	if err := env.query(q, &rows); err != nil {
 		return err
 	}
 	rows = slices.DeleteFunc(rows, func(r server.PackageRow) bool { return !c.wants(&r) })

@@ -30,6 +30,9 @@ type ServeCmd struct {
 
 	Assume []pkgindex.RootDatabase `placeholder:"KIND[:ROOT]" sep:"none" help:"Count as installed what the root file system has by its own package manager: dpkg, apk or pacman, as it was when the server started; may be given several times."`
 
+	Trust             string `placeholder:"DIR" help:"Directory of public keys of minisign, NAME.pub: a package file with a signature beside it is served only if one of these keys made it."`
+	RequireSignatures bool   `help:"With --trust: serve no package file that is not signed."`
+
 	TrustNetwork []netip.Prefix `placeholder:"CIDR" help:"Believe TCP clients in this network who they say they are, as in 10.0.0.0/24; may be given several times."`
 
 	Admin   []string `placeholder:"NAME" sep:"none" help:"Let this user, or every member of this group of the system, command the server, beside root and who runs it: NAME, or user:NAME or group:NAME; may be given several times."`
@@ -70,6 +73,9 @@ func (c *ServeCmd) Validate() error {
 		if name := strings.TrimPrefix(strings.TrimPrefix(a, "user:"), "group:"); name == "" || strings.ContainsAny(name, ":/,") {
 			return fmt.Errorf("--admin: %q is not the name of a user or group: want NAME, user:NAME or group:NAME", a)
 		}
+	}
+	if c.RequireSignatures && c.Trust == "" {
+		return errors.New("--require-signatures: name the directory of the keys that are trusted with --trust")
 	}
 	for _, n := range []int{c.MaxConnections, c.MaxConnectionsPerPeer, c.MaxFids, c.MaxRequests, int(c.FirstMessageTimeout)} {
 		if n < 0 {
@@ -116,7 +122,7 @@ func (c *ServeCmd) config(env *Env) (server.Config, error) {
 		c.State = defaultState()
 	}
 	if len(c.Listen) == 0 {
-		addr, err := env.addr()
+		addr, err := env.addrOr(client.OwnAddr)
 		if err != nil {
 			return server.Config{}, err
 		}
@@ -131,6 +137,7 @@ func (c *ServeCmd) config(env *Env) (server.Config, error) {
 		Assumed:  assumed,
 		Packages: c.Packages, State: c.State, Contexts: c.Contexts, Overrides: c.Overrides,
 		Listen: c.Listen, TrustNetworks: c.TrustNetwork,
+		Trust: c.Trust, RequireSignatures: c.RequireSignatures,
 		Admins: c.Admin, Metrics: c.Metrics,
 		LayerBytes: uint64(c.LayerBytes), LayerFiles: c.LayerFiles,
 		Limits: server.Limits{

@@ -1,19 +1,33 @@
 package main
 
-import "github.com/packagefs/packagefs/cmd/packagefs/internal/mount"
+import (
+	"errors"
 
-// UmountCmd takes a mounted tree away.
+	"github.com/packagefs/packagefs/cmd/packagefs/internal/mount"
+)
+
+// UmountCmd takes mounted trees away.
 type UmountCmd struct {
-	Mountpoint string `arg:"" type:"path" help:"Where a tree is mounted."`
-	Lazy       bool   `short:"l" help:"Take it away at once, even if it is in use; those who use it keep it until they are done."`
+	Mountpoints []string `arg:"" name:"mountpoint" type:"path" help:"Where trees are mounted or stacked."`
+	Lazy        bool     `short:"l" help:"Take them away at once, even if they are in use; those who use them keep them until they are done."`
 }
 
 // Help is shown below the flags.
 func (*UmountCmd) Help() string {
-	return `Works for both kinds of mount.
+	return `Works for all kinds of mounts. What was stacked with --union goes at once: programs that run keep what they have open, and new ones see the machine's own files.
 
-Example:
-  packagefs umount /mnt`
+Examples:
+  packagefs umount /mnt
+  packagefs umount /usr /etc`
 }
 
-func (c *UmountCmd) Run(*Env) error { return mount.Unmount(c.Mountpoint, c.Lazy) }
+func (c *UmountCmd) Run(*Env) error { return unmountAll(c.Mountpoints, c.Lazy) }
+
+// unmountAll takes away as many as it can.
+func unmountAll(points []string, lazy bool) error {
+	var failed []error
+	for _, p := range points {
+		failed = append(failed, mount.Unmount(p, lazy))
+	}
+	return errors.Join(failed...)
+}

@@ -120,3 +120,44 @@ func TestReadComplete(t *testing.T) {
 		t.Errorf("nothing: %v", err)
 	}
 }
+
+// TestReadAtOnce reads files the moment that their writers are told of as gone.
+func TestReadAtOnce(t *testing.T) {
+	dir := t.TempDir()
+	w, err := New(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer w.Close()
+	name := filepath.Join(dir, "x")
+	next := make(chan bool)
+	written := make(chan error, 1)
+	go func() {
+		defer close(written)
+		for range next {
+			if err := os.WriteFile(name, []byte("whole"), 0o600); err != nil {
+				written <- err
+				return
+			}
+		}
+	}()
+	for range 2000 {
+		next <- true
+		for complete := false; !complete; {
+			events, err := w.Next()
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, e := range events {
+				complete = complete || e.Op == Complete
+			}
+		}
+		if data, err := ReadComplete(name, 100); err != nil || string(data) != "whole" {
+			t.Fatalf("%q, %v", data, err)
+		}
+	}
+	close(next)
+	if err := <-written; err != nil {
+		t.Fatal(err)
+	}
+}

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io"
 	"os"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -15,8 +16,12 @@ var ErrWriting = errors.New("it is being written")
 // ErrNotRegular says that there is something else than a file.
 var ErrNotRegular = errors.New("not a regular file")
 
-// ReadComplete reads up to limit bytes of a regular file, and waits for nothing.
-// It fails with ErrWriting rather than read a part of what somebody writes.
+// closing is how long a writer may take to be gone after the event that tells so:
+// the kernel sends it while it closes the file, and counts the writer out behind.
+const closing = 32 * time.Millisecond
+
+// ReadComplete reads up to limit bytes of a regular file. It fails with ErrWriting
+// rather than read a part of what somebody writes, and waits for a moment only.
 func ReadComplete(path string, limit int64) ([]byte, error) {
 	f, err := os.OpenFile(path, os.O_RDONLY|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
 	if err != nil {
@@ -32,8 +37,15 @@ func ReadComplete(path string, limit int64) ([]byte, error) {
 	}
 	// A lease is refused while somebody has the file open for writing, and holds
 	// up who opens it until it is closed here. Not every file system has leases.
-	if _, err := unix.FcntlInt(f.Fd(), unix.F_SETLEASE, unix.F_RDLCK); err == unix.EAGAIN {
-		return nil, ErrWriting
+	for pause := time.Millisecond; ; pause *= 2 {
+		_, err := unix.FcntlInt(f.Fd(), unix.F_SETLEASE, unix.F_RDLCK)
+		if err != unix.EAGAIN {
+			break
+		}
+		if pause > closing {
+			return nil, ErrWriting
+		}
+		time.Sleep(pause)
 	}
 	return io.ReadAll(io.LimitReader(f, limit))
 }

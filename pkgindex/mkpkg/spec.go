@@ -49,6 +49,7 @@ type Spec struct {
 	Time        int64 // modification time of what has none, in seconds; 1700000000 if 0
 	Compression Compression
 	NoChecksums bool
+	LargeFiles  bool // rpm only: an archive as it is for files of 4 GiB and more
 
 	// Raw, if set, is called with the archive of the files when all of Files
 	// are written. It may write whatever it wants to see refused.

@@ -1,12 +1,12 @@
 #!/bin/sh
-# Writes debian.golden and pacman.golden: for every two versions of the .list
-# of that name, how the distribution's own program orders them. Run it after a
-# change of a list, on a machine with dpkg and with vercmp (in Debian's package
-# pacman-package-manager). The tests read the golden files only.
+# Writes debian.golden, pacman.golden and rpm.golden: for every two versions of
+# the .list of that name, how the distribution's own program orders them. Run it
+# after a change of a list, on a machine with dpkg, rpm, and vercmp (in Debian's
+# package pacman-package-manager). The tests read the golden files only.
 set -eu
 cd "$(dirname "$0")"
 
-for tool in dpkg vercmp; do
+for tool in dpkg vercmp rpm; do
 	command -v "$tool" >/dev/null || { echo "generate.sh: $tool is not installed" >&2; exit 1; }
 done
 
@@ -24,7 +24,15 @@ pacman() {
 	esac
 }
 
-for scheme in debian pacman; do
+rpm() {
+	case $(command rpm --eval "%{lua:print(rpm.vercmp('$1', '$2'))}") in
+	-1) echo '<' ;;
+	0) echo '=' ;;
+	1) echo '>' ;;
+	esac
+}
+
+for scheme in debian pacman rpm; do
 	while read -r a; do
 		while read -r b; do
 			[ "$a" = "$b" ] && break

@@ -24,7 +24,7 @@ const (
 // askKeeper gets the directory of contexts from the user's keeper for a server,
 // and starts one if there is none.
 func askKeeper(ctx context.Context, o *Options) (*os.File, error) {
-	order := keeperOrder{stage: "start", server: o.Server, idle: o.Idle}
+	order := keeperOrder{stage: "start", server: o.Server, user: o.user(), idle: o.Idle}
 	var err error
 	if order.socket, err = keeperSocket(o); err != nil {
 		return nil, err
@@ -71,10 +71,15 @@ func isMine(c *net.UnixConn) bool {
 }
 
 // keeperSocket is the abstract name of the socket of the keeper for this user in
-// these namespaces.
+// these namespaces. Every session has a mount namespace of its own, and all of a
+// user's have one keeper.
 func keeperSocket(o *Options) (string, error) {
-	id := fmt.Sprint(os.Geteuid(), " ", os.Getegid(), " ", o.Server, " ", o.Idle)
-	for _, ns := range []string{"user", "mnt"} {
+	id := fmt.Sprint(os.Geteuid(), " ", os.Getegid(), " ", o.user(), " ", o.Server, " ", o.Idle)
+	namespaces := []string{"user", "mnt"}
+	if o.Session != "" {
+		namespaces = namespaces[:1]
+	}
+	for _, ns := range namespaces {
 		link, err := os.Readlink("/proc/self/ns/" + ns)
 		if err != nil {
 			return "", err

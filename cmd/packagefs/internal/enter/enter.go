@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 	"time"
 	"unsafe"
@@ -35,6 +36,13 @@ type Options struct {
 	Notes    io.Writer     // takes what is not as one may expect; nil where nobody wants to know
 
 	DeathSignal int // what DeathSignal returned when this process began
+
+	// Session is a directory on which something is mounted in a mount namespace that
+	// is a session's own. Not the process but that namespace is put into the context
+	// then, and the process ends: Command, Path and Env have no meaning. It needs
+	// root; User is who the contexts are for.
+	Session string
+	User    uint32
 }
 
 // DeathSignal is the signal that this process gets when its parent dies, or 0. Only
@@ -50,6 +58,14 @@ func DeathSignal() int {
 	return int(sig)
 }
 
+// user is who the server's contexts are looked at for.
+func (o *Options) user() uint32 {
+	if o.Session != "" {
+		return o.User
+	}
+	return uint32(os.Geteuid())
+}
+
 // Enter makes this process the program in the context. It returns only if that
 // fails before the process has changed; what fails later is reported by Failed in
 // this process's place.
@@ -63,6 +79,11 @@ func Enter(ctx context.Context, o Options) error {
 	mounts, err := readMounts()
 	if err != nil {
 		return fmt.Errorf("enter a context: %w", err)
+	}
+	if o.Session != "" {
+		if err := checkSession(o.Session, mounts); err != nil {
+			return err
+		}
 	}
 	s, err := findSource(ctx, &o, mounts)
 	if err != nil {
@@ -89,6 +110,18 @@ func Enter(ctx context.Context, o Options) error {
 	layers.clear(mounts, s.within(), o.Notes)
 	p := &plan{source: s, options: &o, mounts: mounts, layers: layers}
 	return p.run()
+}
+
+// checkSession fails unless this process is root and in a session's own mount
+// namespace: what is mounted in the machine's would be seen by everybody.
+func checkSession(dir string, mounts []mountLine) error {
+	if os.Geteuid() != 0 {
+		return errors.New("only root can put a session into a context")
+	}
+	if !slices.ContainsFunc(mounts, func(m mountLine) bool { return m.point == dir }) {
+		return fmt.Errorf("%s is not a mount, so this session has no mount namespace of its own: pam_namespace makes it; see packagefs login install", dir)
+	}
+	return nil
 }
 
 // isOwn tells whether a top directory is the machine's, whatever packages have

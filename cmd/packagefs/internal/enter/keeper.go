@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"os/signal"
+	"strconv"
 	"syscall"
 	"time"
 
@@ -48,23 +49,29 @@ const (
 type keeperOrder struct {
 	stage  string // "start", and then "serve" in the namespace
 	server client.Addr
+	user   uint32        // whose contexts they are
 	socket string        // abstract name; empty to serve only who starts the keeper
 	idle   time.Duration // without an entry until it ends
 }
 
 func (o *keeperOrder) args() []string {
-	return []string{KeeperName, o.stage, o.server.String(), o.socket, o.idle.String()}
+	return []string{KeeperName, o.stage, o.server.String(), strconv.FormatUint(uint64(o.user), 10), o.socket, o.idle.String()}
 }
 
 func readOrder(args []string) (o keeperOrder, err error) {
-	if len(args) != 5 {
+	if len(args) != 6 {
 		return o, errors.New("packagefs starts keepers by itself, by run, shell and enter")
 	}
-	o.stage, o.socket = args[1], args[3]
+	o.stage, o.socket = args[1], args[4]
 	if o.server, err = client.ParseAddr(args[2]); err != nil {
 		return o, err
 	}
-	o.idle, err = time.ParseDuration(args[4])
+	user, err := strconv.ParseUint(args[3], 10, 32)
+	if err != nil {
+		return o, err
+	}
+	o.user = uint32(user)
+	o.idle, err = time.ParseDuration(args[5])
 	return o, err
 }
 
@@ -164,7 +171,7 @@ func mountStage(ctx context.Context, o *keeperOrder) (*mount.FUSE, error) {
 	if err := unix.Access("/dev/fuse", unix.R_OK|unix.W_OK); err != nil {
 		return nil, fmt.Errorf("/dev/fuse: %w", err)
 	}
-	mo := mount.Options{Server: o.server, Context: contextsName, UID: uint32(os.Geteuid()), ReadOnly: true, Direct: true}
+	mo := mount.Options{Server: o.server, Context: contextsName, UID: o.user, ReadOnly: true, Direct: true}
 	return mount.MountFUSE(ctx, stage, mo)
 }
 

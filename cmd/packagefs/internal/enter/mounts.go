@@ -83,3 +83,10 @@ func below(all []mountLine, dir string) (points []string) {
 	}
 	return points
 }
+
+// stacked tells whether a mount is a directory of a context that is stacked on the
+// root.
+func (m *mountLine) stacked() bool {
+	origin, _, _ := strings.Cut(m.source, " ")
+	return m.kind == "overlay" && origin == overlaySource
+}

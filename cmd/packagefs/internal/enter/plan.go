@@ -54,10 +54,16 @@ func (p *plan) run() error {
 			return err
 		}
 	}
-	p.namespaces()
-	p.stack()
-	p.chdir(at)
-	p.execute()
+	if p.options.Session != "" {
+		p.leave()
+		p.stack()
+		p.program.add("", unix.SYS_EXIT_GROUP, 0)
+	} else {
+		p.namespaces()
+		p.stack()
+		p.chdir(at)
+		p.execute()
+	}
 	failure, err := p.failure()
 	if err != nil {
 		return err
@@ -87,6 +93,17 @@ func (p *plan) namespaces() {
 		g.add("keep the parent's death signal", unix.SYS_PRCTL, unix.PR_SET_PDEATHSIG, uint64(s))
 	}
 	g.add(labelMount, unix.SYS_MOUNT, g.str(""), g.str("/"), g.str(""), unix.MS_REC|unix.MS_SLAVE, g.str(""))
+}
+
+// leave adds the steps out of the contexts that the mount namespace is in.
+func (p *plan) leave() {
+	g := &p.program
+	g.add(labelMount, unix.SYS_MOUNT, g.str(""), g.str("/"), g.str(""), unix.MS_REC|unix.MS_SLAVE, g.str(""))
+	for _, m := range slices.Backward(p.mounts) {
+		if m.stacked() {
+			g.add("leave the context on "+m.point, unix.SYS_UMOUNT2, g.str(m.point), unix.MNT_DETACH)
+		}
+	}
 }
 
 // clone adds the step that makes a detached clone of what is mounted on a path,

@@ -38,13 +38,14 @@ func (s *source) within() bool { return s.point == sourcePoint }
 
 // findSource finds the directory of contexts, or mounts it.
 func findSource(ctx context.Context, o *Options, mounts []mountLine) (*source, error) {
-	if point := mountedSource(mounts, o.Server); point != "" {
+	// What is mounted already may be what somebody else's session sees.
+	if point := mountedSource(mounts, o.Server); point != "" && o.Session == "" {
 		dir, err := os.Open(point)
 		if err == nil {
 			return &source{dir: dir, point: point}, nil
 		}
 	}
-	mo := mount.Options{Server: o.Server, Context: contextsName, UID: uint32(os.Geteuid()), ReadOnly: true}
+	mo := mount.Options{Server: o.Server, Context: contextsName, UID: o.user(), ReadOnly: true}
 	if err := mo.Check(); err != nil {
 		return nil, err
 	}

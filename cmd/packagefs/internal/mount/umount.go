@@ -14,15 +14,19 @@ import (
 
 // Unmount takes away what is mounted on point, if it is a 9P or packagefs
 // mount. With lazy set it goes at once and those who use it keep it until they
-// are done.
+// are done; an overlay of a Union always does.
 func Unmount(point string, lazy bool) error {
 	point, err := filepath.Abs(point)
 	if err != nil {
 		return err
 	}
-	fsType, err := mountedOn(point)
+	fsType, source, err := mountedOn(point)
 	if err != nil {
 		return err
+	}
+	if fsType == "overlay" && strings.HasPrefix(source, overlaySource) {
+		// What is stacked on /usr is in use by this very program.
+		fsType, lazy = overlaySource, true
 	}
 	if fsType == "" { // perhaps reached through a symlink
 		if real, err := filepath.EvalSymlinks(point); err == nil && real != point {
@@ -30,13 +34,13 @@ func Unmount(point string, lazy bool) error {
 		}
 	}
 	switch fsType {
-	case "9p", "fuse." + FUSEType:
+	case "9p", "fuse." + FUSEType, overlaySource:
 	case "":
 		return fmt.Errorf("umount %s: nothing is mounted there", point)
 	default:
 		return fmt.Errorf("umount %s: it is a mount of type %s, not one of packagefs; use umount(8)", point, fsType)
 	}
-	if os.Geteuid() != 0 && fsType != "9p" {
+	if os.Geteuid() != 0 && fsType == "fuse."+FUSEType {
 		return fusermount(point, lazy)
 	}
 	flags := unix.UMOUNT_NOFOLLOW
@@ -79,24 +83,14 @@ func fusermount(point string, lazy bool) error {
 	return fmt.Errorf("umount %s: fusermount3 is missing: install the package fuse3", point)
 }
 
-// mountedOn gives the type of what is mounted on exactly this path, the
-// uppermost if several are, or "".
-func mountedOn(point string) (fsType string, err error) {
-	table, err := os.ReadFile("/proc/self/mountinfo")
-	if err != nil {
-		return "", err
-	}
-	for line := range strings.Lines(string(table)) {
-		head, tail, _ := strings.Cut(line, " - ")
-		h, t := strings.Fields(head), strings.Fields(tail)
-		if len(h) >= 5 && len(t) >= 1 && unescape(h[4]) == point {
-			fsType = t[0]
+// mountedOn gives the type and the origin of what is mounted on exactly this
+// path, the uppermost if several are, or "".
+func mountedOn(point string) (fsType, source string, err error) {
+	table, err := Table()
+	for _, l := range table {
+		if l.Point == point {
+			fsType, source = l.Type, l.Source
 		}
 	}
-	return fsType, nil
-}
-
-// unescape undoes the octal escapes of the mount table.
-func unescape(s string) string {
-	return strings.NewReplacer(`\040`, " ", `\011`, "\t", `\012`, "\n", `\134`, `\`).Replace(s)
+	return fsType, source, err
 }

@@ -1,0 +1,57 @@
+package main
+
+import (
+	"fmt"
+
+	"github.com/packagefs/packagefs/server"
+)
+
+// GcCmd removes what nobody needs.
+type GcCmd struct {
+	DryRun bool `help:"Only tell what would be removed."`
+	JSON   bool `help:"Print an array of objects."`
+}
+
+// Help is shown below the flags.
+func (*GcCmd) Help() string {
+	return `A server takes away what it made of packages that are gone. What is left for this are the remains of servers and installs that were killed, indexes and unpacked contents without a package file, and what was kept to compare edited configuration files with that are not edited any more. No package is removed; packages --unused lists those that no context needs. This is for the server's administrators.
+
+Examples:
+  packagefs gc --dry-run
+  packagefs gc`
+}
+
+func (c *GcCmd) Run(env *Env) error {
+	var rows []server.GarbageRow
+	if err := env.query(server.Query{Op: server.OpGarbage}, &rows); err != nil {
+		return fmt.Errorf("gc: %w", err)
+	}
+	if !c.DryRun {
+		ctl, err := env.openControl()
+		if err != nil {
+			return fmt.Errorf("gc: %w", err)
+		}
+		defer ctl.close()
+		if _, err := ctl.run("gc"); err != nil {
+			return err
+		}
+	}
+	if c.JSON {
+		return printJSON(env.Stdout, rows)
+	}
+	var bytes int64
+	t := newTable(env.Stdout)
+	for _, r := range rows {
+		t.row(r.Path, sizeText(r.Bytes), r.What)
+		bytes += r.Bytes
+	}
+	if err := t.end(); err != nil {
+		return err
+	}
+	done := "removed"
+	if c.DryRun {
+		done = "would be removed"
+	}
+	_, err := fmt.Fprintf(env.Stdout, "%s, %s, %s\n", plural(len(rows), "thing"), sizeText(bytes), done)
+	return err
+}

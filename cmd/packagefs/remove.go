@@ -1,0 +1,87 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+
+	"github.com/packagefs/packagefs/server"
+)
+
+// RemoveCmd removes packages.
+type RemoveCmd struct {
+	Packages []string `arg:"" name:"package" help:"NAME, or NAME=VERSION where there are several versions."`
+	Force    bool     `help:"Remove them even if other packages then lack something."`
+	DryRun   bool     `help:"Only tell what would be removed, and what would then lack something."`
+	JSON     bool     `help:"Print an object: the packages, and those that then lack something."`
+}
+
+// Help is shown below the flags.
+func (*RemoveCmd) Help() string {
+	return `The package files and their signatures are removed from the package directory, all in one step or none. Files that are open stay readable. Where that would leave other packages without something that they need, nothing is removed and they are listed, unless --force is given. This is for the server's administrators.
+
+Examples:
+  packagefs remove hello
+  packagefs remove app=1.0-1 app-data=1.0-1
+  packagefs remove --dry-run libssl3`
+}
+
+func (c *RemoveCmd) Run(env *Env) error {
+	var removal server.Removal
+	if err := env.query(server.Query{Op: server.OpRemoval, Packages: c.Packages}, &removal); err != nil {
+		return fmt.Errorf("remove: %w", err)
+	}
+	refused := len(removal.Breaks) > 0 && !c.Force
+	var err error
+	if !refused && !c.DryRun {
+		err = c.remove(env)
+	}
+	if err != nil {
+		return fmt.Errorf("remove: %w", err)
+	}
+	if c.JSON {
+		err = printObject(env.Stdout, removal)
+	} else {
+		err = c.print(env, removal, refused)
+	}
+	if err == nil && refused && !c.DryRun {
+		err = fmt.Errorf("remove: nothing was removed: %s would lack something; --force removes all the same", plural(len(removal.Breaks), "package"))
+	}
+	return err
+}
+
+func (c *RemoveCmd) print(env *Env, removal server.Removal, refused bool) error {
+	for _, p := range removal.Packages {
+		switch {
+		case c.DryRun:
+			fmt.Fprintf(env.Stdout, "%s: would be removed\n", printable(p))
+		case !refused:
+			fmt.Fprintf(env.Stdout, "%s: removed\n", printable(p))
+		}
+	}
+	t := newTable(env.Stdout)
+	for _, b := range removal.Breaks {
+		t.row("broken:", b.Name+"="+b.Version, b.Reason)
+	}
+	return t.end()
+}
+
+// remove lets the server remove the packages, which it has done when it answers.
+func (c *RemoveCmd) remove(env *Env) error {
+	ctl, err := env.openControl()
+	if err != nil {
+		return err
+	}
+	defer ctl.close()
+	text, err := ctl.run(server.JoinCommand(append([]string{"remove"}, c.Packages...)...))
+	for line := range strings.Lines(text) {
+		if strings.HasPrefix(line, "note: ") {
+			fmt.Fprint(env.Stderr, line)
+		}
+	}
+	if errors.Is(err, os.ErrPermission) {
+		err = fmt.Errorf("%w; may the server write to its package directory?", err)
+	}
+	return err
+}

@@ -1,0 +1,168 @@
+package server
+
+import (
+	stdcontext "context"
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"github.com/packagefs/packagefs/context"
+	"github.com/packagefs/packagefs/pkgindex"
+)
+
+// A GarbageRow is something in the server's directories that nobody needs.
+type GarbageRow struct {
+	Path  string `json:"path"`
+	What  string `json:"what"`
+	Bytes int64  `json:"bytes"`
+}
+
+// queryGarbage lists what the command gc would remove.
+func (f *FS) queryGarbage(q *inquiry) (any, error) {
+	if err := f.forAdmins(q); err != nil {
+		return nil, err
+	}
+	return f.garbage(false)
+}
+
+// gc removes what nobody needs.
+func (v *invocation) gc() error {
+	rows, err := v.fs.garbage(true)
+	for _, r := range rows {
+		v.printf("%s\n", JoinCommand("removed", r.Path, r.What))
+	}
+	return err
+}
+
+// garbage finds what nobody needs, and removes it if remove is set.
+func (f *FS) garbage(remove bool) ([]GarbageRow, error) {
+	found, err := f.packages.Garbage(stdcontext.Background(), remove)
+	rows := []GarbageRow{}
+	for _, g := range found {
+		rows = append(rows, GarbageRow{g.Path, g.What, g.Bytes})
+	}
+	bases, layerErr := f.unusedBases(remove)
+	return append(rows, bases...), errors.Join(err, layerErr)
+}
+
+// unusedBases finds what the layers keep of files that are not edited any more.
+func (f *FS) unusedBases(remove bool) (rows []GarbageRow, err error) {
+	layers, err := os.ReadDir(filepath.Join(f.config.State, "mutable"))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	for _, l := range layers {
+		text := l.Name()
+		if text == systemLayer {
+			text = "all"
+		}
+		name, err := context.ParseAttachName(text)
+		if err != nil || !l.IsDir() {
+			continue
+		}
+		s, _, err := f.stack(f.packages.Set(), name, caller{Trusted: true})
+		if err != nil {
+			continue // of a context that there is not now, nothing is touched
+		}
+		unused, err := s.UnusedBases()
+		if err != nil {
+			return rows, err
+		}
+		for _, path := range unused {
+			if info, err := os.Stat(path); err == nil {
+				rows = append(rows, GarbageRow{path, "kept of a file that is not edited any more", info.Size()})
+			}
+		}
+		if remove && len(unused) > 0 {
+			if _, err := s.Edits(); err != nil {
+				return rows, err
+			}
+		}
+	}
+	return rows, nil
+}
+
+// queryUnused lists the packages that are in no closure of what a context file
+// has as its toplevel.
+func (f *FS) queryUnused(q *inquiry) (any, error) {
+	if err := f.forAdmins(q); err != nil {
+		return nil, err
+	}
+	all := caller{Trusted: true, User: q.as.User}
+	list, err := f.contexts.List(q.set, all)
+	if err != nil {
+		return nil, err
+	}
+	used := make(map[*pkgindex.Package]bool)
+	rows := []PackageRow{}
+	named := false
+	for _, l := range list {
+		if len(l.Toplevel) > 0 {
+			named = true
+			f.markUsed(q.set, l.Context, l.Toplevel, all, used)
+		}
+	}
+	if !named {
+		return rows, nil // everybody sees everything
+	}
+	for _, p := range q.set.Packages {
+		if !used[p] {
+			rows = append(rows, packageRow(p, context.Why{}))
+		}
+	}
+	return rows, nil
+}
+
+// markUsed marks the closures of the packages that a context file names: those
+// that the context's view has, and for system, which nobody attaches to, those
+// that are named.
+func (f *FS) markUsed(set *pkgindex.Set, of string, toplevel []string, as caller, used map[*pkgindex.Package]bool) {
+	var tops []*pkgindex.Package
+	name, err := context.ParseAttachName(of)
+	if err == nil && (name.Kind == context.KindUser || name.Kind == context.KindGroup) {
+		if v, err := f.contexts.Resolve(set, name, as); err == nil {
+			for i, p := range v.Packages {
+				used[p] = true
+				if v.Why[i].Toplevel {
+					tops = append(tops, p)
+				}
+			}
+		}
+	}
+	for _, selector := range toplevel {
+		ref, err := pkgindex.ParseRef(selector)
+		if err != nil {
+			continue
+		}
+		for _, p := range set.Packages {
+			match, err := filepath.Match(ref.Name, p.Name)
+			if err != nil || !match {
+				continue
+			}
+			if version, err := filepath.Match(ref.Version, p.Version); ref.Version != "" && (err != nil || !version) {
+				continue
+			}
+			if set.Named(p.Name)[0] == p || ref.Version != "" {
+				tops = append(tops, p)
+			}
+		}
+	}
+	for _, p := range tops {
+		used[p] = true
+		name, err := context.ParseAttachName("package:" + p.Ref.String())
+		if err != nil {
+			continue
+		}
+		v, err := f.contexts.Resolve(set, name, as)
+		if err != nil {
+			continue // it lacks something: what it has of the rest is not known
+		}
+		for _, q := range v.Packages {
+			used[q] = true
+		}
+	}
+}

@@ -1,0 +1,259 @@
+package server
+
+import (
+	stdcontext "context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"syscall"
+
+	"github.com/packagefs/packagefs/pkgindex"
+)
+
+// Package files are installed together by the command install, which names a
+// directory that somebody has put them into; see pkgindex.Store.Install. It only
+// begins that: OpInstall tells how it goes.
+
+// The values of InstallStatus.State.
+const (
+	InstallRunning = "indexing"
+	InstallDone    = "installed"
+	InstallFailed  = "failed"
+)
+
+// An InstallStatus tells how far the installation of a directory is.
+type InstallStatus struct {
+	State    string   `json:"state"`
+	Done     int      `json:"done"` // package files that are indexed
+	Total    int      `json:"total"`
+	Packages []string `json:"packages,omitempty"` // that are installed, name=version
+	Reason   string   `json:"reason,omitempty"`   // why it failed; nothing is installed then
+}
+
+// keptInstalls is how many installations are remembered, at least for those who
+// have begun them to ask.
+const keptInstalls = 256
+
+// installs are the installations that were begun. The zero value is ready.
+type installs struct {
+	running sync.WaitGroup
+
+	mu    sync.Mutex // guards what follows
+	state map[string]*InstallStatus
+	order []string // of those that have ended
+	ctx   stdcontext.Context
+}
+
+// open lets installations begin, until ctx ends.
+func (i *installs) open(ctx stdcontext.Context) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	i.ctx = ctx
+}
+
+// begin runs one installation, unless the server ends.
+func (i *installs) begin(name string, run func(ctx stdcontext.Context, progress func(done, total int)) ([]pkgindex.Ref, error)) error {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	if i.ctx == nil || i.ctx.Err() != nil {
+		return fmt.Errorf("the server ends, or has not begun: %w", syscall.EAGAIN)
+	}
+	if s := i.state[name]; s != nil && s.State == InstallRunning {
+		return fmt.Errorf("it is being installed already: %w", syscall.EBUSY)
+	}
+	if i.state == nil {
+		i.state = make(map[string]*InstallStatus)
+	}
+	status := &InstallStatus{State: InstallRunning}
+	i.state[name] = status
+	ctx := i.ctx
+	i.running.Go(func() {
+		refs, err := run(ctx, func(done, total int) {
+			i.mu.Lock()
+			defer i.mu.Unlock()
+			status.Done, status.Total = done, total
+		})
+		i.mu.Lock()
+		defer i.mu.Unlock()
+		status.State = InstallDone
+		for _, ref := range refs {
+			status.Packages = append(status.Packages, ref.String())
+		}
+		if err != nil {
+			status.State, status.Reason = InstallFailed, err.Error()
+		}
+		i.forget(name)
+	})
+	return nil
+}
+
+// forget notes that an installation has ended, and drops the oldest one. i.mu is
+// held.
+func (i *installs) forget(name string) {
+	i.order = append(slices.DeleteFunc(i.order, func(o string) bool { return o == name }), name)
+	if len(i.order) > keptInstalls {
+		delete(i.state, i.order[0])
+		i.order = i.order[1:]
+	}
+}
+
+// status returns how far one is.
+func (i *installs) status(name string) (InstallStatus, bool) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	s := i.state[name]
+	if s == nil {
+		return InstallStatus{}, false
+	}
+	status := *s
+	status.Packages = slices.Clone(s.Packages)
+	return status, true
+}
+
+// install begins the installation of a directory.
+func (v *invocation) install() error {
+	name := v.args[0]
+	if !strings.HasPrefix(name, pkgindex.StagingPrefix) || strings.ContainsAny(name, "/\x00") {
+		return refuse("%.100q is not the name of a directory in a package directory that begins with %s", name, pkgindex.StagingPrefix)
+	}
+	err := v.fs.installs.begin(name, func(ctx stdcontext.Context, progress func(done, total int)) ([]pkgindex.Ref, error) {
+		refs, err := v.fs.packages.Install(ctx, name, progress)
+		if err != nil {
+			v.fs.config.Log.Warn().Err(err).Str("directory", name).Msg("package files are not installed")
+		}
+		return refs, err
+	})
+	if err != nil {
+		return err
+	}
+	v.printf("%s: is being installed\n", name)
+	return nil
+}
+
+func (fs *FS) queryInstall(q *inquiry) (any, error) {
+	if err := fs.forAdmins(q); err != nil {
+		return nil, err
+	}
+	status, ok := fs.installs.status(q.Path)
+	if !ok {
+		return nil, fmt.Errorf("%q: nothing of that name was installed since the server was started: %w", q.Path, syscall.ENOENT)
+	}
+	return status, nil
+}
+
+// A PackageDir is where package files are dropped, as the server sees it. Who
+// finds another device and inode at that path is on another machine.
+type PackageDir struct {
+	Path  string `json:"path"`
+	Dev   uint64 `json:"dev"`
+	Inode uint64 `json:"inode"`
+}
+
+// packageDirs lists the package directories.
+func (fs *FS) packageDirs() []PackageDir {
+	var dirs []PackageDir
+	for _, dir := range fs.config.Packages {
+		d := PackageDir{Path: dir}
+		if abs, err := filepath.Abs(dir); err == nil {
+			d.Path = abs
+		}
+		if info, err := os.Stat(dir); err == nil {
+			if st, ok := info.Sys().(*syscall.Stat_t); ok {
+				d.Dev, d.Inode = uint64(st.Dev), st.Ino
+			}
+		}
+		dirs = append(dirs, d)
+	}
+	return dirs
+}
+
+// queryRemoval tells whose contexts would not resolve any more without the
+// packages that are named.
+func (fs *FS) queryRemoval(q *inquiry) (any, error) {
+	if err := fs.forAdmins(q); err != nil {
+		return nil, err
+	}
+	all := caller{Trusted: true, User: q.as.User}
+	gone := make(map[*pkgindex.Package]bool)
+	for _, selector := range q.Packages {
+		ps, err := selected(q.set, selector)
+		if err != nil {
+			return nil, err
+		}
+		for _, p := range ps {
+			gone[p] = true
+		}
+	}
+	if len(gone) == 0 {
+		return nil, fmt.Errorf("no package is named: %w", syscall.EINVAL)
+	}
+	rest := slices.DeleteFunc(slices.Clone(q.set.Packages), func(p *pkgindex.Package) bool { return gone[p] })
+	before, err := fs.contexts.Check(stdcontext.Background(), q.set, all, nil)
+	if err != nil {
+		return nil, err
+	}
+	after, err := fs.contexts.Check(stdcontext.Background(), pkgindex.NewSet(0, rest, nil), all, nil)
+	if err != nil {
+		return nil, err
+	}
+	resolved := make(map[*pkgindex.Package]bool)
+	for _, v := range before {
+		resolved[v.Package] = v.OK
+	}
+	removal := Removal{Packages: []string{}, Breaks: []CheckRow{}}
+	for _, p := range q.set.Packages {
+		if gone[p] {
+			removal.Packages = append(removal.Packages, p.Ref.String())
+		}
+	}
+	for _, v := range after {
+		if !v.OK && resolved[v.Package] {
+			removal.Breaks = append(removal.Breaks, CheckRow{v.Package.Name, v.Package.Version, v.Package.Architecture, v.OK, v.Reason})
+		}
+	}
+	return removal, nil
+}
+
+// A Removal tells what removing packages would do.
+type Removal struct {
+	Packages []string   `json:"packages"` // that go, name=version
+	Breaks   []CheckRow `json:"breaks"`   // packages whose contexts resolve now and would not then
+}
+
+// remove removes package files, all or none.
+func (v *invocation) remove() error {
+	var chosen []*pkgindex.Package
+	var paths []string
+	for _, selector := range v.args {
+		ps, err := selected(v.fs.packages.Set(), selector)
+		if err != nil {
+			return err
+		}
+		for _, p := range ps {
+			if !slices.Contains(paths, p.Path()) {
+				chosen, paths = append(chosen, p), append(paths, p.Path())
+			}
+		}
+	}
+	if err := v.fs.packages.Remove(stdcontext.Background(), paths); err != nil {
+		return err
+	}
+	for _, p := range chosen {
+		v.printf("removed %s (%s)\n", p.Ref, oneLine(p.File))
+	}
+	if err := v.settle(); err != nil && !errors.Is(err, os.ErrClosed) {
+		return err
+	}
+	for _, c := range chosen {
+		for _, p := range v.fs.packages.Set().Named(c.Name) {
+			if p.Version == c.Version && p.Architecture == c.Architecture {
+				v.printf("note: %s is there from another package file: %s\n", p.Ref, oneLine(p.Path()))
+			}
+		}
+	}
+	return nil
+}

@@ -1,0 +1,72 @@
+package server
+
+import (
+	stdcontext "context"
+	"fmt"
+	"syscall"
+)
+
+// A VerifyRow says whether what the server has made of a package file is as it
+// was made.
+type VerifyRow struct {
+	Package      string `json:"package"` // name=version
+	Architecture string `json:"architecture"`
+	OK           bool   `json:"ok"`
+	Path         string `json:"path,omitempty"`   // of the first file that is damaged
+	Reason       string `json:"reason,omitempty"` // what is wrong with it
+	Damaged      int    `json:"damaged"`          // count of what is wrong
+}
+
+// queryVerify reads packages from the disk again, which costs as much as they are
+// large: only administrators may ask for it.
+func (fs *FS) queryVerify(q *inquiry) (any, error) {
+	if err := fs.forAdmins(q); err != nil {
+		return nil, err
+	}
+	v, at, err := fs.selected(q)
+	if err != nil {
+		return nil, err
+	}
+	rows := []VerifyRow{}
+	for _, i := range at {
+		p := v.Packages[i]
+		damages, err := p.Verify(stdcontext.Background())
+		if err != nil {
+			return nil, err
+		}
+		row := VerifyRow{Package: p.Ref.String(), Architecture: p.Architecture, OK: len(damages) == 0, Damaged: len(damages)}
+		if len(damages) > 0 {
+			row.Reason = damages[0].Reason
+			if damages[0].Path != "" {
+				row.Path = "/" + damages[0].Path
+			}
+		}
+		rows = append(rows, row)
+	}
+	return rows, nil
+}
+
+// forAdmins refuses a query of anybody else.
+func (fs *FS) forAdmins(q *inquiry) error {
+	if !fs.isAdmin(q.as) {
+		return fmt.Errorf("this is for administrators: %w", syscall.EACCES)
+	}
+	return nil
+}
+
+// repair makes what is unpacked of packages again.
+func (v *invocation) repair() error {
+	for _, selector := range v.args {
+		ps, err := selected(v.fs.packages.Set(), selector)
+		if err != nil {
+			return err
+		}
+		for _, p := range ps {
+			if err := v.fs.packages.Repair(p); err != nil {
+				return fmt.Errorf("%s: %w", p.Ref, err)
+			}
+			v.printf("%s is made again from %s\n", p.Ref, oneLine(p.File))
+		}
+	}
+	return v.settle()
+}

@@ -1,0 +1,69 @@
+//go:build e2e
+
+package test
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"syscall"
+	"testing"
+)
+
+// fetchPythons returns the package files of all Pythons and what they need, and of
+// the scripts that want them.
+func fetchPythons(t *testing.T, dir string) (files []string) {
+	t.Helper()
+	seen := map[string]bool{}
+	for _, p := range pythonReleases {
+		c, err := selection{"python-" + p.suite, p.suite, [][]string{{p.name}}}.fetch()
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, d := range c.Debs {
+			if base := filepath.Base(d.File); !seen[base] {
+				seen[base] = true
+				files = append(files, d.File)
+			}
+		}
+	}
+	for name, depends := range map[string]string{"old-script": "python (<< 3)", "new-script": "python (>= 3)"} {
+		files = append(files, MakeDeb(t, dir, DebSpec{
+			Name: name, Control: "Depends: " + depends + "\n",
+			Fill: func(tree string) {
+				writeFiles(t, tree, scriptFiles(name))
+				must(t, os.Chmod(filepath.Join(tree, "usr/bin", name), 0o755))
+			},
+		}))
+	}
+	return files
+}
+
+// openDir makes a directory that every user can come to.
+func openDir(t *testing.T) string {
+	t.Helper()
+	dir := t.TempDir()
+	for _, d := range []string{dir, filepath.Dir(dir)} {
+		must(t, os.Chmod(d, 0o755))
+	}
+	return dir
+}
+
+// runAs runs a command as a user without any capability.
+func runAs(uid uint32, args ...string) (string, error) {
+	cmd := exec.Command(args[0], args[1:]...)
+	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: uid, Gid: uid}}
+	cmd.Env = []string{"PATH=/usr/bin:/bin", "HOME=/"}
+	cmd.Dir = "/"
+	out, err := cmd.CombinedOutput()
+	return string(out), err
+}
+
+// Two Pythons: each script finds its own at /usr/bin/python, with nobody asking
+// for it.
+func TestFUSEPythons(t *testing.T) {
+	pythonRoot(t)
+	dir := t.TempDir()
+	s := pythonServer(t, get(t, program), openDir(t), fetchPythons(t, dir))
+	checkPythons(t, s, runAs)
+}
