@@ -150,7 +150,7 @@ func (v *visitor) keepers() (all []keeper) {
 		if err != nil || args[0] != "packagefs-keeper" || args[2] != v.s.Listen[0] {
 			continue
 		}
-		k := keeper{socket: "@" + args[3]}
+		k := keeper{socket: "@" + args[4]}
 		var st syscall.Stat_t
 		_, _ = fmt.Sscanf(name, "/proc/%d", &k.pid)
 		if syscall.Stat(filepath.Dir(name), &st) == nil && int(st.Uid) == v.uid {

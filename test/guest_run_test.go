@@ -4,7 +4,6 @@ package test
 
 import (
 	"errors"
-	"os"
 	"os/exec"
 	"strings"
 	"testing"
@@ -44,13 +43,4 @@ func TestGuestRun(t *testing.T) {
 	if err := noProcess("packagefs-keeper"); err != nil {
 		t.Error(err)
 	}
-}
-
-func mountTable(t *testing.T) string {
-	t.Helper()
-	table, err := os.ReadFile("/proc/self/mountinfo")
-	if err != nil {
-		t.Fatal(err)
-	}
-	return string(table)
 }

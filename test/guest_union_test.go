@@ -70,3 +70,12 @@ func TestGuestUnion(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+func mountTable(t *testing.T) string {
+	t.Helper()
+	table, err := os.ReadFile("/proc/self/mountinfo")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(table)
+}

@@ -26,7 +26,7 @@ func TestKernelControl(t *testing.T) {
 var guestGroups = []struct{ name, tests string }{
 	{"unix", "^TestGuestTreesUnix$"},
 	{"tcp", "^TestGuestTreesTCP$"},
-	{"use", "^TestGuest(Programs|Calls|Overlay|Kill|AttachErrors|MountCommand|Union|Run)$"},
+	{"use", "^TestGuest(Programs|Calls|Overlay|Kill|AttachErrors|MountCommand|Run|Union)$"},
 	{"changes", "^TestGuest(Users|Live|Restart)$"},
 	{"posix", "^TestGuestPosix$"},
 	{"work", "^TestGuest(Dbench|Random|Build)$"},

@@ -35,22 +35,14 @@ type Options struct {
 	Launched bool          // a launcher is what was started
 	Notes    io.Writer     // takes what is not as one may expect; nil where nobody wants to know
 
+	DeathSignal int // what DeathSignal returned when this process began
+
 	// Session is a directory on which something is mounted in a mount namespace that
 	// is a session's own. Not the process but that namespace is put into the context
 	// then, and the process ends: Command, Path and Env have no meaning. It needs
 	// root; User is who the contexts are for.
 	Session string
 	User    uint32
-
-	DeathSignal int // what DeathSignal returned when this process began
-}
-
-// user is who the server's contexts are looked at for.
-func (o *Options) user() uint32 {
-	if o.Session != "" {
-		return o.User
-	}
-	return uint32(os.Geteuid())
 }
 
 // DeathSignal is the signal that this process gets when its parent dies, or 0. Only
@@ -64,6 +56,14 @@ func DeathSignal() int {
 		return 0
 	}
 	return int(sig)
+}
+
+// user is who the server's contexts are looked at for.
+func (o *Options) user() uint32 {
+	if o.Session != "" {
+		return o.User
+	}
+	return uint32(os.Geteuid())
 }
 
 // Enter makes this process the program in the context. It returns only if that
