@@ -30,7 +30,8 @@
 // it, as far as the socket takes it at once; what it does not take is written
 // by a goroutine that ends when all is written. Therefore the reader goes on
 // whatever the peer and the files do, and a Tflush is always answered. It
-// stops for one reason only: too many replies are unread.
+// stops for one reason only: too many replies are unread. Before it reads on it
+// lets the workers run, for a peer that waits for them sends nothing before.
 //
 // A request that a worker has is in the tags of its session. Its reply is put
 // into the output and its tag freed in one step under conn.mu, and an Rflush

@@ -7,7 +7,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -137,12 +136,6 @@ func dialLoad(b *testing.B, socket, aname string) *load.Conn {
 	}
 	b.Cleanup(func() { c.Close() })
 	return c
-}
-
-// median sorts a copy.
-func median(values []float64) float64 {
-	sorted := slices.Sorted(slices.Values(values))
-	return sorted[len(sorted)/2]
 }
 
 // thousands writes a rate for people: 12,345.
