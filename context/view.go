@@ -20,6 +20,9 @@ type View struct {
 	Packages []*pkgindex.Package
 	Why      []Why
 
+	// Preferred is how many of Packages, from the first on, a prefer list names.
+	Preferred int
+
 	// Missing lists what the context asks for and does not get.
 	Missing []Missing
 
@@ -93,6 +96,9 @@ func (m *memo) build(s *subject) (*View, error) {
 	var id [8]byte
 	for i, member := range members {
 		v.Packages[i], v.Why[i] = member.pkg, member.why
+		if s.rules.prefer.index(member.pkg.Ref) >= 0 {
+			v.Preferred++
+		}
 		binary.LittleEndian.PutUint64(id[:], member.pkg.ID)
 		digest.Write(id[:])
 	}

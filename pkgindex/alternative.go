@@ -19,6 +19,7 @@ type Alternative struct {
 // An AlternativeTarget is one of the files that an Alternative may lead to.
 type AlternativeTarget struct {
 	Target string // of the symlink, verbatim
+	Leads  string // where that is in a tree: relative and clean
 	File   string // base name of the override file that has it
 }
 
@@ -30,8 +31,8 @@ type Alternatives struct {
 // maxTargets is how many files one alternative of one override file may lead to.
 const maxTargets = 1000
 
-// Leads returns the path that a symlink at link with that target leads to, relative
-// and clean; "" if that is outside of the tree.
+// Leads returns the path that a symlink at link with that target leads to, all
+// relative and clean but the target.
 func Leads(link, target string) string {
 	if !path.IsAbs(target) {
 		target = path.Join("/", path.Dir(link), target)
@@ -64,7 +65,7 @@ func (o *override) parseAlternatives(aliases Aliases) ([]Alternative, error) {
 			if to == a.Path || to == "" {
 				return nil, fmt.Errorf("%s %q: %q leads to the link itself, or to no file", key, p, target)
 			}
-			a.Targets = append(a.Targets, AlternativeTarget{target, o.file})
+			a.Targets = append(a.Targets, AlternativeTarget{target, to, o.file})
 		}
 		if twin, ok := seen[a.Path]; ok {
 			return nil, fmt.Errorf("%s %q: is the same path as %q", key, p, twin)
@@ -109,9 +110,9 @@ func (t *table) alternatives(have *Alternatives) *Alternatives {
 	return next
 }
 
-// isUnit says whether s is the name of a systemd unit, which may be an instance
+// IsUnit says whether s is the name of a systemd unit, which may be an instance
 // of a template: getty@tty1.service.
-func isUnit(s string) bool {
+func IsUnit(s string) bool {
 	const allowed = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789:-_.\\@"
 	if strings.Trim(s, allowed) != "" || len(s) > 255 {
 		return false

@@ -16,7 +16,7 @@ type MadeFile struct {
 	Entry
 	Offset int64  // of a regular file: where its bytes begin in the content
 	Why    string // what it is made of, in words; may be empty
-	Late   *Late  // of a regular file whose bytes are made when somebody looks at it, else nil
+	Late   *Late  // of a regular file that is made when somebody looks at it, else nil; nobody may change it
 }
 
 // A Late is the content of a regular file that is made when somebody first looks
@@ -70,7 +70,7 @@ func NewMade(meta Meta, files []MadeFile, content *os.File) (*Package, error) {
 		var digest [32]byte
 		switch {
 		case f.Late != nil:
-			digest = f.Late.stamp
+			f.Mutable, digest = false, f.Late.stamp
 		case f.Type == Regular:
 			h := sha256.New()
 			if _, err := io.Copy(h, io.NewSectionReader(content, f.Offset, f.Size)); err != nil {

@@ -95,7 +95,7 @@ func parseOverride(base string, data []byte, aliases Aliases) (*override, error)
 		return nil, err
 	}
 	for _, unit := range o.Services {
-		if !isUnit(unit) {
+		if !IsUnit(unit) {
 			return nil, fmt.Errorf("services %q: not the name of a systemd unit such as ssh.service", unit)
 		}
 	}

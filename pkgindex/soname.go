@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"io"
+	"strings"
 	"sync"
 )
 
@@ -17,6 +18,82 @@ type SharedObject struct {
 type sharedObjects struct {
 	mu    sync.Mutex // guards known
 	known map[InodeID]SharedObject
+
+	once sync.Once // makes role
+	role LinkerRole
+}
+
+// A LinkerRole says what part a package has in how programs find their libraries.
+type LinkerRole struct {
+	Libraries bool // it has something that is named as a library
+	Found     bool // some of it lies where loaders look, or it names directories where they are to look
+}
+
+// LinkerRole looks through the names that the package has, once for each package
+// file.
+func (p *Package) LinkerRole() (role LinkerRole) {
+	layers, err := p.Layers()
+	if err != nil {
+		return role
+	}
+	for i := range layers {
+		var r LinkerRole
+		if p.source != nil && layers[i].Index != p.extra {
+			r = p.source.objects.linkerRole(layers[i].Index)
+		} else {
+			r = layers[i].linkerRole()
+		}
+		role.Libraries, role.Found = role.Libraries || r.Libraries, role.Found || r.Found
+	}
+	return role
+}
+
+func (s *sharedObjects) linkerRole(x *Index) LinkerRole {
+	s.once.Do(func() { s.role = x.linkerRole() })
+	return s.role
+}
+
+func (x *Index) linkerRole() (role LinkerRole) {
+	for e := range EntryID(len(x.entries) / entrySize) {
+		if name, _ := x.Entry(e); IsLibrary(name) {
+			role.Libraries = true
+			break
+		}
+	}
+	for _, conf := range []string{"etc/ld.so.conf", "etc/ld.so.conf.d"} {
+		if _, ok := x.Lookup(conf); ok {
+			return LinkerRole{true, true}
+		}
+	}
+	if !role.Libraries {
+		return role
+	}
+	for _, dir := range LibraryDirs {
+		ino, ok := x.Lookup(dir)
+		if !ok || x.Type(ino) != Directory {
+			continue
+		}
+		for e, hi := x.Entries(x.Dir(ino)); e < hi; e++ {
+			if name, _ := x.Entry(e); IsLibrary(name) {
+				role.Found = true
+				return role
+			}
+		}
+	}
+	return role
+}
+
+// LibraryDirs are the directories in which loaders look by themselves, in their
+// order.
+var LibraryDirs = []string{
+	"usr/lib/x86_64-linux-gnu", "usr/lib/aarch64-linux-gnu", "usr/lib/riscv64-linux-gnu", "usr/lib/powerpc64le-linux-gnu",
+	"usr/lib64", "usr/lib",
+}
+
+// IsLibrary says whether a file name is one of those that shared libraries and
+// loaders have.
+func IsLibrary(name string) bool {
+	return (strings.HasPrefix(name, "lib") || strings.HasPrefix(name, "ld-")) && strings.Contains(name, ".so")
 }
 
 // errNoObject says that a file is no shared library that a loader of a 64-bit,
@@ -116,7 +193,7 @@ func readSoname(r io.ReaderAt, dynamic *elfSegment, loads []elfSegment) (string,
 	if err := readWhole(r, entries, dynamic.offset); err != nil {
 		return "", err
 	}
-	var name, strings uint64
+	var name, table uint64
 	named := false
 	for ; len(entries) > 0; entries = entries[16:] {
 		value := le.Uint64(entries[8:])
@@ -124,7 +201,7 @@ func readSoname(r io.ReaderAt, dynamic *elfSegment, loads []elfSegment) (string,
 		case 0: // DT_NULL ends the section
 			entries = entries[:16]
 		case 5: // DT_STRTAB
-			strings = value
+			table = value
 		case 14: // DT_SONAME
 			name, named = value, true
 		}
@@ -133,11 +210,11 @@ func readSoname(r io.ReaderAt, dynamic *elfSegment, loads []elfSegment) (string,
 		return "", nil
 	}
 	for _, s := range loads {
-		if strings < s.vaddr || strings-s.vaddr >= s.size {
+		if table < s.vaddr || table-s.vaddr >= s.size {
 			continue
 		}
 		b := make([]byte, maxSoname+1)
-		n, err := readSome(r, b, s.offset+(strings-s.vaddr)+name)
+		n, err := readSome(r, b, s.offset+(table-s.vaddr)+name)
 		if err != nil {
 			return "", err
 		}

@@ -19,6 +19,7 @@ import (
 
 	"github.com/packagefs/packagefs/context"
 	"github.com/packagefs/packagefs/pkgindex"
+	"github.com/packagefs/packagefs/server/generate"
 	"github.com/packagefs/packagefs/union"
 )
 
@@ -47,6 +48,8 @@ type Config struct {
 	// may hold; 0 is no limit but that of the disk.
 	LayerBytes, LayerFiles uint64
 
+	NoGenerate []string // names of generated files that are not wanted; see generate.Names
+
 	Limits        Limits
 	PackageLimits pkgindex.Limits
 	Log           zerolog.Logger
@@ -69,7 +72,8 @@ type FS struct {
 	events   eventLog
 	users    func() context.Directory // of the system
 
-	generators []union.Generator // of every tree
+	program   union.Generator // of every tree
+	generated generate.Set
 
 	metricsListener net.Listener // nil: no metrics over HTTP
 
@@ -119,7 +123,13 @@ func (fs *FS) open() (err error) {
 	if err != nil {
 		return err
 	}
-	fs.generators = []union.Generator{program}
+	fs.program = program
+	fs.generated = generate.Set{
+		Ref: ownRef(), Off: fs.config.NoGenerate, Log: fs.config.Log,
+		Failed: func(name, reason string) {
+			fs.events.add(Event{Event: EventGenerateFailed, File: name, Reason: reason})
+		},
+	}
 	total := 0
 	fs.packages, err = pkgindex.Open(pkgindex.Config{
 		Packages: fs.config.Packages, State: fs.config.State, Overrides: fs.config.Overrides,
@@ -230,11 +240,11 @@ func (fs *FS) Serve(ctx stdcontext.Context) error {
 // treeFor returns the tree of a view. Contexts with equal views share it, as
 // long as one of them is attached to; prev is the tree that it comes after.
 func (fs *FS) treeFor(v *context.View, prev *union.Tree) *union.Tree {
-	key := treeKey{v.Key, v.Closures != nil}
+	key := fs.treeKeyOf(v)
 	fs.mu.Lock()
 	defer fs.mu.Unlock()
 	known := fs.trees[key].Value()
-	extras := fs.extrasFor(v, known)
+	extras := fs.extrasFor(v, key, known)
 	if known != nil && slices.Equal(known.Packages(), v.Packages) && known.Launchers() == extras.Launchers {
 		return known
 	}
@@ -258,6 +268,24 @@ func (fs *FS) treeFor(v *context.View, prev *union.Tree) *union.Tree {
 type treeKey struct {
 	view      string // View.Key
 	launchers bool   // there may be some
+
+	// Alternatives that override files declare, nil for none, and how many of the
+	// packages are preferred there.
+	alternatives *pkgindex.Alternatives
+	preferred    int
+}
+
+func (fs *FS) treeKeyOf(v *context.View) treeKey {
+	key := treeKey{view: v.Key, launchers: v.Closures != nil, alternatives: fs.packages.Set().Alternatives}
+	if key.alternatives != nil {
+		key.preferred = v.Preferred
+	}
+	return key
+}
+
+// generatorsFor returns what makes files for the trees with a key.
+func (fs *FS) generatorsFor(key treeKey) []union.Generator {
+	return append([]union.Generator{fs.program}, fs.generated.For(key.alternatives, key.preferred)...)
 }
 
 // liveTrees counts the trees that something is attached to.

@@ -248,6 +248,8 @@ func (fs *FS) queryOwns(q *inquiry) (any, error) {
 		switch {
 		case visible && c.Inode.Type == pkgindex.Directory && len(served) > 1:
 			reason = "merged with the other packages' directories"
+		case visible && c.Made != "":
+			reason = "generated: " + c.Made
 		case c.Launcher:
 			reason = "served as a launcher, which runs it in " + packageContext(c.Package)
 		case !visible && served[0].Same(&c):
@@ -335,6 +337,9 @@ func (fs *FS) explainPath(q *inquiry) (any, error) {
 	}
 	if first.Package.Made() {
 		out.Why = "the server adds it to every context"
+		if first.Made != "" {
+			out.Why = "generated: " + first.Made
+		}
 	} else if i := slices.Index(v.Packages, first.Package); i >= 0 {
 		out.Why = v.Why[i].String()
 	}

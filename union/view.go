@@ -83,18 +83,41 @@ const maxHops = 40
 // followed within the tree. It returns false where that is nothing or a
 // directory.
 func (t *Tree) Follow(p string) (File, bool) {
+	d, e := t.follow(p)
+	if d == nil || e == nil || e.late() != nil {
+		return File{}, false
+	}
+	return File{join(d.path, e.name), e.layer, e.ino}, true
+}
+
+// FollowDir returns the path of the directory that p leads to, likewise.
+func (t *Tree) FollowDir(p string) (string, bool) {
+	d, e := t.follow(p)
+	if d == nil || e != nil {
+		return "", false
+	}
+	return d.path, true
+}
+
+// follow returns a directory and nil, or what is no directory together with the
+// directory that has it; nil for nothing.
+func (t *Tree) follow(p string) (*dir, *entry) {
 	for range maxHops {
 		d, e, rest, err := t.walk(p)
-		if err != nil || e == nil || e.late() != nil {
-			return File{}, false
+		switch {
+		case err != nil:
+			return nil, nil
+		case e == nil:
+			return d, nil
+		case e.layer.Type(e.ino) != pkgindex.Symlink:
+			if rest != "" {
+				return nil, nil
+			}
+			return d, e
 		}
-		at := join(d.path, e.name)
-		if e.layer.Type(e.ino) != pkgindex.Symlink {
-			return File{at, e.layer, e.ino}, rest == ""
-		}
-		p = cleanPath(pkgindex.Leads(at, e.layer.Target(e.ino)) + "/" + rest)
+		p = cleanPath(pkgindex.Leads(join(d.path, e.name), e.layer.Target(e.ino)) + "/" + rest)
 	}
-	return File{}, false
+	return nil, nil
 }
 
 // walk goes along p to the first name that stands for no directory, and returns
@@ -111,7 +134,7 @@ func (t *Tree) walk(p string) (d *dir, e *entry, rest string, err error) {
 			d = e.dir
 		}
 	}
-	return nil, nil, "", err
+	return d, nil, "", err
 }
 
 // errTooLarge says that a file is larger than its reader cares for.
