@@ -280,3 +280,40 @@ func TestInfoDirectory(t *testing.T) {
 		t.Errorf("the directory has %s", got)
 	}
 }
+
+// TestPrograms shows users the programs that an override file names, where the
+// context hides dependencies.
+func TestPrograms(t *testing.T) {
+	p := newPlace(t, map[string]string{"user:alice": `toplevel = ["suite"]`, "user:bob": "toplevel = [\"suite\"]\ndependencies = \"visible\""})
+	p.install(mkpkg.Spec{Name: "suite", Version: "1", Depends: []string{"lib (>= 2)"}, Files: []mkpkg.File{
+		{Path: "usr/bin/suite", Body: "suite", Mode: 0o755}, {Path: "usr/bin/suite-helper", Body: "helper", Mode: 0o755},
+		{Path: "usr/bin/helper", Target: "suite-helper"}, {Path: "usr/lib/suite/libsuite.so", Body: "library", Mode: 0o755},
+	}})
+	p.settle()
+	alice, bob, own := p.attach("alice", ""), p.attach("bob", ""), p.attach("root", "package:suite")
+	if got := list2(t, alice, "usr/bin"); got != "helper suite suite-helper" {
+		t.Errorf("without an override file: %s", got)
+	}
+	p.override("suite", `programs = ["/usr/bin/suite"]`)
+	p.until("the others to go", func() bool { return list2(t, alice, "usr/bin") == "suite" })
+	for name, at := range map[string]p9.File{"bob": bob, "the package": own} {
+		if got := list2(t, at, "usr/bin") + " " + reads(at, "usr/bin/suite-helper"); got != "helper suite suite-helper helper" {
+			t.Errorf("%s has %s", name, got)
+		}
+	}
+	for path, want := range map[string]string{
+		"usr/bin/suite": "#!/usr/libexec/packagefs/enter suite=1\n", "usr/bin/suite-helper": "ENOENT", "usr/bin/helper": "ENOENT", "usr/lib/suite/libsuite.so": "library",
+	} {
+		if got := reads(alice, path); got != want {
+			t.Errorf("alice reads %s: %q, want %q", path, got, want)
+		}
+	}
+	a := p.ask("root", `{"op": "explain", "context": "user:alice", "path": "/usr/bin/suite-helper"}`)
+	if !strings.Contains(a.Error, "suite.toml has it not among the programs that users start") {
+		t.Errorf("explained as %s %s", a.Result, a.Error)
+	}
+	p.override("suite", `programs = []`)
+	p.until("all to go", func() bool { return list2(t, alice, "usr/bin") == "" })
+	p.override("suite", "")
+	p.until("all to come back", func() bool { return list2(t, alice, "usr/bin") == "helper suite suite-helper" })
+}

@@ -116,7 +116,9 @@ func (fs *FS) launchedIn(v *context.View) launchedFunc {
 			return ""
 		}
 		dir, name := path.Split(f.Path)
-		if !layer.Package.Program(strings.TrimSuffix(dir, "/"), name, layer.Inode(f.Ino)) {
+		dir = strings.TrimSuffix(dir, "/")
+		inode := layer.Inode(f.Ino)
+		if !layer.Package.Program(dir, name, inode) || layer.Package.Inner(dir, name, inode) {
 			return ""
 		}
 		if is, err := l.Launched(layer.Package, true); err != nil || !is {

@@ -229,7 +229,11 @@ func (fs *FS) lookup(q *inquiry) (v *context.View, served, hidden []union.Candid
 	if v, err = fs.view(q); err != nil {
 		return nil, nil, nil, err
 	}
-	served, hidden, err = fs.treeFor(v, nil).Lookup(q.Path)
+	tree := fs.treeFor(v, nil)
+	served, hidden, err = tree.Lookup(q.Path)
+	if p := tree.Inner(q.Path); p != nil {
+		err = fmt.Errorf("%w: the context hides dependencies, and %s has it not among the programs that users start", err, p.Override)
+	}
 	if err != nil {
 		err = fmt.Errorf("%s: %w in context %q", path.Clean("/"+q.Path), err, v.Name)
 	}

@@ -37,6 +37,16 @@ func (t *Tree) shows(e *entry, wait bool) error {
 	return nil
 }
 
+// Inner returns the package that has a program at p, absolute or relative, that the
+// tree does not show because it is not for users; nil for none.
+func (t *Tree) Inner(p string) *pkgindex.Package {
+	_, e, err := t.find(cleanPath(p), true)
+	if err != nil || e == nil || !e.inner || t.launchers == nil {
+		return nil
+	}
+	return e.layer.Package
+}
+
 // lateFile is a handle of a file whose content is made when somebody looks. By
 // the time that there is a handle it is there.
 type lateFile struct {
