@@ -72,8 +72,9 @@ type FS struct {
 	events   eventLog
 	users    func() context.Directory // of the system
 
-	program   union.Generator // of every tree
-	generated generate.Set
+	program    union.Generator // of every tree
+	generated  generate.Set
+	generators []union.Generator // of trees without alternatives
 
 	metricsListener net.Listener // nil: no metrics over HTTP
 
@@ -130,6 +131,7 @@ func (fs *FS) open() (err error) {
 			fs.events.add(Event{Event: EventGenerateFailed, File: name, Reason: reason})
 		},
 	}
+	fs.generators = append([]union.Generator{fs.program}, fs.generated.For(nil, 0)...)
 	total := 0
 	fs.packages, err = pkgindex.Open(pkgindex.Config{
 		Packages: fs.config.Packages, State: fs.config.State, Overrides: fs.config.Overrides,
@@ -285,6 +287,9 @@ func (fs *FS) treeKeyOf(v *context.View) treeKey {
 
 // generatorsFor returns what makes files for the trees with a key.
 func (fs *FS) generatorsFor(key treeKey) []union.Generator {
+	if key.alternatives == nil {
+		return fs.generators
+	}
 	return append([]union.Generator{fs.program}, fs.generated.For(key.alternatives, key.preferred)...)
 }
 

@@ -12,7 +12,7 @@ import (
 // late returns the content of a file that is made when somebody looks at it, nil
 // for all other files.
 func (e *entry) late() *pkgindex.Late {
-	if !e.layer.Package.Made() {
+	if !e.made {
 		return nil
 	}
 	return e.layer.Late(e.ino)

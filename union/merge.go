@@ -106,6 +106,7 @@ type entry struct {
 	shared  bool // more contributors have the name
 	program bool // a tree may show it as a launcher
 	inner   bool // a tree with launchers does not show it
+	made    bool // of a package that a server adds
 }
 
 func (e *entry) qid() p9.QID {
@@ -252,6 +253,7 @@ func (d *dir) settle(group []named, before *listing) entry {
 		}
 	}
 	e := entry{name: win.name, layer: &d.from[win.from].layer, ino: win.ino, shared: len(group) > 1}
+	e.made = e.layer.Package.Made()
 	if e.layer.Type(e.ino) != pkgindex.Directory {
 		inode := e.layer.Inode(e.ino)
 		e.program, e.inner = e.layer.Package.Program(d.path, e.name, inode), e.layer.Package.Inner(d.path, e.name, inode)

@@ -137,22 +137,31 @@ func (t *Tree) walk(p string) (d *dir, e *entry, rest string, err error) {
 	return d, nil, "", err
 }
 
-// errTooLarge says that a file is larger than its reader cares for.
-var errTooLarge = errors.New("too large")
+var (
+	errTooLarge = errors.New("larger than it may be")
+	errNoFile   = errors.New("not a regular file")
+)
 
 // Read returns the content of a regular file, which it fails to do for one of more
 // than most bytes.
 func (f File) Read(most int64) ([]byte, error) {
-	size := f.Layer.Inode(f.Ino).Size
-	if f.Type() != pkgindex.Regular || size > most {
+	if f.Layer.Inode(f.Ino).Size > most {
 		return nil, fmt.Errorf("read /%s of %s: %w", f.Path, f.Package().Ref, errTooLarge)
+	}
+	return f.Head(most)
+}
+
+// Head returns the beginning of a regular file, most bytes of it.
+func (f File) Head(most int64) ([]byte, error) {
+	if f.Type() != pkgindex.Regular {
+		return nil, fmt.Errorf("read /%s of %s: %w", f.Path, f.Package().Ref, errNoFile)
 	}
 	payload, err := f.Package().Payload()
 	if err != nil {
 		return nil, err
 	}
 	defer payload.Close()
-	b := make([]byte, size)
+	b := make([]byte, min(most, f.Layer.Inode(f.Ino).Size))
 	if n, err := payload.ReadAt(b, f.Layer.Offset(f.Ino)); n < len(b) {
 		return nil, fmt.Errorf("read /%s of %s: %w", f.Path, f.Package().Ref, errors.Join(io.ErrUnexpectedEOF, err))
 	}

@@ -18,8 +18,7 @@ const (
 	infoPath = "usr/share/info/dir"
 
 	maxInfoFiles = 10_000
-	maxInfoFile  = 16 << 20 // bytes, compressed
-	maxInfoHead  = 64 << 10 // bytes in which a manual says where it belongs
+	maxInfoHead  = 64 << 10 // bytes in which a manual says where it belongs, compressed or not
 )
 
 // infoDir makes the list of manuals that info begins with. A manual says itself
@@ -82,7 +81,7 @@ func infoText(manuals []union.File) []byte {
 
 // infoHead reads the beginning of a manual.
 func infoHead(f union.File) (string, error) {
-	data, err := f.Read(maxInfoFile)
+	data, err := f.Head(maxInfoHead)
 	if err != nil {
 		return "", err
 	}

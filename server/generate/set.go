@@ -232,15 +232,22 @@ func (s *Set) late(name string, f file) *pkgindex.Late {
 
 // sources says in words what something is made of: a list of packages, each once.
 type sources struct {
-	refs []string
-	sec  int64
+	refs  []string
+	named map[*pkgindex.Package]bool
+	sec   int64
 }
 
 func (s *sources) add(f union.File) {
 	s.sec = max(s.sec, f.Layer.Inode(f.Ino).Sec)
-	if ref := f.Package().Ref.String(); !f.Package().Made() && !slices.Contains(s.refs, ref) {
-		s.refs = append(s.refs, ref)
+	p := f.Package()
+	if p.Made() || s.named[p] {
+		return
 	}
+	if s.named == nil {
+		s.named = make(map[*pkgindex.Package]bool)
+	}
+	s.named[p] = true
+	s.refs = append(s.refs, p.Ref.String())
 }
 
 // maxRefs is how many packages are named.
