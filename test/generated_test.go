@@ -102,37 +102,72 @@ func buildLibrary(t *testing.T, file, soname string) {
 	must(t, err)
 }
 
-// The loader of Debian's C library, started in a mounted tree, finds a library that
-// lies where nothing but a package's ld.so.conf.d leads to, and by the tree's cache
-// alone.
+// makeOdd makes a package of a program and a library that lies where nothing but
+// the package's ld.so.conf.d leads to.
+func makeOdd(t *testing.T, s *Server) {
+	t.Helper()
+	MakeDeb(t, s.Packages, DebSpec{Name: "odd", Fill: func(tree string) {
+		writeFiles(t, tree, map[string]string{"etc/ld.so.conf.d/odd.conf": "/opt/odd/lib\n"})
+		for _, dir := range []string{"opt/odd/lib", "usr/bin"} {
+			must(t, os.MkdirAll(filepath.Join(tree, dir), 0o755))
+		}
+		library := filepath.Join(tree, "opt/odd/lib/libodd.so.3.1")
+		buildLibrary(t, library, "libodd.so.3")
+		source := filepath.Join(t.TempDir(), "program.c")
+		must(t, os.WriteFile(source, []byte("#include <stdio.h>\nint odd(void);\nint main(void) { return printf(\"odd is %d\\n\", odd()) < 0; }\n"), 0o644))
+		_, err := command("gcc", "-o", filepath.Join(tree, "usr/bin/odd"), source, library)
+		must(t, err)
+	}})
+}
+
+// The loader of a C library finds a library that lies where nothing but a package's
+// ld.so.conf.d leads to, by the tree's cache alone: that of the tree's own C
+// library in the tree, and that of this machine where the tree is stacked on it.
 func TestFUSELoader(t *testing.T) {
 	corpus := get(t, FetchCorpus)
 	libc, err := corpus.Find("libc6")
 	must(t, err)
 	for _, generated := range []bool{true, false} {
-		s := ServerDir(t, get(t, program), t.TempDir())
-		s.Generated = generated
-		must(t, os.Symlink(libc.File, filepath.Join(s.Packages, filepath.Base(libc.File))))
-		MakeDeb(t, s.Packages, DebSpec{Name: "odd", Fill: func(tree string) {
-			writeFiles(t, tree, map[string]string{"etc/ld.so.conf.d/odd.conf": "/opt/odd/lib\n"})
-			for _, dir := range []string{"opt/odd/lib", "usr/bin"} {
-				must(t, os.MkdirAll(filepath.Join(tree, dir), 0o755))
+		for _, own := range []bool{true, false} {
+			s := ServerDir(t, get(t, program), t.TempDir())
+			s.Generated = generated
+			if own {
+				must(t, os.Symlink(libc.File, filepath.Join(s.Packages, filepath.Base(libc.File))))
 			}
-			library := filepath.Join(tree, "opt/odd/lib/libodd.so.3.1")
-			buildLibrary(t, library, "libodd.so.3")
-			source := filepath.Join(t.TempDir(), "program.c")
-			must(t, os.WriteFile(source, []byte("#include <stdio.h>\nint odd(void);\nint main(void) { return printf(\"odd is %d\\n\", odd()) < 0; }\n"), 0o644))
-			_, err := command("gcc", "-o", filepath.Join(tree, "usr/bin/odd"), source, library)
-			must(t, err)
-		}})
-		s.StartIndexed(t)
-		at := fuseMount(t, s, "all")
-		out, err := command("chroot", at, "/usr/bin/odd")
-		switch {
-		case generated && (err != nil || out != "odd is 3\n"):
-			t.Errorf("with a cache the program says %q, %v", out, err)
-		case !generated && (err == nil || !strings.Contains(err.Error(), "libodd.so.3: cannot open shared object file")):
-			t.Errorf("without a cache the program says %q, %v: what does it find the library by?", out, err)
+			makeOdd(t, s)
+			s.StartIndexed(t)
+			root := fuseMount(t, s, "all")
+			if !own {
+				root = stackOnMachine(t, root)
+			}
+			out, err := command("chroot", root, "/usr/bin/odd")
+			switch {
+			case generated && (err != nil || out != "odd is 3\n"):
+				t.Errorf("with a cache, own C library %v, the program says %q, %v", own, out, err)
+			case !generated && (err == nil || !strings.Contains(err.Error(), "libodd.so.3: cannot open shared object file")):
+				t.Errorf("without a cache, own C library %v, the program says %q, %v: what does it find the library by?", own, out, err)
+			}
 		}
 	}
+}
+
+// stackOnMachine mounts a tree on the machine's programs and configuration until
+// the test ends.
+func stackOnMachine(t *testing.T, tree string) string {
+	t.Helper()
+	root := t.TempDir()
+	for _, dir := range []string{"usr", "etc", "opt"} {
+		at := filepath.Join(root, dir)
+		must(t, os.Mkdir(at, 0o755))
+		_, err := command("mount", "-t", "overlay", "-o", "ro,lowerdir="+filepath.Join(tree, dir)+":/"+dir, "overlay", at)
+		must(t, err)
+		t.Cleanup(func() {
+			_, err := command("umount", at)
+			must(t, err)
+		})
+	}
+	for _, name := range []string{"bin", "sbin", "lib", "lib64"} {
+		must(t, os.Symlink("usr/"+name, filepath.Join(root, name)))
+	}
+	return root
 }

@@ -117,6 +117,7 @@ func infoEntries(head string) map[string][]string {
 		line := strings.TrimRight(lines.Text(), " \t\r")
 		name, isSection := strings.CutPrefix(line, "INFO-DIR-SECTION ")
 		switch {
+		case strings.ContainsAny(line, "\x1f\x00"): // the marks between a manual's parts
 		case isSection && !inside:
 			section = strings.TrimSpace(name)
 		case line == "START-INFO-DIR-ENTRY":
@@ -124,7 +125,7 @@ func infoEntries(head string) map[string][]string {
 		case line == "END-INFO-DIR-ENTRY":
 			end()
 			inside = false
-		case !inside || line == "" || strings.ContainsAny(line, "\x1f\x00"):
+		case !inside || line == "":
 		case line[0] == '*':
 			end()
 			entry.WriteString(line + "\n")
