@@ -2,6 +2,7 @@ package server
 
 import (
 	stdcontext "context"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"net"
@@ -131,7 +132,7 @@ func (fs *FS) open() (err error) {
 			fs.events.add(Event{Event: EventGenerateFailed, File: name, Reason: reason})
 		},
 	}
-	fs.generators = append([]union.Generator{fs.program}, fs.generated.For(nil, 0)...)
+	fs.generators = append([]union.Generator{fs.program}, fs.generated.For(nil, nil)...)
 	total := 0
 	fs.packages, err = pkgindex.Open(pkgindex.Config{
 		Packages: fs.config.Packages, State: fs.config.State, Overrides: fs.config.Overrides,
@@ -271,26 +272,30 @@ type treeKey struct {
 	view      string // View.Key
 	launchers bool   // there may be some
 
-	// Alternatives that override files declare, nil for none, and how many of the
-	// packages are preferred there.
+	// Alternatives that override files declare, nil for none, and what tells
+	// apart which packages are preferred there.
 	alternatives *pkgindex.Alternatives
-	preferred    int
+	preferred    string
 }
 
 func (fs *FS) treeKeyOf(v *context.View) treeKey {
 	key := treeKey{view: v.Key, launchers: v.Closures != nil, alternatives: fs.packages.Set().Alternatives}
 	if key.alternatives != nil {
-		key.preferred = v.Preferred
+		var ids []byte
+		for _, p := range v.Preferred {
+			ids = binary.LittleEndian.AppendUint64(ids, p.ID)
+		}
+		key.preferred = string(ids)
 	}
 	return key
 }
 
-// generatorsFor returns what makes files for the trees with a key.
-func (fs *FS) generatorsFor(key treeKey) []union.Generator {
+// generatorsFor returns what makes files for the trees of a view, with its key.
+func (fs *FS) generatorsFor(v *context.View, key treeKey) []union.Generator {
 	if key.alternatives == nil {
 		return fs.generators
 	}
-	return append([]union.Generator{fs.program}, fs.generated.For(key.alternatives, key.preferred)...)
+	return append([]union.Generator{fs.program}, fs.generated.For(key.alternatives, v.Preferred)...)
 }
 
 // liveTrees counts the trees that something is attached to.

@@ -88,7 +88,7 @@ func packageContext(p *pkgindex.Package) string { return context.PackageName(p.R
 // extrasFor returns what the trees of a view, with its key, have beside its packages. prev is
 // what the last tree of the view has, or nil.
 func (fs *FS) extrasFor(v *context.View, key treeKey, prev *union.Tree) union.Extras {
-	x := union.Extras{Generators: fs.generatorsFor(key)}
+	x := union.Extras{Generators: fs.generatorsFor(v, key)}
 	if v.Closures == nil {
 		return x
 	}

@@ -11,13 +11,13 @@ import (
 // alternatives makes the links that override files declare as alternatives, each
 // to the first of its files that the tree has. Files of packages that the context
 // prefers come before the others, in the order of the preference.
-func alternatives(t *union.Tree, declared *pkgindex.Alternatives, preferred int) ([]file, error) {
+func alternatives(t *union.Tree, declared *pkgindex.Alternatives, preferred []*pkgindex.Package) ([]file, error) {
 	if declared == nil {
 		return nil, nil
 	}
 	rank := make(map[*pkgindex.Package]int)
-	for _, p := range t.Packages() {
-		if !p.Made() && len(rank) < preferred {
+	for _, p := range preferred {
+		if rank[p] == 0 {
 			rank[p] = len(rank) + 1
 		}
 	}

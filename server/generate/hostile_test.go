@@ -79,7 +79,7 @@ func TestHostilePackages(t *testing.T) {
 		{Path: "etc/x", Targets: []pkgindex.AlternativeTarget{{Target: "/usr/bin/sh", Leads: "usr/bin/sh"}}},
 		{Path: "usr/loop/x", Targets: []pkgindex.AlternativeTarget{{Target: "/usr/lib/libd.so.1", Leads: "usr/lib/libd.so.1"}}},
 	}}
-	g := (&Set{}).For(declared, 0)
+	g := (&Set{}).For(declared, nil)
 	for _, c := range []struct{ packages, path, want string }{
 		{"a", "etc", "no directory"},
 		{"b", "etc", "-> usr"},

@@ -41,14 +41,14 @@ const maxTold = 1000
 // Names are the generators that there are, in the order in which they run.
 func Names() []string {
 	var names []string
-	for _, g := range (&Set{}).all(nil, 0) {
+	for _, g := range (&Set{}).all(nil, nil) {
 		names = append(names, g.name)
 	}
 	return names
 }
 
 // all returns every generator. Later ones see what the earlier ones made.
-func (s *Set) all(a *pkgindex.Alternatives, preferred int) []*generator {
+func (s *Set) all(a *pkgindex.Alternatives, preferred []*pkgindex.Package) []*generator {
 	return []*generator{
 		{s, "alternatives", func(t *union.Tree) ([]file, error) { return alternatives(t, a, preferred) }},
 		{s, "services", s.services},
@@ -58,9 +58,9 @@ func (s *Set) all(a *pkgindex.Alternatives, preferred int) []*generator {
 	}
 }
 
-// For returns the generators of the trees of a view, of whose packages the first
-// ones are preferred.
-func (s *Set) For(a *pkgindex.Alternatives, preferred int) []union.Generator {
+// For returns the generators of the trees of a view, some of whose packages are
+// preferred, the first most.
+func (s *Set) For(a *pkgindex.Alternatives, preferred []*pkgindex.Package) []union.Generator {
 	var out []union.Generator
 	for _, g := range s.all(a, preferred) {
 		if !slices.Contains(s.Off, g.name) {

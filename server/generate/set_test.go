@@ -181,7 +181,7 @@ func TestLinkerCache(t *testing.T) {
 		mkpkg.Spec{Name: "plugin", Files: []mkpkg.File{object("usr/lib/app/libplugin.so", "libplugin.so")}},
 		mkpkg.Spec{Name: "own", Files: []mkpkg.File{{Path: "etc/ld.so.cache", Body: "the package's own"}}},
 	)
-	g := (&Set{}).For(nil, 0)
+	g := (&Set{}).For(nil, nil)
 	const one = "libone.so.1=/usr/lib/x86_64-linux-gnu/libone.so.1 0x303"
 	for _, c := range []struct{ packages, want string }{
 		{"one", one},
@@ -230,8 +230,8 @@ func TestKept(t *testing.T) {
 		}
 		return served[0].Package
 	}
-	first := s.tree(set.For(nil, 0), nil, "one")
-	next := s.tree(set.For(nil, 0), first, "one", "data")
+	first := s.tree(set.For(nil, nil), nil, "one")
+	next := s.tree(set.For(nil, nil), first, "one", "data")
 	for _, path := range []string{"etc/shells", "etc/ld.so.cache"} {
 		if p := made(first, path); !p.Made() || made(next, path) != p {
 			t.Errorf("%s is made anew for a tree in which nothing of it is different", path)
@@ -252,7 +252,7 @@ func TestOff(t *testing.T) {
 		off           []string
 		shells, cache bool
 	}{{nil, true, true}, {[]string{"shells"}, false, true}, {[]string{"ld.so.cache"}, true, false}, {Names(), false, false}} {
-		tree := s.tree((&Set{Off: c.off}).For(nil, 0), nil, "one")
+		tree := s.tree((&Set{Off: c.off}).For(nil, nil), nil, "one")
 		_, _, shells := tree.Lookup("etc/shells")
 		_, _, cache := tree.Lookup("etc/ld.so.cache")
 		if (shells == nil) != c.shells || (cache == nil) != c.cache {
@@ -278,7 +278,7 @@ func TestFailures(t *testing.T) {
 		}},
 	}
 	for range 2 {
-		tree := s.tree(slices.Concat(bad, set.For(nil, 0)), nil, "one")
+		tree := s.tree(slices.Concat(bad, set.For(nil, nil)), nil, "one")
 		for _, path := range []string{"etc/a", "etc/b"} {
 			if got := s.at(tree, path); got != "no such file or directory" {
 				t.Errorf("%s is %q", path, got)
