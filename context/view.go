@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"encoding/hex"
 	"fmt"
+	"slices"
 
 	"github.com/packagefs/packagefs/pkgindex"
 )
@@ -19,6 +20,11 @@ type View struct {
 	// that comes first wins. Why has the reason of each.
 	Packages []*pkgindex.Package
 	Why      []Why
+
+	// Preferred are the packages whose files are chosen where several packages have
+	// one that does: those that a prefer list names, in its order. In the context
+	// of a package that one comes first, for it is what somebody started.
+	Preferred []*pkgindex.Package
 
 	// Missing lists what the context asks for and does not get.
 	Missing []Missing
@@ -93,11 +99,27 @@ func (m *memo) build(s *subject) (*View, error) {
 	var id [8]byte
 	for i, member := range members {
 		v.Packages[i], v.Why[i] = member.pkg, member.why
+		if s.rules.prefer.index(member.pkg.Ref) >= 0 {
+			v.Preferred = append(v.Preferred, member.pkg)
+		}
 		binary.LittleEndian.PutUint64(id[:], member.pkg.ID)
 		digest.Write(id[:])
 	}
+	if s.name.Kind == KindPackage {
+		v.Preferred = slices.Concat(rootsOf(members), v.Preferred)
+	}
 	v.Key = hex.EncodeToString(digest.Sum(nil)[:16])
 	return v, nil
+}
+
+// rootsOf returns the toplevel packages among members.
+func rootsOf(members []member) (roots []*pkgindex.Package) {
+	for _, m := range members {
+		if m.why.Toplevel {
+			roots = append(roots, m.pkg)
+		}
+	}
+	return roots
 }
 
 // builder gathers the members of one view.

@@ -26,7 +26,11 @@
 // table of contents says is never handed out.
 //
 // A package of NewMade stands in no package file and in no Set: it is what a server
-// adds to trees by itself.
+// adds to trees by itself. Its files may have a content, a Late, that is made when
+// somebody asks for it.
+//
+// What shared libraries say of themselves is not in an index: it is read when asked
+// for (Layer.SharedObject), and kept as long as the package is there.
 //
 // Install and Remove take several package files in and out in one step; see
 // StagingPrefix. Where Config.Trust names keys, a package file's signature is
@@ -35,8 +39,9 @@
 // # Locks
 //
 // Store.mu guards the table of package files and is never held while a package
-// file is read. Package.mu guards the loading of its index. payloadCache.mu is
-// innermost.
+// file is read. Package.mu guards the loading of its index. Late.mu is held while a
+// content is made: whoever makes it may look at trees, so that it comes before the
+// locks of those. payloadCache.mu is innermost.
 //
 // # What it refuses to do
 //

@@ -157,6 +157,7 @@ type Index struct {
 	dirs, entries, inodes []byte
 	strings               string
 	stamp                 uint32
+	keys                  []uint64 // what inode numbers are made of; nil for those of the table
 }
 
 // Stamp is a checksum of the whole index: another content has another.

@@ -24,13 +24,19 @@ type override struct {
 	Depends     []string          `toml:"depends"`      // clauses, with alternatives
 	DropDepends []string          `toml:"drop-depends"` // names; every clause that names one goes
 	Launchers   any               `toml:"launchers"`    // false, or globs of the paths that launchers may stand at
+	Programs    []string          `toml:"programs"`     // globs of the programs that users start
+	Services    []string          `toml:"services"`     // systemd units that are enabled
 
-	file     string // base name
-	provides []Term
-	depends  []Clause
-	mutable  globs
-	programs globs // nil where the file leaves the choice
-	extra    *Index
+	Alternatives map[string][]string `toml:"alternatives"` // path → symlink targets, of which a tree has one
+
+	file         string // base name
+	provides     []Term
+	depends      []Clause
+	mutable      globs
+	programs     globs // nil where the file leaves the choice
+	shown        globs // likewise
+	extra        *Index
+	alternatives []Alternative
 }
 
 const (
@@ -78,18 +84,41 @@ func parseOverride(base string, data []byte, aliases Aliases) (*override, error)
 		}
 		o.depends = append(o.depends, clauses...)
 	}
-	for _, g := range o.Mutable {
-		g, err := parseGlob("mutable", g)
-		if err != nil {
-			return nil, err
-		}
-		o.mutable = append(o.mutable, g)
-	}
 	var err error
+	if o.mutable, err = parseGlobs("mutable", o.Mutable); err != nil {
+		return nil, err
+	}
 	if o.programs, err = parseLaunchers(o.Launchers); err != nil {
 		return nil, err
 	}
+	if o.shown, err = parseGlobs("programs", o.Programs); err != nil {
+		return nil, err
+	}
+	for _, unit := range o.Services {
+		if !IsUnit(unit) {
+			return nil, fmt.Errorf("services %q: not the name of a systemd unit such as ssh.service", unit)
+		}
+	}
+	if o.alternatives, err = o.parseAlternatives(aliases); err != nil {
+		return nil, err
+	}
 	return o, o.buildLinks(aliases)
+}
+
+// parseGlobs reads a list of globs; it returns nil for none.
+func parseGlobs(key string, list []string) (globs, error) {
+	if list == nil {
+		return nil, nil
+	}
+	parsed := globs{}
+	for _, g := range list {
+		g, err := parseGlob(key, g)
+		if err != nil {
+			return nil, err
+		}
+		parsed = append(parsed, g)
+	}
+	return parsed, nil
 }
 
 // parseGlob reads a glob of absolute paths, and makes it one of relative ones.
@@ -113,12 +142,9 @@ func (o *override) buildLinks(aliases Aliases) error {
 	slices.Sort(paths)
 	for _, p := range paths {
 		target := o.Links[p]
-		rel := strings.TrimPrefix(p, "/")
-		switch {
-		case !strings.HasPrefix(p, "/") || rel == "" || path.Clean(p) != p || slices.ContainsFunc(strings.Split(rel, "/"), longName):
-			return fmt.Errorf("links %q: not a clean absolute path", p)
-		case target == "" || len(target) > 4095 || strings.Contains(target+p, "\x00"):
-			return fmt.Errorf("links %q: its target must have 1 to 4095 bytes", p)
+		rel, err := linkPath("links", p, target)
+		if err != nil {
+			return err
 		}
 		for q := path.Dir(p); q != "/"; q = path.Dir(q) {
 			if _, ok := o.Links[q]; ok {
@@ -133,6 +159,18 @@ func (o *override) buildLinks(aliases Aliases) error {
 	return nil
 }
 
+// linkPath checks path and target of a symlink, and returns the path relative.
+func linkPath(key, p, target string) (string, error) {
+	rel := strings.TrimPrefix(p, "/")
+	switch {
+	case !strings.HasPrefix(p, "/") || rel == "" || path.Clean(p) != p || strings.Contains(p, "\x00") || slices.ContainsFunc(strings.Split(rel, "/"), longName):
+		return "", fmt.Errorf("%s %q: not a clean absolute path", key, p)
+	case target == "" || len(target) > 4095 || strings.Contains(target, "\x00"):
+		return "", fmt.Errorf("%s %q: its target must have 1 to 4095 bytes", key, p)
+	}
+	return rel, nil
+}
+
 func longName(s string) bool { return len(s) > 255 }
 
 // apply returns the package with the override applied; a nil override changes
@@ -143,6 +181,7 @@ func (o *override) apply(src *imported) *Package {
 		return p
 	}
 	p.Override, p.extra, p.marks, p.programs = o.file, o.extra, o.mutable, o.programs
+	p.shown, p.enabled = o.shown, o.Services
 	p.Provides = slices.Concat(p.Provides, o.provides)
 	p.Depends = slices.Concat(slices.DeleteFunc(slices.Clone(p.Depends), func(c Clause) bool {
 		return slices.ContainsFunc(c, func(t Term) bool { return slices.Contains(o.DropDepends, t.Name) })

@@ -31,6 +31,8 @@ type Package struct {
 	extra    *Index    // files that the override adds, or nil
 	marks    globs     // paths that the override makes mutable
 	programs globs     // paths of programs, where the override says so; see Program
+	shown    globs     // paths of programs that users start, where the override says so; see Inner
+	enabled  []string  // services that the override enables
 }
 
 // packageID is a hash: 64 bits are enough for qids to differ.
@@ -56,6 +58,8 @@ type imported struct {
 	serial  uint64                 // another for each imported of the store
 
 	damage atomic.Pointer[string] // what was found wrong when contents were read, or nil
+
+	objects sharedObjects
 
 	mu    sync.Mutex // guards what follows
 	index *Index     // nil until looked at
@@ -92,8 +96,12 @@ type Layer struct {
 // Ino numbers inode i of this layer: the same on every start, for as long as
 // the package file is the same.
 func (l *Layer) Ino(i InodeID) uint64 {
+	key := uint64(i + 1)
+	if l.keys != nil {
+		key = l.keys[i]
+	}
 	// The finaliser of splitmix64 spreads the bits.
-	z := l.Salt + uint64(i+1)*0x9e3779b97f4a7c15
+	z := l.Salt + key*0x9e3779b97f4a7c15
 	z = (z ^ z>>30) * 0xbf58476d1ce4e5b9
 	z = (z ^ z>>27) * 0x94d049bb133111eb
 	return z ^ z>>31
@@ -153,6 +161,10 @@ func (p *Package) Mutable(path string, inode Inode) bool {
 func (p *Package) MutableIn(dir, name string, inode Inode) bool {
 	return inode.Mutable || len(p.marks) > 0 && p.marks.match(path.Join(dir, name))
 }
+
+// Enabled returns the systemd units that the override file enables. The caller
+// must not change the slice.
+func (p *Package) Enabled() []string { return p.enabled }
 
 // Counts tells how many regular files the package has and how many bytes are
 // in them.

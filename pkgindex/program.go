@@ -25,6 +25,22 @@ func (p *Package) Program(dir, name string, inode Inode) bool {
 	return !p.MutableIn(dir, name, inode)
 }
 
+// Inner says whether a file is a program, or a symlink in the place of one, that
+// the override file of the package does not name as one that users start. Where
+// dependencies are hidden it is not shown.
+func (p *Package) Inner(dir, name string, inode Inode) bool {
+	if p.shown == nil || p.shown.match(path.Join(dir, name)) {
+		return false
+	}
+	switch inode.Type {
+	case Regular:
+		return inode.Mode&0o111 != 0 && programDir(dir) && !isModule(dir, name)
+	case Symlink:
+		return programDir(dir) && pathDir(dir)
+	}
+	return false
+}
+
 // programDir says whether dir is below a place for programs. Executables
 // elsewhere, such as examples in usr/share/doc and hooks in etc, are read,
 // sourced or copied at least as often as they are started.
@@ -38,14 +54,22 @@ func programDir(dir string) bool {
 	return false
 }
 
+// pathDir says whether dir is one of those that PATH has.
+func pathDir(dir string) bool {
+	switch path.Base(dir) {
+	case "bin", "sbin", "games":
+		return true
+	}
+	return false
+}
+
 // isModule says whether a name is that of something that programs load. In the
 // directories that PATH has every name but a shared library's is a program's.
 func isModule(dir, name string) bool {
 	if strings.HasSuffix(name, ".so") || strings.Contains(name, ".so.") {
 		return true
 	}
-	switch path.Base(dir) {
-	case "bin", "sbin", "games":
+	if pathDir(dir) {
 		return false
 	}
 	switch path.Ext(name) {

@@ -19,6 +19,10 @@ type Set struct {
 	Rejected   []Rejected // by file name
 	Pending    int        // package files seen but not yet read
 
+	// Alternatives are those of all override files; the same pointer in another
+	// Set says that they are the same there.
+	Alternatives *Alternatives
+
 	provided []provided // by name, then in the order of Packages
 }
 
@@ -42,7 +46,7 @@ func NewSet(generation uint64, packages []*Package, rejected []Rejected) *Set {
 // with returns the set of the next generation, in which removed are gone and
 // added are there. It costs what they cost, and a copy of the slices.
 func (s *Set) with(added, removed []*Package) *Set {
-	next := &Set{Generation: s.Generation + 1, Rejected: s.Rejected, Pending: s.Pending}
+	next := &Set{Generation: s.Generation + 1, Rejected: s.Rejected, Pending: s.Pending, Alternatives: s.Alternatives}
 	var addedNames []provided
 	for _, p := range added {
 		addedNames = appendProvided(addedNames, p)

@@ -383,6 +383,7 @@ func (s *Store) publish() {
 		next := set.with(added, removed)
 		next.Rejected = rejected
 		next.Pending = s.pending
+		next.Alternatives = s.alternatives(next.Alternatives)
 		s.current.Store(next)
 		for _, p := range added {
 			s.config.Log.Info().Str("package", p.Ref.String()).Str("file", p.File).Msg("package is live")

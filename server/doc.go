@@ -54,8 +54,9 @@
 // # Trees
 //
 // An FS makes a view into a tree of union. Beside the packages of the view each
-// tree has files that the server adds, by a union.Generator: now this program, as
-// the interpreter of launchers (made.go). Where dependencies are hidden, programs
+// tree has files that the server adds, by union.Generators: this program, as the
+// interpreter of launchers (made.go), and what follows from which packages are
+// there together (package generate). Where dependencies are hidden, programs
 // whose package needs more than the view shows are launchers (launchers.go).
 //
 // # Locks

@@ -32,6 +32,7 @@ const (
 	EventAttachRefused   = "attach-refused"   // Context, By, Reason, Missed
 	EventCommand         = "command"          // Command, By: something was changed by the control file
 	EventConfig          = "config"           // Context, File, Package, Reason: a package brings another file under an edited copy, or none
+	EventGenerateFailed  = "generate-failed"  // File, Reason: a generated file is not there; File is the name of what makes it
 	EventMissed          = "missed"           // Missed: the reader was too slow for that many events
 )
 

@@ -2,6 +2,7 @@ package server
 
 import (
 	stdcontext "context"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"net"
@@ -19,6 +20,7 @@ import (
 
 	"github.com/packagefs/packagefs/context"
 	"github.com/packagefs/packagefs/pkgindex"
+	"github.com/packagefs/packagefs/server/generate"
 	"github.com/packagefs/packagefs/union"
 )
 
@@ -56,6 +58,8 @@ type Config struct {
 	// unpacked; 0 means 256 MiB.
 	ChunkCache int64
 
+	NoGenerate []string // names of generated files that are not wanted; see generate.Names
+
 	Limits        Limits
 	PackageLimits pkgindex.Limits
 	Log           zerolog.Logger
@@ -79,7 +83,9 @@ type FS struct {
 	installs installs
 	users    func() context.Directory // of the system
 
-	generators []union.Generator // of every tree
+	program    union.Generator // of every tree
+	generated  generate.Set
+	generators []union.Generator // of trees without alternatives
 
 	metricsListener net.Listener // nil: no metrics over HTTP
 
@@ -129,7 +135,14 @@ func (fs *FS) open() (err error) {
 	if err != nil {
 		return err
 	}
-	fs.generators = []union.Generator{program}
+	fs.program = program
+	fs.generated = generate.Set{
+		Ref: ownRef(), Off: fs.config.NoGenerate, Log: fs.config.Log,
+		Failed: func(name, reason string) {
+			fs.events.add(Event{Event: EventGenerateFailed, File: name, Reason: reason})
+		},
+	}
+	fs.generators = append([]union.Generator{fs.program}, fs.generated.For(nil, nil)...)
 	total := 0
 	fs.packages, err = pkgindex.Open(pkgindex.Config{
 		Packages: fs.config.Packages, State: fs.config.State, Overrides: fs.config.Overrides,
@@ -244,11 +257,11 @@ func (fs *FS) Serve(ctx stdcontext.Context) error {
 // treeFor returns the tree of a view. Contexts with equal views share it, as
 // long as one of them is attached to; prev is the tree that it comes after.
 func (fs *FS) treeFor(v *context.View, prev *union.Tree) *union.Tree {
-	key := treeKey{v.Key, v.Closures != nil}
+	key := fs.treeKeyOf(v)
 	fs.mu.Lock()
 	defer fs.mu.Unlock()
 	known := fs.trees[key].Value()
-	extras := fs.extrasFor(v, known)
+	extras := fs.extrasFor(v, key, known)
 	if known != nil && slices.Equal(known.Packages(), v.Packages) && known.Launchers() == extras.Launchers {
 		return known
 	}
@@ -272,6 +285,31 @@ func (fs *FS) treeFor(v *context.View, prev *union.Tree) *union.Tree {
 type treeKey struct {
 	view      string // View.Key
 	launchers bool   // there may be some
+
+	// Alternatives that override files declare, nil for none, and what tells
+	// apart which packages are preferred there.
+	alternatives *pkgindex.Alternatives
+	preferred    string
+}
+
+func (fs *FS) treeKeyOf(v *context.View) treeKey {
+	key := treeKey{view: v.Key, launchers: v.Closures != nil, alternatives: fs.packages.Set().Alternatives}
+	if key.alternatives != nil {
+		var ids []byte
+		for _, p := range v.Preferred {
+			ids = binary.LittleEndian.AppendUint64(ids, p.ID)
+		}
+		key.preferred = string(ids)
+	}
+	return key
+}
+
+// generatorsFor returns what makes files for the trees of a view, with its key.
+func (fs *FS) generatorsFor(v *context.View, key treeKey) []union.Generator {
+	if key.alternatives == nil {
+		return fs.generators
+	}
+	return append([]union.Generator{fs.program}, fs.generated.For(key.alternatives, v.Preferred)...)
 }
 
 // liveTrees counts the trees that something is attached to.

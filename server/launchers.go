@@ -98,10 +98,10 @@ func (l *launchers) Script(p *pkgindex.Package) string {
 // packageContext is the attach name of a package's own context.
 func packageContext(p *pkgindex.Package) string { return context.PackageName(p.Ref).String() }
 
-// extrasFor returns what the trees of a view have beside its packages. prev is
+// extrasFor returns what the trees of a view, with its key, have beside its packages. prev is
 // what the last tree of the view has, or nil.
-func (fs *FS) extrasFor(v *context.View, prev *union.Tree) union.Extras {
-	x := union.Extras{Generators: fs.generators}
+func (fs *FS) extrasFor(v *context.View, key treeKey, prev *union.Tree) union.Extras {
+	x := union.Extras{Generators: fs.generatorsFor(v, key)}
 	if v.Closures == nil {
 		return x
 	}
@@ -130,7 +130,9 @@ func (fs *FS) launchedIn(v *context.View) launchedFunc {
 			return ""
 		}
 		dir, name := path.Split(f.Path)
-		if !layer.Package.Program(strings.TrimSuffix(dir, "/"), name, layer.Inode(f.Ino)) {
+		dir = strings.TrimSuffix(dir, "/")
+		inode := layer.Inode(f.Ino)
+		if !layer.Package.Program(dir, name, inode) || layer.Package.Inner(dir, name, inode) {
 			return ""
 		}
 		if is, err := l.Launched(tree, layer.Package, true); err != nil || !is {

@@ -20,6 +20,9 @@ type ownProgram struct {
 	made func() *pkgindex.Package // once, for reading the whole program takes a while
 }
 
+// ownRef names what the server adds to trees.
+func ownRef() pkgindex.Ref { return pkgindex.Ref{Name: "packagefs", Version: Version()} }
+
 // newOwnProgram opens the program that is running, whatever its path leads to now.
 func newOwnProgram(log zerolog.Logger) (*ownProgram, error) {
 	file, err := os.Open("/proc/self/exe")
@@ -59,5 +62,5 @@ func (g *ownProgram) tree() (*pkgindex.Package, error) {
 	add("usr/libexec/packagefs/contexts", dir)
 	add("usr/libexec/packagefs/root", dir)
 	add(enterPath, program)
-	return pkgindex.NewMade(pkgindex.Meta{Ref: pkgindex.Ref{Name: "packagefs", Version: Version()}}, files, g.file)
+	return pkgindex.NewMade(pkgindex.Meta{Ref: ownRef()}, files, g.file)
 }

@@ -244,7 +244,11 @@ func (fs *FS) lookup(q *inquiry) (v *context.View, served, hidden []union.Candid
 	if v, err = fs.view(q); err != nil {
 		return nil, nil, nil, err
 	}
-	served, hidden, err = fs.treeFor(v, nil).Lookup(q.Path)
+	tree := fs.treeFor(v, nil)
+	served, hidden, err = tree.Lookup(q.Path)
+	if p := tree.Inner(q.Path); p != nil {
+		err = fmt.Errorf("%w: the context hides dependencies, and %s has it not among the programs that users start", err, p.Override)
+	}
 	if err != nil {
 		err = fmt.Errorf("%s: %w in context %q", path.Clean("/"+q.Path), err, v.Name)
 	}
@@ -263,6 +267,8 @@ func (fs *FS) queryOwns(q *inquiry) (any, error) {
 		switch {
 		case visible && c.Inode.Type == pkgindex.Directory && len(served) > 1:
 			reason = "merged with the other packages' directories"
+		case visible && c.Made != "":
+			reason = "generated: " + c.Made
 		case c.Launcher:
 			reason = "served as a launcher, which runs it in " + packageContext(c.Package)
 		case !visible && served[0].Same(&c):
@@ -350,6 +356,9 @@ func (fs *FS) explainPath(q *inquiry) (any, error) {
 	}
 	if first.Package.Made() {
 		out.Why = "the server adds it to every context"
+		if first.Made != "" {
+			out.Why = "generated: " + first.Made
+		}
 	} else if i := slices.Index(v.Packages, first.Package); i >= 0 {
 		out.Why = v.Why[i].String()
 	}

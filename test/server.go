@@ -30,7 +30,13 @@ type Server struct {
 	Contexts string // the directory of context files
 	Listen   []string
 	Args     []string // further arguments
-	Users    string   // directory with the passwd and group that the server sees, if not the machine's
+
+	// Generated has files generated from what is in a tree. Else the trees have
+	// what packages have, for comparing them with what other tools make of the
+	// packages.
+	Generated bool
+
+	Users string // directory with the passwd and group that the server sees, if not the machine's
 
 	cmd *exec.Cmd
 	log *syncBuffer
@@ -63,6 +69,11 @@ func (s *Server) Start(t testing.TB) {
 	args := []string{"serve", "--packages", s.Packages, "--state", s.State, "--contexts", s.Contexts}
 	for _, l := range s.Listen {
 		args = append(args, "--listen", l)
+	}
+	if !s.Generated {
+		for _, name := range []string{"alternatives", "services", "shells", "info", "ld.so.cache"} {
+			args = append(args, "--no-generate", name)
+		}
 	}
 	args = append(args, s.Args...)
 	s.log = &syncBuffer{}

@@ -13,10 +13,14 @@
 // changes; the others are looked at.
 //
 // Extras add to a tree what no package has. Generators put files in front of those
-// of the packages. Launchers say which packages' programs are served as launchers,
-// scripts of one line with qids of their own: this is decided when a name is looked
-// at, and kept for the tree and not in its directories, so that trees which differ
-// in nothing else share them all.
+// of the packages, when somebody first looks at the tree; they see what a tree has
+// by File, Files, Follow and Vacant. Content that costs much waits until somebody
+// looks at the file or lists its directory, and may then turn out to be nothing: the
+// name is as if it were not there. Launchers say which packages' programs are served
+// as launchers, scripts of one line with qids of their own: this is decided when a
+// name is looked at, and kept for the tree and not in its directories, so that trees
+// which differ in nothing else share them all. A tree with launchers does not show the programs
+// that their packages have for themselves only.
 //
 // # Lifecycle
 //

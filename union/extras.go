@@ -1,6 +1,10 @@
 package union
 
-import "github.com/packagefs/packagefs/pkgindex"
+import (
+	"slices"
+
+	"github.com/packagefs/packagefs/pkgindex"
+)
 
 // Extras are what a tree shows beside and instead of what its packages have. The
 // zero value adds nothing.
@@ -13,13 +17,15 @@ type Extras struct {
 // from what is in the tree.
 type Generator interface {
 	// Generate returns what it adds to t, nil for nothing. It is called once
-	// for each tree, when somebody first looks at it, and may wait. t has the
-	// packages of the tree and nothing that is generated; looking at it costs
-	// nothing twice, for the tree shares its directories. What is returned
-	// counts as the package that comes first, so its files win. It should be
-	// the same package where it is the same as for another tree: where no
-	// generator looks at t, the trees then share the directories that it has,
-	// beside all those that nothing generated is in.
+	// for each tree, when somebody first looks at it, and may wait. What costs
+	// much is left to a Late, which is made when somebody looks at the file. t
+	// has the packages of the tree, and what the generators before this one
+	// made; looking at it costs nothing twice, for the tree shares its
+	// directories. What is returned counts as the package that comes first, so
+	// its files win; a generator that gives way asks t.Vacant. It should be the
+	// same package where it is the same as for another tree: the trees then
+	// share the directories that it has, beside all those that nothing
+	// generated is in.
 	Generate(t *Tree) *pkgindex.Package
 }
 
@@ -39,15 +45,20 @@ func (t *Tree) generate() []*pkgindex.Package {
 	if len(t.generators) == 0 {
 		return nil
 	}
-	bare := &Tree{packages: t.packages, prev: t.prev}
 	var all []*pkgindex.Package
+	bare := &Tree{packages: t.packages, prev: t.prev}
 	for _, g := range t.generators {
-		if p := g.Generate(bare); p != nil {
-			all = append(all, p)
+		p := g.Generate(bare)
+		if p == nil {
+			continue
 		}
+		all = append(all, p)
+		bare = NewTree(slices.Concat(all, t.packages), bare)
 	}
 	if bare.root != nil {
 		t.prev = bare.root.merged()
+	} else {
+		t.prev = bare.prev
 	}
 	return all
 }

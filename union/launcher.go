@@ -36,10 +36,11 @@ func (t *Tree) launched(e *entry, wait bool) (bool, error) {
 // mayLaunch says whether there may be launchers in a directory.
 func (t *Tree) mayLaunch(l *listing) bool { return t.launchers != nil && l.programs }
 
-// decided says whether it is known of all in a directory if they are launchers.
+// decided says whether it is known of all in a directory if they are launchers, and
+// if they are there.
 func (t *Tree) decided(l *listing) bool {
 	if !t.mayLaunch(l) {
-		return true
+		return !l.late || l.all.Load() != nil
 	}
 	_, known := t.readings.Load(l)
 	return known
@@ -53,17 +54,21 @@ func (t *Tree) reading(l *listing) (*reading, error) {
 	if r, ok := t.readings.Load(l); ok {
 		return r.(*reading), nil
 	}
-	all := make([]dirent, len(l.entries))
+	all := make([]dirent, 0, len(l.entries))
 	for i := range l.entries {
 		e := &l.entries[i]
+		if t.shows(e, true) != nil {
+			continue
+		}
 		is, err := t.launched(e, true)
 		if err != nil {
 			return nil, err
 		}
-		all[i] = dirent{e.name, e.qid(), e.direntType()}
+		d := dirent{e.name, e.qid(), e.direntType()}
 		if is {
-			all[i].qid = launcherQID(all[i].qid)
+			d.qid = launcherQID(d.qid)
 		}
+		all = append(all, d)
 	}
 	r := newReading(all)
 	t.readings.Store(l, r)
@@ -129,15 +134,21 @@ func (f *launcher) Open(mode p9.OpenFlags) (p9.QID, uint32, error) {
 
 // ReadAt implements p9.File.
 func (f *launcher) ReadAt(p []byte, off int64) (int, error) {
-	switch {
-	case f.script == "":
+	if f.script == "" {
 		return 0, syscall.EBADF
+	}
+	return readMemory(f.script, p, off)
+}
+
+// readMemory reads content as io.ReaderAt does.
+func readMemory[T string | []byte](content T, p []byte, off int64) (int, error) {
+	switch {
 	case off < 0:
 		return 0, syscall.EINVAL
-	case off >= int64(len(f.script)):
+	case off >= int64(len(content)):
 		return 0, io.EOF
 	}
-	n := copy(p, f.script[off:])
+	n := copy(p, content[off:])
 	if n < len(p) {
 		return n, io.EOF
 	}

@@ -17,10 +17,18 @@ type Candidate struct {
 
 	// Launcher says that a launcher is served in the place of the file.
 	Launcher bool
+
+	// Made says in words what a file is made of that a server adds to trees.
+	Made string
 }
 
 func candidate(l *pkgindex.Layer, ino pkgindex.InodeID) Candidate {
 	c := Candidate{Package: l.Package, Inode: l.Inode(ino)}
+	if late := l.Late(ino); late != nil {
+		content, _ := late.Content(true)
+		c.Inode.Size = int64(len(content))
+	}
+	c.Made = l.WhyMade(ino)
 	switch c.Inode.Type {
 	case pkgindex.Regular:
 		c.Digest = l.Digest(ino)
@@ -58,6 +66,9 @@ func aliasLink(i *pkgindex.Inode) bool { return i.Implicit && i.Type == pkgindex
 func (t *Tree) Lookup(p string) (served, hidden []Candidate, err error) {
 	p = cleanPath(p)
 	d, e, err := t.find(p, true)
+	if err == nil && e != nil {
+		err = t.shows(e, true)
+	}
 	if err != nil {
 		return nil, nil, err
 	}

@@ -92,7 +92,8 @@ func (d *dir) merged() *dir {
 // listing is what is in a merged directory.
 type listing struct {
 	entries  []entry // by name
-	programs bool    // there are some among them
+	programs bool    // there are some among them, or some that are not for users
+	late     bool    // there are some among them whose content is made when somebody looks
 	all      atomic.Pointer[reading]
 }
 
@@ -104,6 +105,8 @@ type entry struct {
 	dir     *dir // of a directory, else nil
 	shared  bool // more contributors have the name
 	program bool // a tree may show it as a launcher
+	inner   bool // a tree with launchers does not show it
+	made    bool // of a package that a server adds
 }
 
 func (e *entry) qid() p9.QID {
@@ -232,7 +235,8 @@ func (d *dir) compute(before *listing) *listing {
 			n++
 		}
 		e := d.settle(names[:n], before)
-		l.entries, l.programs = append(l.entries, e), l.programs || e.program
+		l.entries, l.programs = append(l.entries, e), l.programs || e.program || e.inner
+		l.late = l.late || e.late() != nil
 		names = names[n:]
 	}
 	return l
@@ -249,8 +253,10 @@ func (d *dir) settle(group []named, before *listing) entry {
 		}
 	}
 	e := entry{name: win.name, layer: &d.from[win.from].layer, ino: win.ino, shared: len(group) > 1}
+	e.made = e.layer.Package.Made()
 	if e.layer.Type(e.ino) != pkgindex.Directory {
-		e.program = e.layer.Package.Program(d.path, e.name, e.layer.Inode(e.ino))
+		inode := e.layer.Inode(e.ino)
+		e.program, e.inner = e.layer.Package.Program(d.path, e.name, inode), e.layer.Package.Inner(d.path, e.name, inode)
 		return e
 	}
 	from := make([]contributor, 0, len(group))

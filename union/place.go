@@ -198,6 +198,9 @@ func (p *place) lookFrom(from int, name string, wait bool) (found, error) {
 		case err == nil && e.dir != nil:
 			below = e.dir
 		case err == nil && len(ups) == 0:
+			if err := p.stack.Tree.shows(e, wait); err != nil {
+				return found{}, err
+			}
 			is, err := p.stack.Tree.launched(e, wait)
 			return found{e: e, launcher: is}, err
 		case err != nil && err != errNoEntry:

@@ -25,8 +25,9 @@ func (p *place) read() (*reading, error) {
 		if packages, err = p.dir.merge(true); err != nil {
 			return nil, err
 		}
-		// Beside being the answer in many cases, this decides about launchers.
-		if pure := len(p.ups) == 0 && !p.stack.Own; pure || p.stack.Tree.mayLaunch(packages) {
+		// Beside being the answer in many cases, this decides about launchers, and
+		// makes what is made when somebody looks.
+		if pure := len(p.ups) == 0 && !p.stack.Own; pure || packages.late || p.stack.Tree.mayLaunch(packages) {
 			r, err := p.stack.Tree.reading(packages)
 			if err != nil || pure {
 				return r, err
@@ -57,7 +58,7 @@ func (p *place) read() (*reading, error) {
 	if packages != nil {
 		for i := range packages.entries {
 			e := &packages.entries[i]
-			if seen[e.name] {
+			if seen[e.name] || p.stack.Tree.shows(e, true) != nil {
 				continue
 			}
 			d, err := p.packageDirent(e)
@@ -132,6 +133,9 @@ func (l *listing) reading() *reading {
 	if r := l.all.Load(); r != nil {
 		return r
 	}
+	if l.late {
+		return l.lateReading()
+	}
 	r := &reading{all: make(p9.Dirents, len(l.entries))}
 	for i := range l.entries {
 		e := &l.entries[i]
@@ -144,6 +148,24 @@ func (l *listing) reading() *reading {
 			r.types[i] = typ
 		}
 	}
+	l.all.Store(r)
+	return r
+}
+
+// lateReading is reading for a directory in which something is made when somebody
+// looks, which may turn out to be nothing.
+func (l *listing) lateReading() *reading {
+	all := make([]dirent, 0, len(l.entries))
+	for i := range l.entries {
+		e := &l.entries[i]
+		if late := e.late(); late != nil {
+			if content, _ := late.Content(true); content == nil {
+				continue
+			}
+		}
+		all = append(all, dirent{e.name, e.qid(), e.direntType()})
+	}
+	r := newReading(all)
 	l.all.Store(r)
 	return r
 }

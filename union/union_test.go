@@ -12,6 +12,7 @@ import (
 	"sync"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/hugelgupf/p9/p9"
 
@@ -23,6 +24,7 @@ import (
 type site struct {
 	t     *testing.T
 	dir   string
+	state string
 	store *pkgindex.Store
 }
 
@@ -38,6 +40,7 @@ func newSite(t *testing.T, specs ...mkpkg.Spec) *site {
 // open starts a store with its state in dir, and returns when it has settled.
 func (s *site) open(state string) (stop func()) {
 	s.t.Helper()
+	s.state = state
 	store, err := pkgindex.Open(pkgindex.Config{Packages: []string{s.dir}, State: state})
 	if err != nil {
 		s.t.Fatal(err)
@@ -76,6 +79,18 @@ func (s *site) install(spec mkpkg.Spec) {
 	}
 	if err := os.Rename(f.Name(), filepath.Join(s.dir, spec.Name+"_"+spec.Version+".deb")); err != nil {
 		s.t.Fatal(err)
+	}
+}
+
+// override writes an override file and waits until it is live.
+func (s *site) override(name, text string) {
+	s.t.Helper()
+	file := filepath.Join(s.state, "overrides", name+".toml")
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		s.t.Fatal(err)
+	}
+	for s.store.Set().Named(name)[0].Override == "" {
+		time.Sleep(time.Millisecond)
 	}
 }
 

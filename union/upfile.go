@@ -32,6 +32,10 @@ func (f *dirFile) fileAt(at *place, end *found, name string) p9.File {
 		if end.launcher {
 			return &launcher{leaf: l, launchers: at.stack.Tree.launchers}
 		}
+		if late := end.e.late(); late != nil {
+			content, _ := late.Content(true) // it was there when the name was looked up
+			return &lateFile{leaf: l, content: content}
+		}
 		return &l
 	}
 	path := join(at.path, name)

@@ -35,6 +35,8 @@ type ServeCmd struct {
 
 	TrustNetwork []netip.Prefix `placeholder:"CIDR" help:"Believe TCP clients in this network who they say they are, as in 10.0.0.0/24; may be given several times."`
 
+	NoGenerate []string `placeholder:"NAME" enum:"alternatives,services,shells,info,ld.so.cache" sep:"none" help:"Do not generate these files from what is in a tree: alternatives, services, shells, info or ld.so.cache; may be given several times."`
+
 	Admin   []string `placeholder:"NAME" sep:"none" help:"Let this user, or every member of this group of the system, command the server, beside root and who runs it: NAME, or user:NAME or group:NAME; may be given several times."`
 	Metrics string   `placeholder:"ADDR" help:"Serve metrics in the text form of Prometheus at http://ADDR/metrics: HOST:PORT, or a port that only this machine can reach."`
 
@@ -140,7 +142,7 @@ func (c *ServeCmd) config(env *Env) (server.Config, error) {
 		Packages: c.Packages, State: c.State, Contexts: c.Contexts, Overrides: c.Overrides,
 		Listen: c.Listen, TrustNetworks: c.TrustNetwork,
 		Trust: c.Trust, RequireSignatures: c.RequireSignatures,
-		Admins: c.Admin, Metrics: c.Metrics,
+		Admins: c.Admin, Metrics: c.Metrics, NoGenerate: c.NoGenerate,
 		ChunkCache: int64(c.ChunkCache),
 		LayerBytes: uint64(c.LayerBytes), LayerFiles: c.LayerFiles,
 		Limits: server.Limits{

@@ -1,0 +1,163 @@
+package pkgindex
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+)
+
+func TestParseAlternatives(t *testing.T) {
+	for _, c := range []struct{ text, want string }{
+		{`alternatives = { "/bin/awk" = ["mawk", "/bin/gawk"] }`, "usr/bin/awk mawk=usr/bin/mawk /bin/gawk=usr/bin/gawk"},
+		{`alternatives = { "/b" = ["c"], "/a" = ["../x/c"] }`, "a ../x/c=x/c; b c=c"},
+		{`alternatives = { "bin/awk" = ["mawk"] }`, `"bin/awk": not a clean absolute path`},
+		{`alternatives = { "/usr/../awk" = ["mawk"] }`, `not a clean absolute path`},
+		{`alternatives = { "/" = ["mawk"] }`, `not a clean absolute path`},
+		{`alternatives = { "/awk" = [] }`, `"/awk": want 1 to 1000 files`},
+		{`alternatives = { "/awk" = [""] }`, `"/awk": its target must have 1 to 4095 bytes`},
+		{`alternatives = { "/usr/bin/awk" = ["../bin/awk"] }`, `"../bin/awk" leads to the link itself`},
+		{`alternatives = { "/usr/bin/awk" = ["/bin/awk"] }`, `leads to the link itself`},
+		{`alternatives = { "/awk" = ["/"] }`, `or to no file`},
+		{`alternatives = { "/bin/awk" = ["a"], "/usr/bin/awk" = ["b"] }`, `"/usr/bin/awk": is the same path as "/bin/awk"`},
+		{`alternatives = { "/a" = ["x"], "/a/b/c" = ["y"] }`, `"/a/b/c": lies below the link "/a"`},
+		{"links = { \"/a\" = \"x\" }\nalternatives = { \"/a\" = [\"x\"] }", `"/a": stands in links, too`},
+		{`alternatives = { "/awk" = "mawk" }`, "line 1"},
+		{`services = ["ssh.service", "getty@tty1.service", "x\\x2dy.mount"]`, ""},
+		{`services = ["ssh"]`, `services "ssh": not the name of a systemd unit such as ssh.service`},
+		{`services = ["../ssh.service"]`, "not the name of a systemd unit"},
+		{`services = [".service"]`, "not the name of a systemd unit"},
+		{`services = ["@.service"]`, "not the name of a systemd unit"},
+		{`programs = ["bin/*"]`, `programs "bin/*": not a glob of absolute paths`},
+		{`programs = ["/usr/bin/*", "/usr/sbin/[a-c]*"]`, ""},
+	} {
+		o, err := parseOverride("x.toml", []byte(c.text), UsrMerge)
+		if err != nil {
+			if c.want == "" || !strings.Contains(err.Error(), c.want) {
+				t.Errorf("%s: %v, want %s", c.text, err, c.want)
+			}
+			continue
+		}
+		var list []string
+		for _, a := range o.alternatives {
+			text := a.Path
+			for _, to := range a.Targets {
+				text += fmt.Sprintf(" %s=%s", to.Target, to.Leads)
+			}
+			list = append(list, text)
+		}
+		if got := strings.Join(list, "; "); got != c.want {
+			t.Errorf("%s: %s, want %s", c.text, got, c.want)
+		}
+	}
+}
+
+// TestAlternativesTogether joins the lists of several override files.
+func TestAlternativesTogether(t *testing.T) {
+	table := newTable()
+	set := func(name, text string) {
+		o, err := parseOverride(name+".toml", []byte(text), UsrMerge)
+		if err != nil {
+			t.Fatal(err)
+		}
+		table.overrides[name] = o
+	}
+	set("none", `links = { "/a" = "b" }`)
+	if a := table.alternatives(nil); a != nil {
+		t.Errorf("without any: %+v", a)
+	}
+	set("mawk", `alternatives = { "/usr/bin/awk" = ["mawk", "gawk"] }`)
+	set("busybox", `alternatives = { "/bin/awk" = ["busybox", "gawk"], "/bin/vi" = ["busybox"] }`)
+	first := table.alternatives(nil)
+	const want = "&{[{usr/bin/awk [{busybox usr/bin/busybox busybox.toml} {gawk usr/bin/gawk busybox.toml} {mawk usr/bin/mawk mawk.toml}]} " +
+		"{usr/bin/vi [{busybox usr/bin/busybox busybox.toml}]}]}"
+	if got := fmt.Sprint(first); got != want {
+		t.Errorf("got %s", got)
+	}
+	set("none", `links = { "/a" = "c" }`)
+	if table.alternatives(first) != first {
+		t.Error("what says the same is not the same")
+	}
+	set("mawk", `alternatives = { "/usr/bin/awk" = ["mawk"] }`)
+	delete(table.overrides, "busybox")
+	if got := fmt.Sprint(table.alternatives(first)); got != "&{[{usr/bin/awk [{mawk usr/bin/mawk mawk.toml}]}]}" {
+		t.Errorf("got %s", got)
+	}
+}
+
+// TestInner tells programs that users start from those that they do not.
+func TestInner(t *testing.T) {
+	o, err := parseOverride("app.toml", []byte(`programs = ["/usr/bin/app", "/usr/sbin/a*"]`), UsrMerge)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := o.apply(&imported{})
+	program := Inode{Type: Regular, Mode: 0o755}
+	for _, c := range []struct {
+		path  string
+		inode Inode
+		want  bool
+	}{
+		{"usr/bin/app", program, false},
+		{"usr/bin/helper", program, true},
+		{"usr/bin/helper", Inode{Type: Regular, Mode: 0o644}, false},
+		{"usr/bin/helper", Inode{Type: Symlink}, true},
+		{"usr/sbin/ab", program, false},
+		{"usr/libexec/app/helper", program, true},
+		{"usr/lib/app/link", Inode{Type: Symlink}, false},
+		{"usr/lib/app/libx.so.1", program, false},
+		{"etc/app/hook", program, false},
+		{"usr/bin", Inode{Type: Directory, Mode: 0o755}, false},
+	} {
+		i := strings.LastIndexByte(c.path, '/')
+		if got := p.Inner(c.path[:i], c.path[i+1:], c.inode); got != c.want {
+			t.Errorf("%s %+v: %v", c.path, c.inode, got)
+		}
+		if (&Package{}).Inner(c.path[:i], c.path[i+1:], c.inode) {
+			t.Errorf("%s is hidden without an override", c.path)
+		}
+	}
+}
+
+// TestLate makes a content when it is first asked for, and once.
+func TestLate(t *testing.T) {
+	calls := 0
+	late := NewLate([32]byte{1}, func() ([]byte, string) { calls++; return []byte("made"), "of this" })
+	p, err := NewMade(Meta{Ref: Ref{"made", "1"}}, []MadeFile{
+		{Entry: Entry{Path: "etc/link", Type: Symlink, Target: "x"}, Why: "because"},
+		{Entry: Entry{Path: "etc/late", Mode: 0o644, Mutable: true}, Late: late},
+	}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	layers, _ := p.Layers()
+	l := &layers[0]
+	link, _ := l.Lookup("etc/link")
+	ino, _ := l.Lookup("etc/late")
+	if l.Late(link) != nil || l.WhyMade(link) != "because" || l.WhyMade(ino) != "" || l.Late(ino) != late || l.Inode(ino).Mutable {
+		t.Errorf("%v %q %q %+v", l.Late(link), l.WhyMade(link), l.WhyMade(ino), l.Inode(ino))
+	}
+	if content, ok := late.Content(false); ok || content != nil || calls != 0 {
+		t.Errorf("who does not wait gets %q, %v after %d calls", content, ok, calls)
+	}
+	for range 2 {
+		if content, ok := late.Content(true); !ok || string(content) != "made" || calls != 1 || l.WhyMade(ino) != "of this" {
+			t.Errorf("%q, %v after %d calls, because %q", content, ok, calls, l.WhyMade(ino))
+		}
+	}
+
+	// Inode numbers follow what a file is, and not where it stands in the list.
+	other, err := NewMade(Meta{Ref: Ref{"made", "1"}}, []MadeFile{
+		{Entry: Entry{Path: "etc/another", Type: Symlink, Target: "x"}},
+		{Entry: Entry{Path: "etc/late", Mode: 0o644}, Late: NewLate([32]byte{2}, nil)},
+		{Entry: Entry{Path: "etc/link", Type: Symlink, Target: "x"}},
+	}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	more, _ := other.Layers()
+	link2, _ := more[0].Lookup("etc/link")
+	late2, _ := more[0].Lookup("etc/late")
+	if more[0].Ino(link2) != l.Ino(link) || more[0].Ino(late2) == l.Ino(ino) || more[0].Version(late2) == l.Version(ino) {
+		t.Error("inode numbers do not follow what files are")
+	}
+}
