@@ -15,7 +15,7 @@ import (
 // installs the recipe, and logs users in by su -l.
 const loginScript = `
 set -eu
-packagefs=$1 server=$2 etc=$3 alice=$4 bob=$5 cid=$6 pid=$7
+packagefs=$1 server=$2 etc=$3 alice=$4 bob=$5 cid=$6 pid=$7 later=$8 packages=$9
 mount -t tmpfs tmpfs "$etc"
 mkdir "$etc/upper" "$etc/work"
 mount -t overlay overlay -o "lowerdir=/etc,upperdir=$etc/upper,workdir=$etc/work" /etc
@@ -44,6 +44,13 @@ su -l pfs-cid -c "$loop" >"$etc/cid" 2>&1
 wait $!
 cat "$etc/bob" "$etc/cid"
 
+echo "== a package comes"
+su -l pfs-alice -c "! later 2>/dev/null; touch /tmp/$$; for i in \$(seq 50); do later 2>/dev/null && break; sleep 0.2; done" &
+while ! test -e /tmp/$$; do sleep 0.1; done
+rm /tmp/$$
+cp "$later" "$packages"
+wait $!
+
 echo "== without a server"
 kill "$pid"
 while kill -0 "$pid" 2>/dev/null; do sleep 0.1; done
@@ -65,8 +72,12 @@ func TestFUSELogin(t *testing.T) {
 	etc := filepath.Join(dir, "etc")
 	must(t, os.Mkdir(etc, 0o755))
 	pid := s.cmd.Process.Pid
+	later := MakeDeb(t, t.TempDir(), DebSpec{Name: "later", Fill: func(tree string) {
+		writeFiles(t, tree, map[string]string{"usr/bin/later": "#!/bin/sh\necho it is there\n"})
+		must(t, os.Chmod(filepath.Join(tree, "usr/bin/later"), 0o755))
+	}})
 	cmd := exec.Command("unshare", "--mount", "--propagation", "private", "bash", "-c", loginScript, "login",
-		s.Binary, s.Listen[0], etc, fmt.Sprint(aliceUID), fmt.Sprint(bobUID), fmt.Sprint(cidUID), fmt.Sprint(pid))
+		s.Binary, s.Listen[0], etc, fmt.Sprint(aliceUID), fmt.Sprint(bobUID), fmt.Sprint(cidUID), fmt.Sprint(pid), later, s.Packages)
 	waited := make(chan error, 1)
 	go func() { waited <- s.cmd.Wait(); s.cmd = nil }() // the script ends it
 	text, err := cmd.CombinedOutput()
@@ -84,6 +95,8 @@ PACKAGEFS_SERVER=%s
 == side by side
      25 2
      25 3
+== a package comes
+it is there
 == without a server
 packagefs: this session has the plain root, not your context: no server at %[2]s; start it with: packagefs serve --packages DIR, or name another one with --server
 here

@@ -32,7 +32,7 @@ func pythonServer(t *testing.T, binary, dir string, files []string) *Server {
 	}
 	writeFiles(t, filepath.Join(s.State, "overrides"), overrides)
 	writeFiles(t, s.Contexts, map[string]string{
-		fmt.Sprintf("user:%d.toml", aliceUID): "toplevel = [\"old-script\", \"new-script\"]\n",
+		fmt.Sprintf("user:%d.toml", aliceUID): "toplevel = [\"old-script\", \"new-script\", \"later\"]\n",
 		fmt.Sprintf("user:%d.toml", bobUID):   "toplevel = [\"python2.7\"]\ndependencies = \"visible\"\n",
 		fmt.Sprintf("user:%d.toml", cidUID):   "toplevel = [\"python3.13\"]\ndependencies = \"visible\"\n",
 	})

@@ -71,29 +71,31 @@ func (c *MountCmd) Run(env *Env) error {
 	switch {
 	case err != nil:
 		return err
-	case kernel:
-		if c.Union {
-			_, err = c.union(o, true).Mount(env)
-		} else {
-			err = mount.MountKernel(env, c.Mountpoints[0], o)
-		}
-		if err != nil {
+	case kernel && !c.Union:
+		if err := mount.MountKernel(env, c.Mountpoints[0], o); err != nil {
 			return err
 		}
-		c.say(env, "the kernel's 9P client")
+		c.say(env, kindName(kernel))
 		if !c.Foreground {
 			return nil
 		}
 		<-env.Done()
 		return c.takeDown()
 	case c.Foreground:
-		return c.foreground(env, o, func() { c.say(env, "FUSE") })
+		return c.foreground(env, o, kernel, func() { c.say(env, kindName(kernel)) })
 	}
-	if err := c.start(env, o); err != nil {
+	if err := c.start(env, o, kernel); err != nil {
 		return err
 	}
-	c.say(env, "FUSE")
+	c.say(env, kindName(kernel))
 	return nil
+}
+
+func kindName(kernel bool) string {
+	if kernel {
+		return "the kernel's 9P client"
+	}
+	return "FUSE"
 }
 
 // check finds flags and arguments that do not go together.
@@ -157,13 +159,13 @@ func (c *MountCmd) kind() (kernel bool, err error) {
 	return false, nil
 }
 
-// foreground mounts with FUSE, calls ready, and serves until the tree is
+// foreground mounts what needs a process, calls ready, and serves until the tree is
 // unmounted. When interrupted it unmounts the tree, lazily if it is in use.
-func (c *MountCmd) foreground(env *Env, o mount.Options, ready func()) error {
+func (c *MountCmd) foreground(env *Env, o mount.Options, kernel bool, ready func()) error {
 	var done <-chan struct{}
 	if c.Union {
 		var err error
-		if done, err = c.union(o, false).Mount(env); err != nil {
+		if done, err = c.union(o, kernel).Mount(env); err != nil {
 			return err
 		}
 	} else {
@@ -205,9 +207,9 @@ func (c *MountCmd) takeDown() error {
 // mounted is what the process in the background reports when all is well.
 const mounted = "mounted"
 
-// start runs this program in the background to serve a FUSE mount, and waits
+// start runs this program in the background for what needs a process, and waits
 // until it reports.
-func (c *MountCmd) start(env *Env, o mount.Options) error {
+func (c *MountCmd) start(env *Env, o mount.Options, kernel bool) error {
 	self, err := os.Executable()
 	if err != nil {
 		return fmt.Errorf("mount: find this program to run it in the background: %w", err)
@@ -219,7 +221,7 @@ func (c *MountCmd) start(env *Env, o mount.Options) error {
 	defer r.Close()
 	args := []string{os.Args[0], "mount", "--ready-fd=3", "--server=" + o.Server.String(),
 		"--context=" + o.Context, fmt.Sprintf("--msize=%d", o.MessageSize),
-		fmt.Sprintf("--read-only=%t", o.ReadOnly)}
+		fmt.Sprintf("--read-only=%t", o.ReadOnly), fmt.Sprintf("--kernel=%t", kernel), "--cache=" + o.Cache, "--access=" + o.Access}
 	if c.Union {
 		args = append(args, "--union", "--root="+c.Root)
 		if c.Upper != "" {
@@ -246,12 +248,12 @@ func (c *MountCmd) start(env *Env, o mount.Options) error {
 	return errors.New(string(report))
 }
 
-// background serves a FUSE mount for the process that started it.
+// background serves a mount for the process that started it.
 func (c *MountCmd) background(env *Env) error {
 	report := os.NewFile(uintptr(c.ReadyFD), "report")
 	o, err := c.options(env)
 	if err == nil {
-		err = c.foreground(env, o, func() {
+		err = c.foreground(env, o, c.Kernel, func() {
 			_, _ = io.WriteString(report, mounted) // fails if nobody waits any more
 			report.Close()
 			report = nil

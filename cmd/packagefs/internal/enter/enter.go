@@ -14,6 +14,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/packagefs/packagefs/cmd/packagefs/internal/client"
+	"github.com/packagefs/packagefs/cmd/packagefs/internal/mount"
 )
 
 // ErrNoContext is the error of a context that the server does not have for this
@@ -76,7 +77,7 @@ func Enter(ctx context.Context, o Options) error {
 	if o.Notes == nil {
 		o.Notes = io.Discard
 	}
-	mounts, err := readMounts()
+	mounts, err := mount.Table()
 	if err != nil {
 		return fmt.Errorf("enter a context: %w", err)
 	}
@@ -114,11 +115,11 @@ func Enter(ctx context.Context, o Options) error {
 
 // checkSession fails unless this process is root and in a session's own mount
 // namespace: what is mounted in the machine's would be seen by everybody.
-func checkSession(dir string, mounts []mountLine) error {
+func checkSession(dir string, mounts []mount.Line) error {
 	if os.Geteuid() != 0 {
 		return errors.New("only root can put a session into a context")
 	}
-	if !slices.ContainsFunc(mounts, func(m mountLine) bool { return m.point == dir }) {
+	if !slices.ContainsFunc(mounts, func(m mount.Line) bool { return m.Point == dir }) {
 		return fmt.Errorf("%s is not a mount, so this session has no mount namespace of its own: pam_namespace makes it; see packagefs login install", dir)
 	}
 	return nil

@@ -148,6 +148,9 @@ func serve(ctx context.Context, stop func(), o keeperOrder, starter *net.UnixCon
 	if err != nil {
 		return err
 	}
+	if o.user != uint32(os.Geteuid()) {
+		go followUser(&o, m.Done())
+	}
 	give(starter)
 	starter.Close()
 	if l != nil {

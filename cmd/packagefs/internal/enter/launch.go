@@ -19,7 +19,7 @@ type Location struct {
 
 // Locate finds out where a launcher is.
 func Locate(path string) (l Location) {
-	mounts, err := readMounts()
+	mounts, err := mount.Table()
 	if err != nil {
 		return l
 	}
@@ -27,21 +27,26 @@ func Locate(path string) (l Location) {
 	if err != nil {
 		return l
 	}
-	var on *mountLine
+	var on *mount.Line
 	for i, m := range mounts {
-		if under(abs, m.point) && (on == nil || len(m.point) >= len(on.point)) {
+		if under(abs, m.Point) && (on == nil || len(m.Point) >= len(on.Point)) {
 			on = &mounts[i]
 		}
 	}
-	if on == nil || !isOurs(on) {
+	if on == nil || !isOurs(on) && !isUnion(on) {
 		return l
 	}
-	rel, err := filepath.Rel(on.point, abs)
+	if isUnion(on) {
+		l.Server, l.Context = serverOf(on)
+		l.Path = abs
+		return l
+	}
+	rel, err := filepath.Rel(on.Point, abs)
 	if err != nil {
 		return l
 	}
-	rel = strings.TrimPrefix(filepath.Join(on.root, rel), "/")
-	l.Server, l.Context = on.server()
+	rel = strings.TrimPrefix(filepath.Join(on.Root, rel), "/")
+	l.Server, l.Context = serverOf(on)
 	if l.Context == contextsName {
 		l.Context, rel, _ = strings.Cut(rel, "/")
 	}
@@ -49,16 +54,22 @@ func Locate(path string) (l Location) {
 	return l
 }
 
-// server is what a mount is of, as far as the mount table tells, and the name of
+// isUnion tells whether a mount is what packagefs mount --union has stacked.
+func isUnion(m *mount.Line) bool {
+	return m.Type == "overlay" && strings.HasPrefix(m.Source, mount.UnionSource)
+}
+
+// serverOf is what a mount is of, as far as the mount table tells, and the name of
 // the context.
-func (m *mountLine) server() (a client.Addr, context string) {
-	if m.kind == "fuse."+mount.FUSEType {
-		i := strings.LastIndexAny(m.source, "@")
-		a, _ = client.ParseAddr(m.source[i+1:])
-		return a, m.source[:max(i, 0)]
+func serverOf(m *mount.Line) (a client.Addr, context string) {
+	if m.Type == "fuse."+mount.FUSEType || isUnion(m) {
+		source := strings.TrimPrefix(m.Source, mount.UnionSource)
+		i := strings.LastIndexAny(source, "@")
+		a, _ = client.ParseAddr(source[i+1:])
+		return a, source[:max(i, 0)]
 	}
 	port := ""
-	for option := range strings.SplitSeq(m.options, ",") {
+	for option := range strings.SplitSeq(m.Options, ",") {
 		name, value, _ := strings.Cut(option, "=")
 		switch name {
 		case "aname":
@@ -67,10 +78,10 @@ func (m *mountLine) server() (a client.Addr, context string) {
 			port = value
 		}
 	}
-	if m.hasOption("trans=tcp") {
-		return client.Addr{Network: "tcp", Address: net.JoinHostPort(m.source, orDefault(port, "564"))}, context
+	if m.HasOption("trans=tcp") {
+		return client.Addr{Network: "tcp", Address: net.JoinHostPort(m.Source, orDefault(port, "564"))}, context
 	}
-	return client.Addr{Network: "unix", Address: m.source}, context
+	return client.Addr{Network: "unix", Address: m.Source}, context
 }
 
 func orDefault(s, other string) string {

@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"github.com/packagefs/packagefs/cmd/packagefs/internal/mount"
 )
 
 // layers are what is stacked on the root.
@@ -80,7 +82,7 @@ func order(dir string) string {
 // namespace what is mounted below a directory hides for good what is there, so the
 // kernel does not take that directory for an overlay. Without /usr an entry makes
 // no sense; what the kernel says of it is told.
-func (l *layers) clear(mounts []mountLine, within bool, notes io.Writer) {
+func (l *layers) clear(mounts []mount.Line, within bool, notes io.Writer) {
 	l.dirs = slices.DeleteFunc(l.dirs, func(dir string) bool {
 		in := below(mounts, filepath.Join(pristine(within), dir))
 		if os.Geteuid() == 0 || len(in) == 0 || dir == "usr" {
@@ -119,9 +121,9 @@ type place struct{ top, base string }
 func (p place) source() string { return overlaySource + " " + p.top + " " + p.base }
 
 // current tells where this process is; nowhere outside of contexts.
-func current(mounts []mountLine) (p place) {
+func current(mounts []mount.Line) (p place) {
 	for _, m := range mounts {
-		if f := strings.Split(m.source, " "); m.kind == "overlay" && len(f) == 3 && f[0] == overlaySource {
+		if f := strings.Split(m.Source, " "); m.Type == "overlay" && len(f) == 3 && f[0] == overlaySource {
 			p = place{top: f[1], base: f[2]}
 		}
 	}

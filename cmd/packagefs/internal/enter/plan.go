@@ -8,13 +8,15 @@ import (
 	"strings"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/packagefs/packagefs/cmd/packagefs/internal/mount"
 )
 
 // A plan is how this process gets into a context.
 type plan struct {
 	source  *source
 	options *Options
-	mounts  []mountLine
+	mounts  []mount.Line
 	layers  *layers
 
 	program program
@@ -100,8 +102,8 @@ func (p *plan) leave() {
 	g := &p.program
 	g.add(labelMount, unix.SYS_MOUNT, g.str(""), g.str("/"), g.str(""), unix.MS_REC|unix.MS_SLAVE, g.str(""))
 	for _, m := range slices.Backward(p.mounts) {
-		if m.stacked() {
-			g.add("leave the context on "+m.point, unix.SYS_UMOUNT2, g.str(m.point), unix.MNT_DETACH)
+		if isStacked(&m) {
+			g.add("leave the context on "+m.Point, unix.SYS_UMOUNT2, g.str(m.Point), unix.MNT_DETACH)
 		}
 	}
 }
@@ -175,8 +177,8 @@ func (p *plan) stale(root string) (dirs []string) {
 		return nil
 	}
 	for _, m := range p.mounts {
-		dir := strings.TrimPrefix(m.point, "/")
-		if m.kind == "overlay" && strings.HasPrefix(m.source, overlaySource+" ") && !strings.Contains(dir, "/") &&
+		dir := strings.TrimPrefix(m.Point, "/")
+		if m.Type == "overlay" && strings.HasPrefix(m.Source, overlaySource+" ") && !strings.Contains(dir, "/") &&
 			!slices.Contains(p.layers.dirs, dir) && !slices.Contains(dirs, dir) {
 			dirs = append(dirs, dir)
 		}

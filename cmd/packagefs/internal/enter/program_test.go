@@ -9,6 +9,8 @@ import (
 	"testing"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/packagefs/packagefs/cmd/packagefs/internal/mount"
 )
 
 // TestMain is also the process that a test makes a program of.
@@ -127,9 +129,9 @@ func TestFailed(t *testing.T) {
 }
 
 func TestBelow(t *testing.T) {
-	var mounts []mountLine
+	var mounts []mount.Line
 	for _, p := range []string{"/", "/usr", "/usr/local", "/usr/local/x", "/usrx", "/etc/hosts", "/usr/share", "/usr/local"} {
-		mounts = append(mounts, mountLine{point: p})
+		mounts = append(mounts, mount.Line{Point: p})
 	}
 	if got, want := below(mounts, "/usr"), []string{"/usr/local", "/usr/share"}; !slices.Equal(got, want) {
 		t.Errorf("below /usr: %q, want %q", got, want)
@@ -141,18 +143,19 @@ func TestBelow(t *testing.T) {
 
 func TestServer(t *testing.T) {
 	tests := []struct {
-		line            mountLine
+		line            mount.Line
 		server, context string
 	}{
-		{mountLine{kind: "9p", source: "/run/x.sock", options: "rw,access=user,aname=contexts,trans=unix"}, "unix:/run/x.sock", "contexts"},
-		{mountLine{kind: "9p", source: "10.0.0.1", options: "rw,aname=all,trans=tcp,port=5640"}, "tcp:10.0.0.1:5640", "all"},
-		{mountLine{kind: "9p", source: "10.0.0.1", options: "rw,trans=tcp"}, "tcp:10.0.0.1:564", ""},
-		{mountLine{kind: "9p", source: "::1", options: "rw,aname=all,trans=tcp,port=5640"}, "tcp:[::1]:5640", "all"},
-		{mountLine{kind: "fuse.packagefs", source: "user:a@b@unix:/run/x.sock"}, "unix:/run/x.sock", "user:a@b"},
-		{mountLine{kind: "fuse.packagefs", source: "unix:/run/x.sock"}, "unix:/run/x.sock", ""},
+		{mount.Line{Type: "9p", Source: "/run/x.sock", Options: "rw,access=user,aname=contexts,trans=unix"}, "unix:/run/x.sock", "contexts"},
+		{mount.Line{Type: "overlay", Source: "packagefs:group:lab@tcp:10.0.0.1:5640"}, "tcp:10.0.0.1:5640", "group:lab"},
+		{mount.Line{Type: "9p", Source: "10.0.0.1", Options: "rw,aname=all,trans=tcp,port=5640"}, "tcp:10.0.0.1:5640", "all"},
+		{mount.Line{Type: "9p", Source: "10.0.0.1", Options: "rw,trans=tcp"}, "tcp:10.0.0.1:564", ""},
+		{mount.Line{Type: "9p", Source: "::1", Options: "rw,aname=all,trans=tcp,port=5640"}, "tcp:[::1]:5640", "all"},
+		{mount.Line{Type: "fuse.packagefs", Source: "user:a@b@unix:/run/x.sock"}, "unix:/run/x.sock", "user:a@b"},
+		{mount.Line{Type: "fuse.packagefs", Source: "unix:/run/x.sock"}, "unix:/run/x.sock", ""},
 	}
 	for _, test := range tests {
-		server, context := test.line.server()
+		server, context := serverOf(&test.line)
 		if server.String() != test.server || context != test.context {
 			t.Errorf("%+v: %s, %q", test.line, server, context)
 		}

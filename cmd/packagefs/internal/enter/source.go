@@ -37,7 +37,7 @@ func (s *source) close() { s.dir.Close() }
 func (s *source) within() bool { return s.point == sourcePoint }
 
 // findSource finds the directory of contexts, or mounts it.
-func findSource(ctx context.Context, o *Options, mounts []mountLine) (*source, error) {
+func findSource(ctx context.Context, o *Options, mounts []mount.Line) (*source, error) {
 	// What is mounted already may be what somebody else's session sees.
 	if point := mountedSource(mounts, o.Server); point != "" && o.Session == "" {
 		dir, err := os.Open(point)
@@ -66,34 +66,34 @@ func findSource(ctx context.Context, o *Options, mounts []mountLine) (*source, e
 // mountedSource finds where the directory of contexts is mounted already, so that
 // this user gets from it what the server has for them: in a context, or by
 // somebody who has mounted it.
-func mountedSource(mounts []mountLine, server client.Addr) (point string) {
+func mountedSource(mounts []mount.Line, server client.Addr) (point string) {
 	for _, m := range mounts {
 		switch {
-		case m.point == sourcePoint && isOurs(&m) && m.root == "/":
-			return m.point
-		case m.root != "/" || !serves(&m, server):
-		case unix.Access(m.point, unix.R_OK|unix.X_OK) == nil:
-			point = m.point
+		case m.Point == sourcePoint && isOurs(&m) && m.Root == "/":
+			return m.Point
+		case m.Root != "/" || !serves(&m, server):
+		case unix.Access(m.Point, unix.R_OK|unix.X_OK) == nil:
+			point = m.Point
 		}
 	}
 	return point
 }
 
 // isOurs tells whether a mount can be one of a packagefs server.
-func isOurs(m *mountLine) bool { return m.kind == "9p" || m.kind == "fuse."+mount.FUSEType }
+func isOurs(m *mount.Line) bool { return m.Type == "9p" || m.Type == "fuse."+mount.FUSEType }
 
 // serves tells whether a mount is the directory of contexts of a server, in which
 // every user looks as themselves.
-func serves(m *mountLine, server client.Addr) bool {
+func serves(m *mount.Line, server client.Addr) bool {
 	switch {
-	case m.kind == "9p" && m.hasOption("aname="+contextsName) && m.hasOption("access=user"):
+	case m.Type == "9p" && m.HasOption("aname="+contextsName) && m.HasOption("access=user"):
 		if server.Network == "unix" {
-			return m.hasOption("trans=unix") && m.source == server.Address
+			return m.HasOption("trans=unix") && m.Source == server.Address
 		}
 		host, port, err := net.SplitHostPort(server.Address)
-		return err == nil && server.Network == "tcp" && m.source == host && m.hasOption("port="+port)
-	case m.kind == "fuse."+mount.FUSEType:
-		return m.source == contextsName+"@"+server.String() && m.hasOption(fmt.Sprint("user_id=", os.Geteuid()))
+		return err == nil && server.Network == "tcp" && m.Source == host && m.HasOption("port="+port)
+	case m.Type == "fuse."+mount.FUSEType:
+		return m.Source == contextsName+"@"+server.String() && m.HasOption(fmt.Sprint("user_id=", os.Geteuid()))
 	}
 	return false
 }

@@ -173,13 +173,13 @@ func (emptyDir) ReadDir(<-chan struct{}, *fuse.ReadIn, *fuse.DirEntryList) fuse.
 // Hindrance is a place where something is mounted below a top directory that
 // packages may have, which only root can stack on; empty if there is none.
 func Hindrance() (string, error) {
-	mounts, err := readMounts()
+	mounts, err := mount.Table()
 	if err != nil {
 		return "", err
 	}
 	for _, m := range mounts {
-		if dir, _, inner := strings.Cut(strings.TrimPrefix(m.point, "/"), "/"); inner && !isOwn(dir) && !under(m.point, libexec) {
-			return m.point, nil
+		if dir, _, inner := strings.Cut(strings.TrimPrefix(m.Point, "/"), "/"); inner && !isOwn(dir) && !under(m.Point, libexec) {
+			return m.Point, nil
 		}
 	}
 	return "", nil

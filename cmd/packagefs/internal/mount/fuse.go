@@ -103,13 +103,16 @@ func (o *Options) fuse() *fuse.MountOptions {
 	root := os.Geteuid() == 0
 	f := &fuse.MountOptions{
 		FsName: o.source(), Name: FUSEType,
-		Options:              []string{"default_permissions"},
-		AllowOther:           root,
-		DirectMountStrict:    root || o.Direct,
-		DirectMountFlags:     syscall.MS_NODEV,
-		MaxWrite:             maxRead,
-		EnableLocks:          true,
-		ExtraCapabilities:    fuse.CAP_DIRECT_IO_ALLOW_MMAP,
+		Options:           []string{"default_permissions"},
+		AllowOther:        root,
+		DirectMountStrict: root || o.Direct,
+		DirectMountFlags:  syscall.MS_NODEV,
+		MaxWrite:          maxRead,
+		EnableLocks:       true,
+		ExtraCapabilities: fuse.CAP_DIRECT_IO_ALLOW_MMAP,
+		// With it the mount would count as one that is stacked on another, and the
+		// kernel allows two.
+		DisabledCapabilities: fuse.CAP_PASSTHROUGH,
 		MaxReadAhead:         maxRead,
 		MaxBackground:        background,
 		EnableSymlinkCaching: true,

@@ -2,7 +2,10 @@ package mount
 
 import (
 	"os"
+	"slices"
 	"strings"
+
+	"golang.org/x/sys/unix"
 )
 
 // A Line is a line of the mount table.
@@ -14,9 +17,17 @@ type Line struct {
 	Options string // of the file system
 }
 
+// HasOption tells whether the mount has an option.
+func (l *Line) HasOption(name string) bool {
+	return strings.Contains(","+l.Options+",", ","+name+",")
+}
+
 // Table reads the mount table of this process, the uppermost of a point last.
-func Table() ([]Line, error) {
-	table, err := os.ReadFile("/proc/self/mountinfo")
+func Table() ([]Line, error) { return TableOf("/proc/self/mountinfo") }
+
+// TableOf reads a mount table from a file as /proc/PID/mountinfo.
+func TableOf(file string) ([]Line, error) {
+	table, err := readTable(file)
 	if err != nil {
 		return nil, err
 	}
@@ -29,6 +40,28 @@ func Table() ([]Line, error) {
 		}
 	}
 	return all, nil
+}
+
+// readTable reads a file of the kernel's in few calls: it is part of each entry
+// into a context.
+func readTable(name string) ([]byte, error) {
+	fd, err := unix.Open(name, unix.O_RDONLY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return nil, &os.PathError{Op: "open", Path: name, Err: err}
+	}
+	defer unix.Close(fd)
+	table := make([]byte, 0, 64<<10)
+	for {
+		n, err := unix.Read(fd, table[len(table):cap(table)])
+		switch {
+		case err == unix.EINTR:
+		case err != nil:
+			return nil, &os.PathError{Op: "read", Path: name, Err: err}
+		case n == 0:
+			return table, nil
+		}
+		table = slices.Grow(table[:len(table)+max(n, 0)], 4096)
+	}
 }
 
 // unescape undoes the octal escapes of the mount table.

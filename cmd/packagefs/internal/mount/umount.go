@@ -24,9 +24,9 @@ func Unmount(point string, lazy bool) error {
 	if err != nil {
 		return err
 	}
-	if fsType == "overlay" && strings.HasPrefix(source, overlaySource) {
+	if fsType == "overlay" && strings.HasPrefix(source, UnionSource) {
 		// What is stacked on /usr is in use by this very program.
-		fsType, lazy = overlaySource, true
+		fsType, lazy = UnionSource, true
 	}
 	if fsType == "" { // perhaps reached through a symlink
 		if real, err := filepath.EvalSymlinks(point); err == nil && real != point {
@@ -34,7 +34,7 @@ func Unmount(point string, lazy bool) error {
 		}
 	}
 	switch fsType {
-	case "9p", "fuse." + FUSEType, overlaySource:
+	case "9p", "fuse." + FUSEType, UnionSource:
 	case "":
 		return fmt.Errorf("umount %s: nothing is mounted there", point)
 	default:

@@ -10,6 +10,7 @@ import (
 	"runtime"
 	"slices"
 	"strings"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -29,11 +30,12 @@ type Union struct {
 	Upper string
 }
 
-// overlaySource begins what the mount table shows as the origin of our overlays.
-const overlaySource = "packagefs:"
+// UnionSource begins what the mount table shows as the origin of our overlays.
+const UnionSource = "packagefs:"
 
-// Mount puts all overlays in place, or none. done is closed when the last of them
-// is gone; with Kernel it is nil. It needs root.
+// Mount puts all overlays in place, or none, and keeps them in step with the
+// tree for as long as the process runs. done is closed when the last of them is
+// gone. It needs root.
 //
 // Everything is made in a mount namespace that ends with this call, so that
 // nothing stays if a step fails or the process is killed; the overlays are moved
@@ -59,7 +61,49 @@ func (u *Union) Mount(ctx context.Context) (done <-chan struct{}, err error) {
 			return nil, err
 		}
 	}
-	return s.done, nil
+	gone := make(chan struct{})
+	go func() {
+		defer close(gone)
+		s.follow(ctx)
+		if s.served != nil {
+			<-s.served
+		}
+	}()
+	return gone, nil
+}
+
+// follow makes the overlays look again when packages have come or gone, until they
+// are taken away.
+func (s *stacking) follow(ctx context.Context) {
+	there := func() (dirs []string) {
+		table, err := Table()
+		for i := range s.over {
+			dir := s.over[i].dir
+			ours := func(l Line) bool { return l.Point == dir && l.Source == UnionSource+s.source() }
+			if err != nil || slices.ContainsFunc(table, ours) {
+				dirs = append(dirs, dir)
+			}
+		}
+		return dirs
+	}
+	for {
+		err := Follow(ctx, s.Options, func() bool { return len(there()) > 0 }, func() {
+			for _, dir := range there() {
+				_ = RefreshOverlay(dir) // it has just been taken away
+			}
+		})
+		if err == nil {
+			return
+		}
+		select { // the server has gone away meanwhile
+		case <-ctx.Done():
+			return
+		case <-time.After(followEvery):
+		}
+		if len(there()) == 0 {
+			return
+		}
+	}
 }
 
 // A stacking is a Union that is being made.
@@ -68,7 +112,8 @@ type stacking struct {
 	root string
 	over []overlaid
 	fds  []int // to be closed
-	done <-chan struct{}
+
+	served <-chan struct{} // closed when nobody uses the FUSE mount any more; nil for the kernel's
 }
 
 // An overlaid is one directory of a stacking.
@@ -210,7 +255,7 @@ func (s *stacking) mountTree(ctx context.Context, at string) error {
 	}
 	m, err := MountFUSE(ctx, at, o)
 	if err == nil {
-		s.done = m.Done()
+		s.served = m.Done()
 	}
 	return err
 }
@@ -232,7 +277,7 @@ func (s *stacking) overlay(o *overlaid, tree int) error {
 		}
 		options += ",upperdir=" + fdPath(upper) + ",workdir=" + fdPath(work)
 	}
-	if err := unix.Mount(overlaySource+s.source(), o.dir, "overlay", unix.MS_NODEV, options); err != nil {
+	if err := unix.Mount(UnionSource+s.source(), o.dir, "overlay", unix.MS_NODEV, options); err != nil {
 		return fmt.Errorf("mount --union %s: overlay: %w%s", o.dir, err, explainOverlay(err, s.Upper))
 	}
 	for _, b := range o.below {

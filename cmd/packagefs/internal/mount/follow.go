@@ -1,0 +1,77 @@
+package mount
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/hugelgupf/p9/p9"
+	"golang.org/x/sys/unix"
+)
+
+// The kernel's overlay keeps names for as long as it likes, also those of a
+// directory below it that has changed: what came stays missing, and what was
+// replaced cannot be opened. To set its options anew, to what they are, makes it
+// look at all names again that are not in use, without a gap.
+
+const (
+	followEvery = time.Second
+
+	// settled is when the kernel has forgotten what it knew of names in the tree
+	// itself before a change.
+	settled = shortLife + shortLife/5
+)
+
+// Follow calls refresh after each change of what a tree shows, and alive every
+// second, until that says no or ctx ends. A server that does not answer is waited
+// for.
+func Follow(ctx context.Context, o Options, alive func() bool, refresh func()) error {
+	l, err := newLink(ctx, connector(o, 1))
+	if err != nil {
+		return err
+	}
+	defer l.shut()
+	last, tick := l.cur.qid, time.NewTicker(followEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+		}
+		if !alive() {
+			return nil
+		}
+		now, err := l.top(ctx)
+		if err != nil || now == last {
+			continue
+		}
+		last = now
+		time.Sleep(settled)
+		refresh()
+	}
+}
+
+// top is the qid of the tree's top, which is another one after each change of the
+// packages in it.
+func (l *link) top(ctx context.Context) (qid p9.QID, err error) {
+	err = l.do(ctx, func(s *session) error {
+		qid, _, err = s.root.GetAttr(ctx)
+		return err
+	})
+	return qid, err
+}
+
+// RefreshOverlay makes an overlay look at names again.
+func RefreshOverlay(point string) error {
+	fs, err := unix.Fspick(unix.AT_FDCWD, point, unix.FSPICK_CLOEXEC|unix.FSPICK_SYMLINK_NOFOLLOW)
+	if err != nil {
+		return fmt.Errorf("overlay %s: %w", point, err)
+	}
+	err = unix.FsconfigReconfigure(fs)
+	if err = errors.Join(err, unix.Close(fs)); err != nil {
+		return fmt.Errorf("overlay %s: %w", point, err)
+	}
+	return nil
+}
