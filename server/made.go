@@ -1,8 +1,10 @@
 package server
 
 import (
+	"debug/elf"
 	"fmt"
 	"os"
+	"slices"
 	"sync"
 
 	"github.com/rs/zerolog"
@@ -29,9 +31,18 @@ func newOwnProgram(log zerolog.Logger) (*ownProgram, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open this program, to serve it as /%s: %w", enterPath, err)
 	}
+	if isDynamic(file) {
+		log.Warn().Msg("this program needs the C library, which launchers find in their contexts only by luck; build it with CGO_ENABLED=0")
+	}
 	g := &ownProgram{log: log, file: file}
 	g.made = sync.OnceValue(g.make)
 	return g, nil
+}
+
+// isDynamic says whether a program needs a loader and shared libraries.
+func isDynamic(file *os.File) bool {
+	f, err := elf.NewFile(file)
+	return err == nil && slices.ContainsFunc(f.Progs, func(p *elf.Prog) bool { return p.Type == elf.PT_INTERP })
 }
 
 // Generate implements union.Generator.
