@@ -4,7 +4,11 @@ import "strings"
 
 // comparePacman orders as vercmp does: epoch, then version, then pkgrel. tie
 // orders what vercmp takes as equal because only one has a pkgrel.
-func comparePacman(a, b string) (c, tie int) {
+func comparePacman(a, b string) (c, tie int) { return compareReleases(a, b, comparePacmanPart) }
+
+// compareReleases orders by epoch, version and release, the latter two by part; tie
+// orders what is equal because only one has a release.
+func compareReleases(a, b string, part func(a, b string) int) (c, tie int) {
 	epochA, a := splitPacmanEpoch(a)
 	epochB, b := splitPacmanEpoch(b)
 	if c := compareNumbers(epochA, epochB); c != 0 {
@@ -12,12 +16,12 @@ func comparePacman(a, b string) (c, tie int) {
 	}
 	versionA, relA, hasRelA := splitRevision(a)
 	versionB, relB, hasRelB := splitRevision(b)
-	if c := comparePacmanPart(versionA, versionB); c != 0 {
+	if c := part(versionA, versionB); c != 0 {
 		return c, 0
 	}
 	switch {
 	case hasRelA && hasRelB:
-		return comparePacmanPart(relA, relB), 0
+		return part(relA, relB), 0
 	case hasRelA:
 		return 0, 1
 	case hasRelB:

@@ -5,27 +5,7 @@ import "strings"
 // compareRpm orders as rpm does: epoch, where none counts as 0, then version,
 // then release. tie orders what rpm's relations take as equal because only one
 // has a release.
-func compareRpm(a, b string) (c, tie int) {
-	epochA, a := splitPacmanEpoch(a)
-	epochB, b := splitPacmanEpoch(b)
-	if c := compareNumbers(epochA, epochB); c != 0 {
-		return c, 0
-	}
-	versionA, relA, hasRelA := splitRevision(a)
-	versionB, relB, hasRelB := splitRevision(b)
-	if c := compareRpmPart(versionA, versionB); c != 0 {
-		return c, 0
-	}
-	switch {
-	case hasRelA && hasRelB:
-		return compareRpmPart(relA, relB), 0
-	case hasRelA:
-		return 0, 1
-	case hasRelB:
-		return 0, -1
-	}
-	return 0, 0
-}
+func compareRpm(a, b string) (c, tie int) { return compareReleases(a, b, compareRpmPart) }
 
 // compareRpmPart compares segments of letters and of digits in turn; what stands
 // between them only separates.

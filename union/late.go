@@ -4,7 +4,6 @@ import (
 	"syscall"
 
 	"github.com/hugelgupf/p9/p9"
-	"golang.org/x/sys/unix"
 
 	"github.com/packagefs/packagefs/pkgindex"
 )
@@ -78,14 +77,8 @@ func (f *lateFile) GetAttr(req p9.AttrMask) (p9.QID, p9.AttrMask, p9.Attr, error
 
 // Open implements p9.File.
 func (f *lateFile) Open(mode p9.OpenFlags) (p9.QID, uint32, error) {
-	if mode&oDirectory != 0 {
-		return p9.QID{}, 0, errNotDir
-	}
-	if mode.Mode() != p9.ReadOnly || mode&unix.O_TRUNC != 0 {
-		return p9.QID{}, 0, f.refuse()
-	}
-	if i := f.e.layer.Inode(f.e.ino); !f.who.mayOpen(attrOfInode(&i)) {
-		return p9.QID{}, 0, syscall.EACCES
+	if err := f.mayOpen(mode); err != nil {
+		return p9.QID{}, 0, err
 	}
 	f.open = true
 	return f.e.qid(), 0, nil

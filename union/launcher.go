@@ -119,14 +119,8 @@ func (f *launcher) GetAttr(req p9.AttrMask) (p9.QID, p9.AttrMask, p9.Attr, error
 
 // Open implements p9.File.
 func (f *launcher) Open(mode p9.OpenFlags) (p9.QID, uint32, error) {
-	if mode&oDirectory != 0 {
-		return p9.QID{}, 0, errNotDir
-	}
-	if mode.Mode() != p9.ReadOnly || mode&unix.O_TRUNC != 0 {
-		return p9.QID{}, 0, f.refuse()
-	}
-	if i := f.e.layer.Inode(f.e.ino); !f.who.mayOpen(attrOfInode(&i)) {
-		return p9.QID{}, 0, syscall.EACCES
+	if err := f.mayOpen(mode); err != nil {
+		return p9.QID{}, 0, err
 	}
 	f.script = f.launchers.Script(f.e.layer.Package)
 	return launcherQID(f.e.qid()), 0, nil

@@ -67,20 +67,8 @@ const oDirectory = 0o200000
 
 // Open implements p9.File.
 func (f *leaf) Open(mode p9.OpenFlags) (p9.QID, uint32, error) {
-	if mode&oDirectory != 0 {
-		return p9.QID{}, 0, errNotDir
-	}
-	switch f.e.layer.Type(f.e.ino) {
-	case pkgindex.Symlink:
-		return p9.QID{}, 0, syscall.ELOOP
-	case pkgindex.Fifo:
-		return p9.QID{}, 0, syscall.ENXIO // clients open fifos by themselves
-	}
-	if mode.Mode() != p9.ReadOnly || mode&unix.O_TRUNC != 0 {
-		return p9.QID{}, 0, f.refuse()
-	}
-	if i := f.e.layer.Inode(f.e.ino); !f.who.mayOpen(attrOfInode(&i)) {
-		return p9.QID{}, 0, syscall.EACCES
+	if err := f.mayOpen(mode); err != nil {
+		return p9.QID{}, 0, err
 	}
 	payload, err := f.e.layer.Package.Payload()
 	if err != nil {
@@ -88,6 +76,24 @@ func (f *leaf) Open(mode p9.OpenFlags) (p9.QID, uint32, error) {
 	}
 	f.payload, f.offset, f.size = payload, f.e.layer.Offset(f.e.ino), f.e.layer.Inode(f.e.ino).Size
 	return f.e.qid(), 0, nil
+}
+
+// mayOpen decides whether the file can be opened that way.
+func (f *leaf) mayOpen(mode p9.OpenFlags) error {
+	i := f.e.layer.Inode(f.e.ino)
+	switch {
+	case mode&oDirectory != 0:
+		return errNotDir
+	case i.Type == pkgindex.Symlink:
+		return syscall.ELOOP
+	case i.Type == pkgindex.Fifo:
+		return syscall.ENXIO // clients open fifos by themselves
+	case mode.Mode() != p9.ReadOnly || mode&unix.O_TRUNC != 0:
+		return f.refuse()
+	case !f.who.mayOpen(attrOfInode(&i)):
+		return syscall.EACCES
+	}
+	return nil
 }
 
 // clip cuts p to what the file has at off.
