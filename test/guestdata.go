@@ -15,6 +15,7 @@ type GuestData struct {
 	Contexts map[string]GuestContext
 	Live     LivePackages
 	Source   string // the source of GNU hello, configured
+	Pythons  string // directory of a server of the Pythons that has indexed them
 }
 
 // A GuestContext is a context by its attach name: the package files of its

@@ -29,6 +29,7 @@ var guestGroups = []struct{ name, tests string }{
 	{"use", "^TestGuest(Programs|Calls|Overlay|Kill|AttachErrors|MountCommand|Run|Union)$"},
 	{"changes", "^TestGuest(Users|Live|Restart)$"},
 	{"posix", "^TestGuestPosix$"},
+	{"pythons", "^TestGuest(Pythons|SharedMount)$"},
 	{"work", "^TestGuest(Dbench|Random|Build)$"},
 	{"commands", "^TestGuest(Commands|Contexts)$"},
 }
@@ -76,7 +77,8 @@ func prepareGuestData(t *testing.T, dir string) {
 	t.Helper()
 	s := corpusServer(t)
 	data := GuestData{Program: s.Binary, Contexts: map[string]GuestContext{}, Live: livePackages(t, dir),
-		Source: filepath.Join(dir, "hello")}
+		Source: filepath.Join(dir, "hello"), Pythons: filepath.Join(dir, "pythons")}
+	must(t, pythonServer(t, data.Pythons).Stop())
 	unpackSource(t, data.Source)
 	must(t, runIn(data.Source, configureHello...))
 	for i, context := range mountContexts {

@@ -68,7 +68,7 @@ func TestFUSELogin(t *testing.T) {
 	pythonRoot(t)
 	openFUSE(t)
 	dir := openDir(t)
-	s := pythonServer(t, get(t, program), dir, fetchPythons(t, t.TempDir()))
+	s := pythonServer(t, dir)
 	etc := filepath.Join(dir, "etc")
 	must(t, os.Mkdir(etc, 0o755))
 	pid := s.cmd.Process.Pid

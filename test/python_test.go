@@ -4,9 +4,7 @@ package test
 
 import (
 	"os"
-	"os/exec"
 	"path/filepath"
-	"syscall"
 	"testing"
 )
 
@@ -49,14 +47,14 @@ func openDir(t *testing.T) string {
 	return dir
 }
 
-// runAs runs a command as a user without any capability.
-func runAs(uid uint32, args ...string) (string, error) {
-	cmd := exec.Command(args[0], args[1:]...)
-	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: uid, Gid: uid}}
-	cmd.Env = []string{"PATH=/usr/bin:/bin", "HOME=/", "PACKAGEFS_IDLE=3s"}
-	cmd.Dir = "/"
-	out, err := cmd.CombinedOutput()
-	return string(out), err
+// pythonServer serves the Pythons from package files that were fetched.
+func pythonServer(t *testing.T, dir string) *Server {
+	t.Helper()
+	s := ServerDir(t, get(t, program), dir)
+	must(t, copyFiles(s.Packages, fetchPythons(t, t.TempDir())...))
+	pythonSetting(t, s)
+	s.StartIndexed(t)
+	return s
 }
 
 // Two Pythons: each script finds its own at /usr/bin/python, with nobody asking
@@ -64,7 +62,5 @@ func runAs(uid uint32, args ...string) (string, error) {
 func TestFUSEPythons(t *testing.T) {
 	pythonRoot(t)
 	openFUSE(t)
-	dir := t.TempDir()
-	s := pythonServer(t, get(t, program), openDir(t), fetchPythons(t, dir))
-	checkPythons(t, s, runAs)
+	checkPythons(t, pythonServer(t, openDir(t)), aliceUID)
 }

@@ -5,8 +5,10 @@ package test
 import (
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 )
 
@@ -19,13 +21,11 @@ var pythonReleases = []pythonRelease{
 	{"bullseye", "python2.7", "2.7.18"}, {"bookworm", "python3.11", "3.11.2"}, {"trixie", "python3.13", "3.13.5"},
 }
 
-// pythonServer serves the Pythons, and two scripts that begin with
-// #!/usr/bin/python and want different ones. Alice sees the scripts and nothing
-// else.
-func pythonServer(t *testing.T, binary, dir string, files []string) *Server {
+// pythonSetting makes the directories of a server of the Pythons, and of two scripts
+// that begin with #!/usr/bin/python and want different ones. Alice sees the scripts
+// and nothing else, Bob and Cid a Python each.
+func pythonSetting(t *testing.T, s *Server) {
 	t.Helper()
-	s := ServerDir(t, binary, dir)
-	must(t, copyFiles(s.Packages, files...))
 	overrides := map[string]string{}
 	for _, p := range pythonReleases {
 		overrides[p.name+".toml"] = fmt.Sprintf("links = { \"/usr/bin/python\" = %q }\nprovides = [\"python (= %s)\"]\n", p.name, p.version)
@@ -36,8 +36,6 @@ func pythonServer(t *testing.T, binary, dir string, files []string) *Server {
 		fmt.Sprintf("user:%d.toml", bobUID):   "toplevel = [\"python2.7\"]\ndependencies = \"visible\"\n",
 		fmt.Sprintf("user:%d.toml", cidUID):   "toplevel = [\"python3.13\"]\ndependencies = \"visible\"\n",
 	})
-	s.StartIndexed(t)
-	return s
 }
 
 // Users of the tests, whom no file of the machine needs to know.
@@ -62,14 +60,25 @@ func scriptFiles(name string) map[string]string {
 	return map[string]string{"usr/bin/" + name: fmt.Sprintf(scriptText, name)}
 }
 
-// checkPythons tells the story of two Pythons: in alice's context, as she may be.
-func checkPythons(t *testing.T, s *Server, run func(uid uint32, args ...string) (string, error)) {
+// runAs runs a command as a user without any capability, or as root.
+func runAs(uid uint32, args ...string) (string, error) {
+	cmd := exec.Command(args[0], args[1:]...)
+	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: uid, Gid: uid}}
+	cmd.Env = []string{"PATH=/usr/bin:/bin", "HOME=/", "PACKAGEFS_IDLE=3s"}
+	cmd.Dir = "/"
+	out, err := cmd.CombinedOutput()
+	return string(out), err
+}
+
+// checkPythons tells the story of the two scripts in alice's context.
+func checkPythons(t *testing.T, s *Server, uid uint32) {
 	t.Helper()
-	packagefs := func(args ...string) []string { return append([]string{s.Binary, "-s", s.Listen[0]}, args...) }
+	packagefs := func(args ...string) (string, error) {
+		return runAs(uid, append([]string{s.Binary, "-s", s.Listen[0], "-c", fmt.Sprint("user:", aliceUID)}, args...)...)
+	}
 	check := func(want string, args ...string) {
 		t.Helper()
-		out, err := run(aliceUID, packagefs(args...)...)
-		if err != nil || out != want {
+		if out, err := packagefs(args...); err != nil || out != want {
 			t.Errorf("packagefs %s\nprints %q, %v\nwant   %q", strings.Join(args, " "), out, err, want)
 		}
 	}
@@ -81,7 +90,7 @@ func checkPythons(t *testing.T, s *Server, run func(uid uint32, args ...string) 
 	check("none\n", "shell", "--", "sh", "-c", "command -v python || test -e /usr/bin/python || echo none")
 	check("3.13\n", "shell", "python3.13", "--", "/usr/bin/python", "-c", "import sys, ssl, ctypes; print('%d.%d' % sys.version_info[:2])")
 	check("2.7\n", "run", "-p", "python2.7", "--", "python", "-c", "import sys, hashlib; print('%d.%d' % sys.version_info[:2])")
-	if out, err := run(aliceUID, packagefs("run", "-p", "no-such-package", "--", "true")...); err == nil || !strings.Contains(out, "no-such-package") {
+	if out, err := packagefs("run", "-p", "no-such-package", "--", "true"); err == nil || !strings.Contains(out, "no-such-package") {
 		t.Errorf("a package that is not there: %v: %s", err, out)
 	}
 }
