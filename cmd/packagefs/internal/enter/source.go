@@ -49,7 +49,8 @@ func findSource(ctx context.Context, o *Options, mounts []mount.Line) (*source, 
 	if err := mo.Check(); err != nil {
 		return nil, err
 	}
-	if mount.CanKernel() == nil {
+	// A session lasts: FUSE outlives a restart of the server, and follows changes.
+	if mount.CanKernel() == nil && (o.Session == "" || mount.CanFUSE() != nil) {
 		fd, err := mount.OpenKernel(ctx, mo)
 		if err != nil {
 			return nil, err
