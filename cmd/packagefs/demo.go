@@ -7,6 +7,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"os/exec"
 	"os/user"
 	"path/filepath"
 	"strings"
@@ -45,7 +46,7 @@ func (c *DemoCmd) Run(env *Env) (err error) {
 		}
 	}()
 	for _, step := range []func() error{
-		d.makePackages, d.serve, d.mountAll, d.samePath, d.ownContext, d.dropIn, d.explain,
+		d.makePackages, d.serve, d.mountAll, d.samePath, d.ownContext, d.enter, d.dropIn, d.explain,
 	} {
 		if err := errors.Join(env.Context.Err(), step()); err != nil {
 			return err
@@ -120,7 +121,7 @@ func (d *demo) serve() error {
 	if err := os.Mkdir(contexts, 0o755); err != nil {
 		return err
 	}
-	rules := "toplevel = [\"report-tool\", \"hello\"]\n"
+	rules := "toplevel = [\"report-tool\", \"legacy-tool\", \"hello\"]\n"
 	if err := os.WriteFile(filepath.Join(contexts, d.who+".toml"), []byte(rules), 0o644); err != nil {
 		return err
 	}
@@ -195,7 +196,29 @@ func (d *demo) ownContext() error {
 		return fmt.Errorf("demo: %w", err)
 	}
 	d.say("ls /usr/bin: %s", strings.Join(names, "  "))
-	d.say("The tool is there; the Python that it needs is not in the user's way.")
+	d.say("The tools are there; the Pythons that they need are not in the user's way.")
+	return nil
+}
+
+// enter runs the tools from the user's context.
+func (d *demo) enter() error {
+	d.step("Run them from there: packagefs run -- sh -c 'report-tool; legacy-tool'")
+	self, err := os.Executable()
+	if err != nil {
+		return err
+	}
+	var out, why strings.Builder
+	cmd := exec.CommandContext(d.env, self, "--server="+d.env.Server, "--context="+d.who, "run", "--", "sh", "-c", "report-tool && legacy-tool")
+	cmd.Args[0] = "packagefs"
+	cmd.Env = append(os.Environ(), "PACKAGEFS_IDLE=100ms")
+	cmd.Stdout, cmd.Stderr = &out, &why
+	if err := cmd.Run(); err != nil {
+		d.say("not here: %s", strings.TrimPrefix(strings.TrimSpace(why.String()), "packagefs: "))
+		d.say("packagefs doctor says what to change.")
+		return nil
+	}
+	fmt.Fprint(d.env.Stdout, indent(out.String()))
+	d.say("Each tool was run where its own Python is, with nobody asking for it.")
 	return nil
 }
 

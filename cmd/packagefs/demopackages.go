@@ -35,7 +35,7 @@ var demoPackages = []demoPackage{
 		Name: "report-tool", Version: "2.0-1", Summary: "Debian: needs python >= 3, and report-fonts",
 		Depends: []string{"python (>= 3)", "report-fonts"},
 		Files: []mkpkg.File{
-			script("usr/bin/report-tool", "echo A report, made with $(python)"),
+			script("usr/bin/report-tool", "echo A report, made with $(/usr/bin/python)"),
 			{Path: "etc/report-tool.conf", Body: "paper = a4\n", Conffile: true},
 		},
 	}},
@@ -54,7 +54,7 @@ var demoPackages = []demoPackage{
 	{"legacy-tool-0.9-r4.apk", mkpkg.Apk, mkpkg.Spec{
 		Name: "legacy-tool", Version: "0.9-r4", Summary: "Alpine: needs python < 3",
 		Depends: []string{"python<3"},
-		Files:   []mkpkg.File{script("usr/bin/legacy-tool", "echo Still here, with $(python)")},
+		Files:   []mkpkg.File{script("usr/bin/legacy-tool", "echo Still here, with $(/usr/bin/python)")},
 	}},
 }
 

@@ -12,11 +12,14 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 
+	"github.com/packagefs/packagefs/cmd/packagefs/internal/enter"
 	"github.com/packagefs/packagefs/cmd/packagefs/internal/mount"
 )
 
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){"packagefs": main})
+	testscript.Main(m, map[string]func(){
+		"packagefs": main, launcherName: main, enter.KeeperName: main, enter.TryName: main, enter.FailedName: main,
+	})
 }
 
 // TestScripts runs the program as users do. The scripts mount with FUSE, which
