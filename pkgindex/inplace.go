@@ -57,7 +57,10 @@ func (s *Store) importNative(im *importer, f *os.File, size int64) error {
 	}
 	state := contentsUnread
 	if table.Archive <= checkAtOnce {
-		if err := pfs.Check(f, size, nil); err != nil {
+		var damage *pfs.DamageError
+		if err := pfs.Check(f, size, nil); errors.As(err, &damage) {
+			return fmt.Errorf("%w; fetch or build the package file anew", err)
+		} else if err != nil {
 			return err
 		}
 		state = contentsGood

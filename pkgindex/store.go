@@ -388,7 +388,7 @@ func (s *Store) publish() {
 			s.config.Log.Info().Str("package", p.Ref.String()).Str("file", p.File).Msg("package is live")
 		}
 		for _, p := range removed {
-			if !slices.ContainsFunc(added, func(a *Package) bool { return a.source == p.source }) {
+			if !slices.ContainsFunc(added, func(a *Package) bool { return a.ID == p.ID }) {
 				s.config.Log.Info().Str("package", p.Ref.String()).Str("file", p.File).Msg("package is gone")
 			}
 		}
