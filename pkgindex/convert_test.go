@@ -64,26 +64,35 @@ func TestConversion(t *testing.T) {
 		if strings.HasSuffix(name, ".rpm") {
 			spec.Files = spec.Files[1:]
 		}
-		data := write(t, name, spec)
-		want, err := readBytes(t, name, data, Limits{})
-		if err != nil {
-			t.Fatalf("%s: %v", name, err)
+		checkConversion(t, name, write(t, name, spec))
+	}
+	for name, data := range samples(t) { // those of other programs among them
+		if !strings.HasSuffix(name, ".pfs") {
+			checkConversion(t, name, data)
 		}
-		native, err := converted(t, name, data)
-		if err != nil {
-			t.Errorf("%s: %v", name, err)
-			continue
-		}
-		have, err := readBytes(t, name, native, Limits{})
-		if err != nil {
-			t.Fatalf("%s: %v", name, err)
-		}
-		if h, w := sameButFormat(have, want); h != w {
-			t.Errorf("%s becomes\n%swant\n%s", name, h, w)
-		}
-		if again, err := converted(t, name, data); err != nil || !bytes.Equal(again, native) {
-			t.Errorf("%s: another time it becomes something else (%v)", name, err)
-		}
+	}
+}
+
+func checkConversion(t *testing.T, name string, data []byte) {
+	t.Helper()
+	want, err := readBytes(t, name, data, Limits{})
+	if err != nil {
+		t.Fatalf("%s: %v", name, err)
+	}
+	native, err := converted(t, name, data)
+	if err != nil {
+		t.Errorf("%s: %v", name, err)
+		return
+	}
+	have, err := readBytes(t, name, native, Limits{})
+	if err != nil {
+		t.Fatalf("%s: %v", name, err)
+	}
+	if h, w := sameButFormat(have, want); h != w {
+		t.Errorf("%s becomes\n%swant\n%s", name, h, w)
+	}
+	if again, err := converted(t, name, data); err != nil || !bytes.Equal(again, native) {
+		t.Errorf("%s: another time it becomes something else (%v)", name, err)
 	}
 }
 

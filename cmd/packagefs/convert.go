@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -68,11 +69,16 @@ func (c *ConvertCmd) Run(env *Env) error {
 	r.bar.clear()
 	var errs []error
 	for _, j := range jobs {
-		if j.err != nil {
+		if errors.Is(j.err, context.Canceled) { // which is told once
+			continue
+		} else if j.err != nil {
 			errs = append(errs, fmt.Errorf("convert %s: %w", j.from, j.err))
 		} else {
 			fmt.Fprintln(env.Stdout, j.done)
 		}
+	}
+	if err := env.Err(); err != nil {
+		errs = append(errs, fmt.Errorf("convert: %w", err))
 	}
 	return errors.Join(errs...)
 }
@@ -156,7 +162,7 @@ func (r *conversions) one(j *conversion) (string, error) {
 		return "", err
 	}
 	size, err := newFile{path: j.to, key: r.key, force: r.Force}.write(func(out *os.File) error {
-		o := pfs.Options{Level: r.Level, Workers: max(1, runtime.NumCPU()/r.parallel)}
+		o := pfs.Options{Level: r.Level, Workers: r.share()}
 		err := c.Write(out, o, func(at int64) error { return r.tell("%s: %s of %s packed", name, at, c.Bytes) })
 		if err != nil {
 			return err
@@ -171,6 +177,13 @@ func (r *conversions) one(j *conversion) (string, error) {
 		err = fmt.Errorf("%s: %w", j.to, err)
 	}
 	return fmt.Sprintf("%s: %s %s, %s, of %s", j.to, c.Meta.Ref, c.Meta.Architecture, sizeText(size), sizeText(info.Size())), err
+}
+
+// share is how many processors a file gets: all, if it is the last.
+func (r *conversions) share() int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return max(1, runtime.NumCPU()/min(r.parallel, len(r.Files)-r.ended))
 }
 
 // tell shows how far a file is, and ends its conversion when the command ends.

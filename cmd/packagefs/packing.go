@@ -44,8 +44,9 @@ type newFile struct {
 
 var errThere = errors.New("it is there already; --force replaces it")
 
-// write writes the file beside its place, its signature, and moves the file there
-// once write has returned nil and all is on the disk. It returns its size.
+// write writes the file beside its place, and moves it there once write has
+// returned nil and all is on the disk: its signature first, so that it is never
+// there without. It returns the file's size.
 func (n newFile) write(write func(*os.File) error) (int64, error) {
 	if _, err := os.Lstat(n.path); err == nil && !n.force {
 		return 0, errThere
