@@ -25,6 +25,8 @@
 // when it is live already, and again whenever they are read: what is not as its
 // table of contents says is never handed out.
 //
+// A Conversion makes a native package file of one of another format.
+//
 // A package of NewMade stands in no package file and in no Set: it is what a server
 // adds to trees by itself. Its files may have a content, a Late, that is made when
 // somebody asks for it.

@@ -31,6 +31,8 @@ var nativeFeatures = map[string]struct {
 	"names":     {"", []pfs.Entry{{Path: strings.Repeat("long/", 60) + "größe"}, {Path: "l", Type: pfs.Symlink, Mode: 0o777, Target: strings.Repeat("x", 150)}}},
 	"mutable":   {"mutable = ['/etc/**']\n", []pfs.Entry{{Path: "etc/x.conf"}, {Path: "usr/x.conf"}}},
 	"relations": {"depends = ['a (>= 1) | b, c']\nprovides = ['v (= 2)']\nconflicts = ['o']\nreplaces = ['o']\n", nil},
+	"quoted":    {"depends = ['\"perl(A::B)\" (>= 1) | \"/usr/bin/perl\", c']\nprovides = ['\"x(y)\" (= 2)']\n", nil},
+	"root":      {"mutable = ['/etc/\\[x\\]']\nroot = { mode = '0750', uid = 3, gid = 4, time = 1500000000 }\n", []pfs.Entry{{Path: "etc/[x]"}, {Path: "etc/x"}}},
 	"services":  {"services = ['x.timer']\n", []pfs.Entry{{Path: "usr/lib/systemd/system/x.service"}}},
 	"about":     {"summary = 'S'\ndescription = 'D'\nlicence = 'MIT'\nhomepage = 'https://example.org'\nmaintainer = 'N'\nsource = 'src'\n", nil},
 }

@@ -217,8 +217,15 @@ func (s *Store) openSource(path, id string) (*imported, error) {
 		return nil, fmt.Errorf("%w: the payload has %d bytes, want %d", errIndex, info.Size(), h.payload)
 	}
 	src := s.newSource(path, id, meta, h)
-	if meta.Format == Pfs && s.stateOf(src) == contentsDamaged {
+	if meta.Format != Pfs {
+		return src, nil
+	}
+	switch s.stateOf(src) {
+	case contentsDamaged:
 		return nil, errDamaged
+	case contentsRotten:
+		reason := wasRotten
+		src.damage.Store(&reason)
 	}
 	return src, nil
 }

@@ -18,12 +18,16 @@ const (
 	contentsUnread  contentsState = "unread.." // nothing yet
 	contentsGood    contentsState = "good...."
 	contentsDamaged contentsState = "damaged."
+	contentsRotten  contentsState = "rotten.." // what was read was not what it had been
 
 	stateSize = int64(len(contentsUnread))
 )
 
 // errDamaged is why a package file is set aside once its contents were read.
 var errDamaged = errors.New("its contents are not what its table of contents says; fetch or build the package file anew")
+
+// wasRotten is the mark of a package that was read before the server started.
+const wasRotten = "what was read of it was not what its table of contents says; fetch or build the package file anew"
 
 // checkAtOnce is the size of an archive whose contents are verified before the
 // package is live: reading it takes a few hundredths of a second. Those of a
@@ -53,7 +57,10 @@ func (s *Store) importNative(im *importer, f *os.File, size int64) error {
 	}
 	state := contentsUnread
 	if table.Archive <= checkAtOnce {
-		if err := pfs.Check(f, size, nil); err != nil {
+		var damage *pfs.DamageError
+		if err := pfs.Check(f, size, nil); errors.As(err, &damage) {
+			return fmt.Errorf("%w; fetch or build the package file anew", err)
+		} else if err != nil {
 			return err
 		}
 		state = contentsGood
@@ -114,15 +121,14 @@ func (p *inPlace) Close() error { return p.f.Close() }
 
 func (s *imported) openInPlace(chunks *pfs.Cache) (contents, error) {
 	data, err := os.ReadFile(s.store.payloadPath(s.id))
-	if err != nil {
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, s.lost(err)
+	} else if err != nil {
 		return nil, err
 	}
 	table, err := pfs.DecodeTable(data[:max(0, int64(len(data))-stateSize)])
 	if err != nil {
-		if !s.reclaim.Swap(true) {
-			go s.broken(s, err)
-		}
-		return nil, fmt.Errorf("%s: %w", s.meta.Ref, err)
+		return nil, s.lost(fmt.Errorf("%s: %w", s.meta.Ref, err))
 	}
 	f, _, err := s.openPackage()
 	if err != nil {
@@ -132,6 +138,7 @@ func (s *imported) openInPlace(chunks *pfs.Cache) (contents, error) {
 }
 
 // damaged marks the package, whose file is not what it was when it was indexed.
+// The mark stays over restarts, until the index is made again.
 func (s *imported) damaged(err error) {
 	reason := fmt.Sprintf("%v; fetch or build the package file anew", err)
 	if !s.damage.CompareAndSwap(nil, &reason) {
@@ -139,6 +146,9 @@ func (s *imported) damaged(err error) {
 	}
 	s.store.config.Log.Error().Str("package", s.meta.Ref.String()).Str("file", filepath.Base(s.path)).Str("reason", reason).
 		Msg("package file is damaged")
+	if err := s.store.setState(s, contentsRotten); err != nil {
+		s.store.config.Log.Warn().Err(err).Str("package", s.meta.Ref.String()).Msg("damage is forgotten at the next start")
+	}
 	if s.store.config.OnDamage != nil {
 		s.store.config.OnDamage(FileDamage{s.meta.Ref, s.meta.Architecture, filepath.Base(s.path), reason})
 	}

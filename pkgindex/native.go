@@ -11,6 +11,7 @@ import (
 	"math"
 	"path"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -29,6 +30,8 @@ type native struct {
 	walk   tarWalk
 	meta   pfs.Metadata
 	marks  globs
+	root   *Entry                       // the top directory, if the metadata tells of it
+	exact  map[string]bool              // paths that users may change, beside marks
 	attrs  map[string]map[string]string // by Entry path; what was found is taken out
 }
 
@@ -86,7 +89,30 @@ func (n *native) start(text []byte, about int) error {
 	}
 	n.walk = tarWalk{limits: n.source.limits, left: math.MaxInt64, paths: n.source.limits.Paths,
 		members: make(map[string]member, about), links: make(map[string]string)}
-	return n.source.start(meta)
+	if err := n.source.start(meta); err != nil {
+		return err
+	}
+	if n.root == nil {
+		return nil
+	}
+	if _, err := n.walk.note("", memberDirectory); err != nil {
+		return err
+	}
+	return n.pass(*n.root, nil)
+}
+
+// rootEntry reads what the metadata says of the top directory.
+func rootEntry(r *pfs.Root) (*Entry, error) {
+	mode, err := strconv.ParseUint(r.Mode, 8, 32)
+	switch {
+	case err != nil || mode > 0o7777:
+		return nil, fmt.Errorf("root: its mode %q is none; want such as 0755", r.Mode)
+	case r.Time < 0 || r.Time > pfs.MaxTime:
+		return nil, fmt.Errorf("root: its time %d is not between 1970 and 9999", r.Time)
+	case r.UID == 1<<32-1 || r.GID == 1<<32-1:
+		return nil, errors.New("root: its owner or group has a number that none can have")
+	}
+	return &Entry{Type: Directory, Mode: uint32(mode), UID: r.UID, GID: r.GID, Sec: r.Time}, nil
 }
 
 // CheckNative says what is wrong with the text of a package.toml, and what it
@@ -121,11 +147,23 @@ func (n *native) parse(text []byte) (Meta, error) {
 	if err := n.relations(&m); err != nil {
 		return m, err
 	}
+	if d.Root != nil {
+		root, err := rootEntry(d.Root)
+		if err != nil {
+			return m, err
+		}
+		n.root = root
+	}
+	n.exact = make(map[string]bool)
 	for _, g := range d.Mutable {
 		if !doublestar.ValidatePattern(g) || !strings.HasPrefix(g, "/") {
 			return m, fmt.Errorf("mutable %q: not a glob of absolute paths such as /etc/**", g)
 		}
-		n.marks = append(n.marks, strings.TrimPrefix(g, "/"))
+		if strings.ContainsAny(g, globSyntax) {
+			n.marks = append(n.marks, strings.TrimPrefix(g, "/"))
+		} else {
+			n.exact[strings.TrimPrefix(g, "/")] = true
+		}
 	}
 	for p, target := range d.Links {
 		if err := absolute(p); err != nil {
@@ -141,7 +179,7 @@ func (n *native) parse(text []byte) (Meta, error) {
 // relations reads the lists of relations.
 func (n *native) relations(m *Meta) error {
 	for _, s := range n.meta.Depends {
-		clauses, err := parseDebian(s, m.Architecture)
+		clauses, err := parseNative(s, m.Architecture)
 		if err != nil {
 			return fmt.Errorf("depends: %w", err)
 		}
@@ -155,7 +193,7 @@ func (n *native) relations(m *Meta) error {
 		{"provides", n.meta.Provides, &m.Provides}, {"conflicts", n.meta.Conflicts, &m.Conflicts}, {"replaces", n.meta.Replaces, &m.Replaces},
 	} {
 		for _, s := range list.from {
-			clauses, err := parseDebian(s, m.Architecture)
+			clauses, err := parseNative(s, m.Architecture)
 			if err != nil {
 				return fmt.Errorf("%s: %w", list.key, err)
 			}
@@ -210,6 +248,22 @@ func (n *native) declared() error {
 	return nil
 }
 
+// globSyntax are the characters that a glob cannot have without meaning them.
+const globSyntax = `*?[]{}\\`
+
+// globOf is a glob that the path p, as in Entry, matches alone.
+func globOf(p string) string {
+	var b strings.Builder
+	b.WriteByte('/')
+	for i := range len(p) {
+		if strings.IndexByte(globSyntax, p[i]) >= 0 {
+			b.WriteByte('\\')
+		}
+		b.WriteByte(p[i])
+	}
+	return b.String()
+}
+
 // absolute refuses what is no clean absolute path.
 func absolute(p string) error {
 	if !strings.HasPrefix(p, "/") || p == "/" || path.Clean(p) != p || slices.ContainsFunc(strings.Split(p, "/"), longName) || strings.Contains(p, "\x00") {
@@ -244,7 +298,7 @@ func (n *native) entry(m *pfs.Member) (Entry, error) {
 	if err != nil {
 		return e, fmt.Errorf("%q: %w", m.Path, err)
 	}
-	e.Mutable = n.marks.match(e.Path)
+	e.Mutable = n.exact[e.Path] || n.marks.match(e.Path)
 	if attrs := n.attrs[e.Path]; attrs != nil {
 		if e.Type != Regular || e.HardLink != "" {
 			return e, fmt.Errorf("%s: attributes of %q: they belong to a regular file, under its first name", pfs.MetadataPath, e.Path)
@@ -292,14 +346,14 @@ func NativeMetadata(m Meta) pfs.Metadata {
 		d.VersionScheme = string(m.Scheme)
 	}
 	for _, c := range m.Depends {
-		d.Depends = append(d.Depends, c.String())
+		d.Depends = append(d.Depends, nativeClause(c))
 	}
 	for _, list := range [...]struct {
 		from []Term
 		into *[]string
 	}{{m.Provides, &d.Provides}, {m.Conflicts, &d.Conflicts}, {m.Replaces, &d.Replaces}} {
 		for _, t := range list.from {
-			*list.into = append(*list.into, t.String())
+			*list.into = append(*list.into, nativeTerm(t))
 		}
 	}
 	return d

@@ -69,6 +69,8 @@ func (s *Store) judge(c *check) {
 	state := contentsGood
 	if errors.As(c.err, &damage) {
 		state = contentsDamaged
+	} else if c.err == nil && c.src.damage.Load() != nil { // found by a reader, behind the check
+		state = contentsRotten
 	} else if c.err != nil { // it cannot be read: no fault of its contents
 		s.config.Log.Warn().Err(c.err).Str("file", filepath.Base(f.path)).Msg("package file is not verified")
 		return
@@ -76,7 +78,7 @@ func (s *Store) judge(c *check) {
 	if err := s.setState(c.src, state); err != nil {
 		s.config.Log.Warn().Err(err).Str("file", filepath.Base(f.path)).Msg("package file is verified again at the next start")
 	}
-	if state == contentsGood {
+	if state != contentsDamaged {
 		return
 	}
 	s.config.Log.Error().Err(c.err).Str("file", filepath.Base(f.path)).Msg("package file is set aside")

@@ -53,7 +53,7 @@ type imported struct {
 	meta    Meta   // as the package file has it
 	head    head
 	store   *Store
-	broken  func(*imported, error) // called once when the index cannot be read
+	broken  func(*imported, error) // called once when index or payload cannot be read
 	reclaim atomic.Bool            // broken was called
 	serial  uint64                 // another for each imported of the store
 
@@ -78,12 +78,18 @@ func (s *imported) files() (*Index, error) {
 		s.index, err = readIndex(f, s.head)
 	}
 	if err != nil {
-		if !s.reclaim.Swap(true) {
-			go s.broken(s, err)
-		}
-		return nil, fmt.Errorf("index of %s: %w", s.meta.Ref, err)
+		return nil, s.lost(fmt.Errorf("index of %s: %w", s.meta.Ref, err))
 	}
 	return s.index, nil
+}
+
+// lost has index and payload made again, if the package is still there, and
+// returns err, which says what is wrong with them.
+func (s *imported) lost(err error) error {
+	if !s.reclaim.Swap(true) {
+		go s.broken(s, err)
+	}
+	return err
 }
 
 // A Layer is a tree of files that a package brings.

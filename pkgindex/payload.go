@@ -88,7 +88,9 @@ func (s *imported) open(chunks *pfs.Cache) (contents, error) {
 		return s.openInPlace(chunks)
 	}
 	f, err := os.Open(s.store.payloadPath(s.id))
-	if err != nil {
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, s.lost(err)
+	} else if err != nil {
 		return nil, err
 	}
 	u := &unpacked{File: f, fd: int(f.Fd())}

@@ -92,6 +92,7 @@ type request struct {
 	events  []dirwatch.Event
 	result  *result
 	remake  *imported
+	why     error // of remake, unless it was asked for
 	checked *check
 	settled chan struct{} // closed when nothing is pending any more
 	call    *call
@@ -315,7 +316,7 @@ func (s *Store) take(r request) {
 		s.finish(r.result)
 	}
 	if r.remake != nil {
-		s.again(r.remake)
+		s.again(r.remake, r.why)
 	}
 	if r.checked != nil {
 		s.judge(r.checked)
@@ -365,11 +366,10 @@ func (s *Store) follow(ctx context.Context) {
 	}
 }
 
-// remake is called when an index turns out to be unreadable.
+// remake is called when index or payload turn out to be unreadable.
 func (s *Store) remake(src *imported, err error) {
-	s.config.Log.Warn().Err(err).Str("package", src.meta.Ref.String()).Msg("index is made again")
 	select {
-	case s.requests <- request{remake: src}:
+	case s.requests <- request{remake: src, why: err}:
 	case <-s.done:
 	}
 }
@@ -389,7 +389,7 @@ func (s *Store) publish() {
 			s.config.Log.Info().Str("package", p.Ref.String()).Str("file", p.File).Msg("package is live")
 		}
 		for _, p := range removed {
-			if !slices.ContainsFunc(added, func(a *Package) bool { return a.source == p.source }) {
+			if !slices.ContainsFunc(added, func(a *Package) bool { return a.ID == p.ID }) {
 				s.config.Log.Info().Str("package", p.Ref.String()).Str("file", p.File).Msg("package is gone")
 			}
 		}

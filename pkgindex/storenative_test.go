@@ -173,6 +173,22 @@ func TestNativeRot(t *testing.T) {
 	if d := <-told; d.Ref != p.Ref || d.File != "small.pfs" || d.Reason != p.Damage() {
 		t.Errorf("told %+v", d)
 	}
+	for range 2 {
+		s.restart()
+		s.expect("after a restart", "small=1")
+		if s.store.Set().Named("small")[0].Damage() == "" {
+			t.Error("after a restart there is no mark")
+		}
+		if s.read("small", "usr/b") != noise(300<<10) {
+			t.Error("other content after a restart")
+		}
+	}
+	s.must(os.Remove(s.path("small.pfs")))
+	s.write("small.pfs", data)
+	s.expect("mended", "small=1")
+	if damage := s.store.Set().Named("small")[0].Damage(); damage != "" {
+		t.Errorf("mended, and marked: %s", damage)
+	}
 }
 
 // rot changes a byte of a package file and leaves no trace of it.
@@ -192,34 +208,43 @@ func (s *shop) rot(name string, at int64) {
 	s.must(f.Close())
 }
 
-// TestNativeTableLost: what the state directory has is made again.
+// TestNativeTableLost: what the state directory has is made again, and the
+// package is there meanwhile.
 func TestNativeTableLost(t *testing.T) {
-	s := newShop(t)
-	s.write("a.pfs", native(t, mkpkg.Spec{Name: "small", Version: "1", Files: []mkpkg.File{{Path: "usr/a", Body: "a"}}}))
-	s.expect("copied in", "small=1")
-	entries, err := os.ReadDir(s.state + "/payload")
-	s.must(err)
-	for _, e := range entries {
-		name := s.state + "/payload/" + e.Name()
-		table, err := os.ReadFile(name)
-		s.must(err)
-		table[len(table)/2] ^= 1
-		s.must(os.WriteFile(name, table, 0o600))
-	}
-	if _, err := s.store.Set().Named("small")[0].Payload(); err == nil {
-		t.Error("a table that is not what was written is used")
-	}
-	s.await("the table is made again", func() bool {
-		if s.stock() != "small=1" {
-			return false
+	for what, harm := range map[string]func(file string) error{
+		"removed": os.Remove,
+		"other": func(file string) error {
+			table, err := os.ReadFile(file)
+			if err != nil {
+				return err
+			}
+			table[len(table)/2] ^= 1
+			return os.WriteFile(file, table, 0o600)
+		},
+	} {
+		s := newShop(t)
+		s.write("a.pfs", native(t, mkpkg.Spec{Name: "small", Version: "1", Files: []mkpkg.File{{Path: "usr/a", Body: "a"}}}))
+		s.expect("copied in", "small=1")
+		s.must(harm(s.only("payload")))
+		p := s.store.Set().Named("small")[0]
+		if _, err := p.Payload(); err == nil {
+			t.Errorf("%s: a table that is not what was written is used", what)
 		}
-		payload, err := s.store.Set().Named("small")[0].Payload()
-		if err == nil {
-			payload.Close()
+		s.must(s.store.Repair(p)) // while it is being repaired
+		s.await("the table is made again", func() bool {
+			all := s.store.Set().Named("small")
+			if len(all) != 1 {
+				t.Fatalf("%s: the package is gone meanwhile", what)
+			}
+			payload, err := all[0].Payload()
+			if err == nil {
+				payload.Close()
+			}
+			return err == nil
+		})
+		s.expect(what, "small=1")
+		if got := s.read("small", "usr/a"); got != "a" {
+			t.Errorf("%s: got %q", what, got)
 		}
-		return err == nil
-	})
-	if got := s.read("small", "usr/a"); got != "a" {
-		t.Errorf("got %q", got)
 	}
 }

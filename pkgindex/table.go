@@ -56,6 +56,7 @@ type file struct {
 	reason string    // why it is set aside, or empty
 	judged bool      // it was read, and the reason is a fault of its own
 	queued bool      // counts in pending
+	remake bool      // once it is not queued, its index and payload are to be made anew
 
 	signed signed            // the signature that it was judged by
 	signer *signature.Signer // who signed it, or nil
@@ -338,6 +339,10 @@ func (s *Store) finish(r *result) {
 	f.signer = r.signer
 	if f.source != nil && r.indexed && r.err == nil { // only its signature was in question
 		s.touched[f.source.identity()] = true
+		if f.remake {
+			f.remake = false
+			s.again(f.source, nil)
+		}
 		return
 	}
 	if f.source != nil {
@@ -360,18 +365,21 @@ func (s *Store) finish(r *result) {
 	s.config.Log.Warn().Err(r.err).Str("file", filepath.Base(r.path)).Msg("package file is set aside")
 }
 
-// again queues a package file whose index is unreadable. The package stays
-// until the new index is there.
-func (s *Store) again(src *imported) {
+// again queues a package file whose index or payload is to be made anew. The
+// package stays until they are there.
+func (s *Store) again(src *imported, why error) {
 	f := s.files[src.path]
 	if f == nil || f.source != src {
 		return
 	}
-	if f.queued {
-		s.set(&file{path: f.path, dir: f.dir, id: f.id, queued: true, signed: f.signed})
-	} else {
-		s.recheck(f, f.signed)
+	if why != nil {
+		s.config.Log.Warn().Err(why).Str("package", src.meta.Ref.String()).Msg("index is made again")
 	}
+	if f.queued { // because of its signature, or for this
+		f.remake = true
+		return
+	}
+	s.recheck(f, f.signed)
 	s.queue = append(s.queue, job{path: f.path, id: f.id, signed: f.signed})
 }
 

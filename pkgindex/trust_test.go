@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/packagefs/packagefs/pkgindex/mkpkg"
 	"github.com/packagefs/packagefs/pkgindex/signature"
 )
 
@@ -155,4 +156,55 @@ func TestOptionalSignatures(t *testing.T) {
 	s.because("signed wrongly", "!a.deb", "does not match its signature")
 	s.must(os.Remove(s.path("a.deb.minisig")))
 	s.expect("unsigned again", "hello=1")
+}
+
+// TestSignedInPlace: of a signed native package only what was signed is read,
+// whatever somebody makes of the package file afterwards: here another whole one,
+// without a trace.
+func TestSignedInPlace(t *testing.T) {
+	s := &shop{T: t, dir: t.TempDir(), state: t.TempDir(), trust: t.TempDir(), require: true}
+	public, key := signer(t)
+	s.trustKey(public, "me.pub")
+	s.start()
+	packed := func(letter byte) []byte {
+		body := []byte(noise(300 << 10))
+		body[0] = letter
+		return native(t, mkpkg.Spec{Name: "x", Version: "1", Files: []mkpkg.File{{Path: "usr/a", Body: string(body)}, {Path: "usr/b", Body: string(body[1:])}}})
+	}
+	ours, theirs := packed(0), []byte(nil)
+	for letter := byte(1); len(theirs) != len(ours); letter++ {
+		if letter == 0 {
+			t.Fatal("no two package files are of one size")
+		}
+		theirs = packed(letter)
+	}
+	s.sign(key, "x.pfs", ours)
+	s.write("x.pfs", ours)
+	s.expect("signed", "x=1")
+	s.overwrite("x.pfs", theirs)
+	for _, when := range []string{"changed", "after a restart"} {
+		s.expect(when, "x=1")
+		payload, off := s.payload("x", "usr/a")
+		if n, err := payload.ReadAt([]byte{0}, off); err == nil || n != 0 {
+			t.Errorf("%s: what nobody signed is read", when)
+		}
+		payload.Close()
+		s.restart()
+	}
+	s.must(os.Remove(s.path("x.pfs")))
+	s.write("x.pfs", theirs)
+	s.because("dropped in", "!x.pfs", "signature")
+}
+
+// overwrite changes the bytes of a file and nothing else of it.
+func (s *shop) overwrite(name string, data []byte) {
+	s.Helper()
+	f, err := os.OpenFile(s.path(name), os.O_WRONLY, 0)
+	s.must(err)
+	info, err := f.Stat()
+	s.must(err)
+	_, err = f.WriteAt(data, 0)
+	s.must(err)
+	s.must(os.Chtimes(f.Name(), info.ModTime(), info.ModTime()))
+	s.must(f.Close())
 }

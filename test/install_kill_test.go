@@ -19,7 +19,7 @@ import (
 const installKills = 200
 
 // The server, the client, or both are killed at any moment of an install or a
-// remove of three packages: all are there afterwards, whole, or none is.
+// remove of three packages, of which one is read in place: all are there afterwards, whole, or none is.
 func TestInstallKill(t *testing.T) {
 	seed := rand.Uint64()
 	t.Logf("seed %d", seed)
@@ -28,11 +28,16 @@ func TestInstallKill(t *testing.T) {
 	source := t.TempDir()
 	var files []string
 	names := []string{"one", "two", "three"}
-	for _, name := range names {
+	for _, name := range names[:2] {
 		files = append(files, MakeDeb(t, source, DebSpec{Name: name, Fill: func(tree string) {
 			writeFiles(t, tree, map[string]string{"usr/share/" + name: strings.Repeat(name, 100_000)})
 		}}))
 	}
+	// The third is native, and verified when it is live already.
+	tree, native := t.TempDir(), filepath.Join(source, "three.pfs")
+	writeFiles(t, tree, map[string]string{"usr/share/three": strings.Repeat("three", 2_000_000)})
+	nativeOf(t, tree, native, "three", "--level", "1")
+	files = append(files, native)
 	s.Start(t)
 	begin := func() *exec.Cmd {
 		words := append([]string{"-s", s.Listen[0], "install"}, files...)

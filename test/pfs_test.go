@@ -140,6 +140,50 @@ func TestPfsRot(t *testing.T) {
 	}
 }
 
+// What is wrong with a native package is found by verify: what the server made of
+// it is made again, and what its author made is not.
+func TestPfsVerify(t *testing.T) {
+	dir := t.TempDir()
+	writeFiles(t, dir, map[string]string{"usr/share/a": strings.Repeat("a line of text\n", 100_000), "usr/share/b": "whole"})
+	file := filepath.Join(t.TempDir(), "rot.pfs")
+	nativeOf(t, dir, file, "rot")
+	s, _ := serveOne(t, file)
+	verify := func(want string, args ...string) error {
+		t.Helper()
+		out, err := s.Run(append([]string{"verify"}, args...)...)
+		if !strings.Contains(out, want) {
+			t.Errorf("verify %q says %v: %s; want %q", args, err, out, want)
+		}
+		return err
+	}
+	must(t, verify("1 package verified, 0 damaged"))
+	tables, err := filepath.Glob(filepath.Join(s.State, "payload", "*"))
+	must(t, err)
+	for _, table := range tables {
+		must(t, os.Truncate(table, 20))
+	}
+	must(t, verify("rot=1.0 repaired", "--repair"))
+	must(t, verify("1 package verified, 0 damaged"))
+
+	rot(t, filepath.Join(s.Packages, "rot.pfs"))
+	for range 2 { // the second time it is marked
+		if err := verify("/usr/share/a"); err == nil {
+			t.Error("what rotted is verified")
+		}
+		if listed, err := s.List(); err != nil || len(listed) != 1 || listed[0].State != "damaged" {
+			t.Errorf("listed as %+v, %v", listed, err)
+		}
+	}
+	if err := verify("1 damaged", "--repair"); err == nil || !strings.Contains(err.Error(), "could not be made again") {
+		t.Errorf("what rotted is repaired: %v", err)
+	}
+	if listed, err := s.List(); err != nil || len(listed) != 1 || listed[0].State != "rejected" || !strings.Contains(listed[0].Reason, "fetch or build the package file anew") {
+		t.Errorf("listed as %+v, %v", listed, err)
+	}
+	must(t, copyFiles(s.Packages, file))
+	waitFor(t, "the whole package file", func() error { return verify("1 package verified, 0 damaged") })
+}
+
 // rot changes the bytes of a package file's second frame behind everybody's
 // back.
 func rot(t *testing.T, file string) {

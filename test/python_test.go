@@ -8,13 +8,18 @@ import (
 	"testing"
 )
 
+// pythonSelection is a Python and all that it needs.
+func pythonSelection(p pythonRelease) selection {
+	return selection{"python-" + p.suite, p.suite, [][]string{{p.name}}}
+}
+
 // fetchPythons returns the package files of all Pythons and what they need, and of
 // the scripts that want them.
 func fetchPythons(t *testing.T, dir string) (files []string) {
 	t.Helper()
 	seen := map[string]bool{}
 	for _, p := range pythonReleases {
-		c, err := selection{"python-" + p.suite, p.suite, [][]string{{p.name}}}.fetch()
+		c, err := pythonSelection(p).fetch()
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -14,12 +14,21 @@ import (
 // WalkWire makes the manifest of a context's tree over a 9P connection of its
 // own, with a client that is not packagefs's. addr is as --listen takes it.
 func WalkWire(addr, context string, msize uint32) (Manifest, error) {
+	return walkWire(addr, context, msize, "")
+}
+
+// WalkWireWithout is WalkWire without one file or directory.
+func WalkWireWithout(addr, context, without string) (Manifest, error) {
+	return walkWire(addr, context, bigMsize, without)
+}
+
+func walkWire(addr, context string, msize uint32, without string) (Manifest, error) {
 	root, closeAll, err := dialWire(addr, context, msize)
 	if err != nil {
 		return nil, err
 	}
 	defer closeAll()
-	w := wireWalk{m: Manifest{}, groups: map[any][]string{}}
+	w := wireWalk{m: Manifest{}, groups: map[any][]string{}, without: without}
 	if err := w.walk(root, ""); err != nil {
 		return nil, err
 	}
@@ -50,6 +59,8 @@ func dialWire(addr, context string, msize uint32) (root p9.File, closeAll func()
 type wireWalk struct {
 	m      Manifest
 	groups map[any][]string // names of one qid
+
+	without string // a path that is not walked to
 }
 
 // walk enters f and, if it is a directory, all below it.
@@ -143,7 +154,7 @@ func (w *wireWalk) dir(f p9.File, name string) error {
 			}
 			seen[d.Name] = true
 			offset = d.Offset
-			if d.Name == "." || d.Name == ".." {
+			if d.Name == "." || d.Name == ".." || strings.TrimPrefix(name+"/"+d.Name, "/") == w.without {
 				continue
 			}
 			if err := w.entry(f, name, d); err != nil {

@@ -31,7 +31,7 @@ type BuildCmd struct {
 	Summary      string `placeholder:"TEXT" help:"One line about the package, likewise."`
 
 	KeepOwners bool `help:"Keep the numbers of owners and groups. Without it all files belong to root."`
-	Level      int  `placeholder:"N" default:"19" help:"How hard to compress, from 1 to 22 (19)."`
+	packing
 }
 
 // Help is shown below the flags.
@@ -41,17 +41,12 @@ func (*BuildCmd) Help() string {
 The directory .packagefs is left out of the tree: it is where the metadata may be.
 
 Examples:
-  packagefs build tree -o hello.pfs --name hello --version 1.0
+  packagefs build tree -o hello.pfs --name hello --version 1.0 --sign release.key
   SOURCE_DATE_EPOCH=$(git log -1 --format=%ct) packagefs build tree -o hello.pfs --meta package.toml`
 }
 
 // Validate is called by the command line parser.
-func (c *BuildCmd) Validate() error {
-	if c.Level < 1 || c.Level > 22 {
-		return fmt.Errorf("--level: %d is not a number from 1 to 22", c.Level)
-	}
-	return nil
-}
+func (c *BuildCmd) Validate() error { return c.check() }
 
 func (c *BuildCmd) Run(env *Env) error {
 	err := c.build(env)
@@ -77,11 +72,15 @@ func (c *BuildCmd) build(env *Env) error {
 	if err != nil {
 		return fmt.Errorf("package.toml: %w", err)
 	}
+	key, err := c.key(env)
+	if err != nil {
+		return err
+	}
 	tree, err := scanTree(env, c.Dir, c.KeepOwners, epoch)
 	if err != nil {
 		return err
 	}
-	size, err := replaceFile(c.Output, func(f *os.File) error {
+	size, err := newFile{path: c.Output, key: key, force: true}.write(func(f *os.File) error {
 		if err := c.write(env, f, text, tree); err != nil {
 			return err
 		}
@@ -183,28 +182,3 @@ type noSink struct{}
 
 func (noSink) Start(pkgindex.Meta) error           { return nil }
 func (noSink) Add(pkgindex.Entry, io.Reader) error { return nil }
-
-// replaceFile writes a file beside path and gives it that name when write has
-// returned nil. It returns its size.
-func replaceFile(path string, write func(*os.File) error) (int64, error) {
-	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*")
-	if err != nil {
-		return 0, err
-	}
-	defer os.Remove(f.Name())
-	defer f.Close()
-	if err := write(f); err != nil {
-		return 0, err
-	}
-	if err := f.Chmod(0o644); err != nil {
-		return 0, err
-	}
-	if err := f.Sync(); err != nil {
-		return 0, err
-	}
-	info, err := f.Stat()
-	if err != nil {
-		return 0, err
-	}
-	return info.Size(), os.Rename(f.Name(), path)
-}

@@ -48,6 +48,7 @@ type CLI struct {
 	Check    CheckCmd    `cmd:"" group:"ask" help:"Find the packages whose contexts do not resolve."`
 
 	Build   BuildCmd   `cmd:"" group:"files" help:"Make a native package of a directory."`
+	Convert ConvertCmd `cmd:"" group:"files" help:"Make native packages of package files of other formats."`
 	Install InstallCmd `cmd:"" group:"files" help:"Install package files, all or none."`
 	Remove  RemoveCmd  `cmd:"" group:"files" help:"Remove packages, all or none."`
 	Gc      GcCmd      `cmd:"" group:"files" help:"Remove what the server does not need any more."`

@@ -23,7 +23,7 @@ type VerifyCmd struct {
 
 // Help is shown below the flags.
 func (*VerifyCmd) Help() string {
-	return `An argument that is a file with the name of a package file is checked by the signature beside it, FILE.minisig. Anything else is a package: the server reads its unpacked contents and its index again and compares them with the digests that were noted when the package file was read. Both exit with status 1 if anything is wrong.
+	return `An argument that is a file with the name of a package file is checked by the signature beside it, FILE.minisig. Anything else is a package: the server reads its contents and its index again and compares them with the digests that were noted when the package file was read. A native package's contents are in its package file, so that nothing but another copy of that repairs them. Both exit with status 1 if anything is wrong.
 
 Examples:
   packagefs verify hello_2.10-3_amd64.deb --trust /etc/packagefs/trust
@@ -142,7 +142,8 @@ func (c *VerifyCmd) packages(env *Env, selectors []string) error {
 			return fmt.Errorf("verify: %w", err)
 		}
 		for _, r := range rows {
-			if ref := r.Name + "=" + r.Version; r.State == server.StateInstalled && !slices.Contains(selectors, ref) {
+			there := r.State == server.StateInstalled || r.State == server.StateDamaged
+			if ref := r.Name + "=" + r.Version; there && !slices.Contains(selectors, ref) {
 				selectors = append(selectors, ref)
 			}
 		}

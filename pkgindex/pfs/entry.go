@@ -35,8 +35,8 @@ type Entry struct {
 	Xattrs   map[string]string // by full name: security.capability
 }
 
-// maxTime is the last second of the year 9999.
-const maxTime = 253402300799
+// MaxTime is the last second of the year 9999.
+const MaxTime = 253402300799
 
 // name is the entry's name in archive and table.
 func (e *Entry) name() string {
@@ -57,7 +57,7 @@ func (e *Entry) check() error {
 		return errors.New("its name or target has a NUL")
 	case e.Mode > 0o7777:
 		return fmt.Errorf("its mode %o has more than permission bits", e.Mode)
-	case e.Time < 0 || e.Time > maxTime:
+	case e.Time < 0 || e.Time > MaxTime:
 		return fmt.Errorf("its time %d is not between 1970 and 9999", e.Time)
 	case e.Size < 0 || e.Size > 0 && e.Type != Regular:
 		return fmt.Errorf("it cannot have the size %d", e.Size)

@@ -7,7 +7,8 @@ import (
 )
 
 // Metadata is what package.toml says. Relations are written as in Debian, a
-// clause or several in each string. Paths begin with a slash.
+// clause or several in each string; names that Debian could not write stand in
+// double quotes. Paths begin with a slash.
 type Metadata struct {
 	Name         string `toml:"name"`
 	Version      string `toml:"version"`
@@ -37,6 +38,16 @@ type Metadata struct {
 	Links        map[string]string            `toml:"links,omitempty"`        // path → target, of symlinks to add
 	Capabilities map[string]string            `toml:"capabilities,omitempty"` // path → as setcap takes them: cap_net_raw=ep
 	Xattrs       map[string]map[string]string `toml:"xattrs,omitempty"`       // path → name → value
+
+	Root *Root `toml:"root,inline,omitempty"` // the top directory; 0755 and root's where it is nil
+}
+
+// Root is what the archive has no member for.
+type Root struct {
+	Mode string `toml:"mode"` // octal: 0755
+	UID  uint32 `toml:"uid,omitempty"`
+	GID  uint32 `toml:"gid,omitempty"`
+	Time int64  `toml:"time"` // modification time, as in Entry
 }
 
 // Encode returns the text of package.toml.

@@ -19,7 +19,7 @@ type Start func(metadata []byte, about int) error
 const (
 	tocEntryBytes = 250 // of the table of contents, about, for an entry
 
-	maxMetadata = 1 << 20 // bytes of package.toml
+	maxMetadata = 4 << 20 // bytes of package.toml
 	maxWindow   = 8 << 20 // that the table of contents may be compressed with
 	tocRatio    = 1000    // how many times its size it may unpack to,
 	tocFloor    = 64 << 20

@@ -28,12 +28,16 @@ const (
 	worthCutting = 1.03
 
 	maxHeader = 1 << 20 // bytes of one entry's headers
+
+	// DefaultLevel is how hard to compress where nothing is said.
+	DefaultLevel = 19
+	quickLevel   = 3
 )
 
 // Options say how a package file is written. The zero value works. What is
 // written depends on the entries, Level and Time only.
 type Options struct {
-	Level   int   // of zstd, 1 to 22; 19 if 0
+	Level   int   // of zstd, 1 to 22; DefaultLevel if 0
 	Time    int64 // modification time of the metadata
 	Workers int   // frames compressed at the same time; the number of processors if 0
 }
@@ -43,6 +47,7 @@ type Options struct {
 type Writer struct {
 	out     io.Writer
 	encoder *zstd.Encoder
+	quick   *zstd.Encoder // finds out what cutting costs
 
 	raw   []byte // what is being filled with files that are not big
 	cur   *packing
@@ -96,13 +101,16 @@ func NewWriter(w io.Writer, metadata []byte, o Options) (*Writer, error) {
 	if workers <= 0 {
 		workers = runtime.NumCPU()
 	}
-	level := zstd.EncoderLevelFromZstd(cmp.Or(o.Level, 19))
-	encoder, err := zstd.NewWriter(nil, zstd.WithEncoderLevel(level), zstd.WithEncoderConcurrency(workers), zstd.WithWindowSize(maxShared))
+	encoder, err := newEncoder(cmp.Or(o.Level, DefaultLevel), workers)
+	if err != nil {
+		return nil, err
+	}
+	quick, err := newEncoder(quickLevel, workers)
 	if err != nil {
 		return nil, err
 	}
 	pw := &Writer{
-		out: w, encoder: encoder, cur: newPacking(), whole: sha256.New(),
+		out: w, encoder: encoder, quick: quick, cur: newPacking(), whole: sha256.New(),
 		queue: make(chan *packing, workers), slots: make(chan struct{}, workers), written: make(chan struct{}),
 	}
 	go pw.write()
@@ -118,6 +126,11 @@ func NewWriter(w io.Writer, metadata []byte, o Options) (*Writer, error) {
 	pw.list = append(pw.list, placed{entry: first, digest: sha256.Sum256(metadata), frame: pw.cur, inner: inner})
 	pw.cut()
 	return pw, nil
+}
+
+func newEncoder(level, workers int) (*zstd.Encoder, error) {
+	return zstd.NewWriter(nil, zstd.WithEncoderLevel(zstd.EncoderLevelFromZstd(level)), zstd.WithEncoderConcurrency(workers),
+		zstd.WithWindowSize(maxShared))
 }
 
 func newPacking() *packing { return &packing{done: make(chan struct{})} }
@@ -157,31 +170,45 @@ func (w *Writer) submit(p *packing, sum bool) {
 		if sum {
 			p.digest = sha256.Sum256(p.raw)
 		}
-		p.pack(w.encoder)
+		p.pack(w.encoder, w.quick)
 		close(p.done)
 		<-w.slots
 	})
 }
 
-// pack compresses the frame, or what it is cut into.
-func (p *packing) pack(encoder *zstd.Encoder) {
-	p.packed = encoder.EncodeAll(p.raw, nil)
-	p.parts = []part{{packed: len(p.packed), size: len(p.raw)}}
-	var packed []byte
-	var parts []part
-	for at := 0; at < len(p.raw); {
-		end := p.cutBehind(at)
-		if end-at == len(p.raw) {
-			return
+// pack compresses the frame, or what it is cut into if quick finds that this
+// costs little.
+func (p *packing) pack(encoder, quick *zstd.Encoder) {
+	ends := p.ends()
+	if len(ends) > 1 {
+		whole := len(quick.EncodeAll(p.raw, nil))
+		if cut := p.encode(quick, ends); float64(cut) >= worthCutting*float64(whole) {
+			ends = []int{len(p.raw)}
 		}
-		before := len(packed)
-		packed = encoder.EncodeAll(p.raw[at:end], packed)
-		parts = append(parts, part{packed: len(packed) - before, size: end - at})
+	}
+	p.encode(encoder, ends)
+}
+
+// ends returns where the frames end that raw may be cut into.
+func (p *packing) ends() (ends []int) {
+	for at := 0; at < len(p.raw); {
+		at = p.cutBehind(at)
+		ends = append(ends, at)
+	}
+	return ends
+}
+
+// encode makes frames that end there, and returns how many bytes they have.
+func (p *packing) encode(encoder *zstd.Encoder, ends []int) int {
+	p.packed, p.parts = nil, nil
+	at := 0
+	for _, end := range ends {
+		before := len(p.packed)
+		p.packed = encoder.EncodeAll(p.raw[at:end], p.packed)
+		p.parts = append(p.parts, part{packed: len(p.packed) - before, size: end - at})
 		at = end
 	}
-	if float64(len(packed)) < worthCutting*float64(len(p.packed)) {
-		p.packed, p.parts = packed, parts
-	}
+	return len(p.packed)
 }
 
 // cutBehind returns where a frame ends that begins at a byte of raw.

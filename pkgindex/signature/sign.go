@@ -43,13 +43,16 @@ func ReadPrivateKey(path string, password func() (string, error)) (PrivateKey, e
 
 // Sign writes the signature of the file at path beside it. comment is signed,
 // too; if it is empty, it is the file's name.
-func (p PrivateKey) Sign(path, comment string) error {
+func (p PrivateKey) Sign(path, comment string) error { return p.SignAs(path, path, comment) }
+
+// SignAs is Sign for a file that will get the name as.
+func (p PrivateKey) SignAs(path, as, comment string) error {
 	digest, err := sumFile(path)
 	if err != nil {
 		return err
 	}
 	if comment == "" {
-		comment = "file:" + filepath.Base(path)
+		comment = "file:" + filepath.Base(as)
 	}
 	raw, err := p.key.Sign(nil, digest[:], crypto.BLAKE2b_512)
 	if err != nil {
@@ -73,7 +76,7 @@ func (p PrivateKey) Sign(path, comment string) error {
 	if err != nil {
 		return err
 	}
-	return writeBeside(path+Suffix, text)
+	return writeBeside(as+Suffix, text)
 }
 
 // writeBeside replaces the file at path in one step.

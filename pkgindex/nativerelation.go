@@ -1,0 +1,112 @@
+package pkgindex
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+)
+
+// Relations in a package.toml are written as in Debian. A name that Debian could
+// not write, such as rpm's perl(strict), stands in double quotes there, with a
+// backslash before each double quote and backslash in it.
+
+// nativeClause writes a clause.
+func nativeClause(c Clause) string {
+	terms := make([]string, len(c))
+	for i, t := range c {
+		terms[i] = nativeTerm(t)
+	}
+	return strings.Join(terms, " | ")
+}
+
+func nativeTerm(t Term) string {
+	plain := t.String()
+	if !strings.ContainsAny(plain, `"|,`) {
+		if read, applies, err := parseDebianTerm(plain, ""); err == nil && applies && read == t {
+			return plain
+		}
+	}
+	rest := t
+	rest.Name = ""
+	return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(t.Name) + `"` + rest.String()
+}
+
+// parseNative reads what nativeClause writes, and lists of it with commas
+// between. Terms that are restricted to architectures other than arch are left
+// out.
+func parseNative(s, arch string) ([]Clause, error) {
+	if !strings.Contains(s, `"`) {
+		return parseDebian(s, arch)
+	}
+	var clauses []Clause
+	for _, part := range splitUnquoted(s, ',') {
+		if strings.TrimSpace(part) == "" {
+			continue
+		}
+		var clause Clause
+		for _, alternative := range splitUnquoted(part, '|') {
+			t, applies, err := parseNativeTerm(strings.TrimSpace(alternative), arch)
+			if err != nil {
+				return nil, fmt.Errorf("%q: %w", strings.TrimSpace(part), err)
+			}
+			if applies {
+				clause = append(clause, t)
+			}
+		}
+		if clause != nil {
+			clauses = append(clauses, clause)
+		}
+	}
+	return clauses, nil
+}
+
+func parseNativeTerm(s, arch string) (t Term, applies bool, err error) {
+	rest, quoted := strings.CutPrefix(s, `"`)
+	if !quoted {
+		return parseDebianTerm(s, arch)
+	}
+	var name strings.Builder
+	for {
+		at := strings.IndexAny(rest, `\"`)
+		if at < 0 || rest[at] == '\\' && at+1 == len(rest) {
+			return t, false, errors.New("its name has no closing quote")
+		}
+		name.WriteString(rest[:at])
+		if rest[at] == '"' {
+			rest = rest[at+1:]
+			break
+		}
+		name.WriteByte(rest[at+1])
+		rest = rest[at+2:]
+	}
+	const stand = "x" // in the name's place
+	if t, applies, err = parseDebianTerm(stand+rest, arch); err == nil && t.Name != stand {
+		err = fmt.Errorf("%q is out of place", rest)
+	}
+	t.Name = name.String()
+	if err == nil && (t.Name == "" || len(t.Name) > maxRpmName || !utf8.ValidString(t.Name) ||
+		strings.ContainsFunc(t.Name, func(r rune) bool { return unicode.IsSpace(r) || unicode.IsControl(r) })) {
+		err = fmt.Errorf("%q is no name of a package or capability", t.Name[:min(len(t.Name), 100)])
+	}
+	return t, applies, err
+}
+
+// splitUnquoted splits s at each sep that is not in double quotes.
+func splitUnquoted(s string, sep byte) (parts []string) {
+	quoted, from := false, 0
+	for i := 0; i < len(s); i++ {
+		switch {
+		case s[i] == '"':
+			quoted = !quoted
+		case s[i] == '\\' && quoted:
+			i++
+		case s[i] == sep && !quoted:
+			parts = append(parts, s[from:i])
+			from = i + 1
+		}
+	}
+	return slices.Concat(parts, []string{s[from:]})
+}

@@ -1,0 +1,194 @@
+//go:build e2e
+
+package test
+
+import (
+	"cmp"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// conversions is how many real packages are converted, at least.
+const conversions = 200
+
+// convertSelection are packages with hard links, setuid programs, configuration
+// files and long relations, beside those that other tests fetch as well.
+var convertSelection = selection{"debs-more", "bookworm", [][]string{
+	{"sudo", "iputils-ping", "man-db", "openssh-client", "iproute2", "rsync", "wget", "sqlite3", "jq", "tmux", "nano", "less", "file", "mount"},
+}}
+
+// convertibles are all package files of Debian that the tests have, each once,
+// sorted by name.
+func convertibles(t *testing.T) (debs []Deb) {
+	t.Helper()
+	all := []selection{corpusSelection, convertSelection}
+	for _, p := range pythonReleases {
+		all = append(all, pythonSelection(p))
+	}
+	seen := map[string]bool{}
+	for _, s := range all {
+		c, err := s.fetch()
+		must(t, err)
+		for _, d := range c.Debs {
+			if ref := d.Name + "=" + d.Version + " " + d.Architecture; !seen[ref] {
+				seen[ref] = true
+				debs = append(debs, d)
+			}
+		}
+	}
+	if len(debs) < conversions {
+		t.Fatalf("there are %d package files, want %d", len(debs), conversions)
+	}
+	slices.SortFunc(debs, func(a, b Deb) int { return cmp.Or(cmp.Compare(a.Name, b.Name), cmp.Compare(a.Version, b.Version)) })
+	return debs
+}
+
+// Two hundred packages of Debian become native ones: each has the tree that
+// dpkg-deb makes of the original, and what contexts resolve to is the same.
+func TestConvert(t *testing.T) {
+	debs := convertibles(t)
+	s := ServerDir(t, get(t, program), t.TempDir())
+	args := []string{"convert", "-o", s.Packages, "--level", "1"}
+	for _, d := range debs {
+		args = append(args, d.File)
+	}
+	_, err := command(s.Binary, args...)
+	must(t, err)
+	s.StartIndexed(t)
+	checkAllInstalled(t, s, len(debs))
+	t.Run("trees", func(t *testing.T) { checkConverted(t, s, debs) })
+	list := filepath.Join(t.TempDir(), "Packages")
+	t.Run("check", func(t *testing.T) {
+		fields := packageFields(t, debs)
+		checkVerdicts(t, s, list, fields, 0)
+		// Without every ninth, most lack something, and each says what.
+		var left []string
+		for i, d := range debs {
+			if i%9 == 4 {
+				must(t, os.Remove(nativeName(s, d)))
+			} else {
+				left = append(left, fields[i])
+			}
+		}
+		waitFor(t, "packages to go", func() error {
+			listed, err := s.List()
+			if err == nil && len(listed) != len(left) {
+				err = fmt.Errorf("%d are listed, want %d", len(listed), len(left))
+			}
+			return err
+		})
+		checkVerdicts(t, s, list, left, len(left)/10)
+	})
+}
+
+// nativeName is the package file that convert makes.
+func nativeName(s *Server, d Deb) string {
+	return filepath.Join(s.Packages, strings.TrimSuffix(filepath.Base(d.File), ".deb")+".pfs")
+}
+
+// checkConverted compares the tree of each package, without what it needs: its
+// relations are dropped by an override.
+func checkConverted(t *testing.T, s *Server, debs []Deb) {
+	overrides := map[string]string{}
+	for _, d := range debs {
+		var info []struct{ Depends []string }
+		must(t, s.JSON(&info, "info", d.Name+"="+d.Version))
+		if len(info) != 1 {
+			t.Fatalf("%s=%s is there %d times", d.Name, d.Version, len(info))
+		}
+		var drop []string
+		for _, clause := range info[0].Depends {
+			first, _, _ := strings.Cut(clause, " ")
+			drop = append(drop, fmt.Sprintf("%q", strings.TrimSuffix(strings.TrimSuffix(first, ","), ":any")))
+		}
+		overrides[d.Name+"="+d.Version+".toml"] = "drop-depends = [" + strings.Join(drop, ", ") + "]\n"
+	}
+	dir := filepath.Join(s.State, "overrides")
+	writeFiles(t, dir, overrides)
+	_, err := s.Run("ctl", "rescan")
+	must(t, err)
+
+	const own = "usr/libexec/packagefs" // the server's program, which is everywhere
+	program, err := s.Served(Manifest{})
+	must(t, err)
+	for _, d := range debs {
+		context := "package:" + d.Name + "=" + d.Version
+		want, err := oracle.Package(d.File)
+		must(t, err)
+		got, err := WalkWireWithout(s.Listen[0], context, own)
+		if err != nil {
+			t.Errorf("%s: %v", context, err)
+			continue
+		}
+		want = maps.Clone(want)
+		for dir := filepath.Dir(own); dir != "."; dir = filepath.Dir(dir) {
+			if _, ok := want[dir]; !ok {
+				want[dir] = program[dir]
+			}
+		}
+		checkSame(t, context, want, got)
+	}
+	must(t, os.RemoveAll(dir))
+	must(t, os.Mkdir(dir, 0o755))
+	_, err = s.Run("ctl", "rescan")
+	must(t, err)
+}
+
+// packageFields are the control fields of packages, as dpkg-deb prints them.
+func packageFields(t *testing.T, debs []Deb) (fields []string) {
+	for _, d := range debs {
+		out, err := exec.Command("dpkg-deb", "--field", d.File).Output()
+		must(t, err)
+		fields = append(fields, string(out))
+	}
+	return fields
+}
+
+// checkVerdicts compares what check says of a server's packages, and of the
+// control fields of the originals. At least so many do not resolve.
+func checkVerdicts(t *testing.T, s *Server, list string, fields []string, atLeast int) {
+	t.Helper()
+	type verdict struct {
+		Name, Version, Architecture, Reason string
+		OK                                  bool
+	}
+	check := func(args ...string) (rows []verdict, broken int) {
+		t.Helper()
+		cmd := exec.Command(s.Binary, append([]string{"-s", s.Listen[0], "check", "--json"}, args...)...)
+		out, err := cmd.Output() // it fails if one does not resolve
+		if jsonErr := json.Unmarshal(out, &rows); jsonErr != nil {
+			t.Fatalf("check %q: %v: %v", args, err, jsonErr)
+		}
+		slices.SortFunc(rows, func(a, b verdict) int {
+			return cmp.Or(cmp.Compare(a.Name, b.Name), cmp.Compare(a.Version, b.Version), cmp.Compare(a.Architecture, b.Architecture))
+		})
+		for _, r := range rows {
+			if !r.OK {
+				broken++
+			}
+		}
+		return rows, broken
+	}
+	must(t, os.WriteFile(list, []byte(strings.Join(fields, "\n")), 0o644))
+	want, broken := check("--packages-file", list)
+	have, _ := check()
+	t.Logf("of %d packages, %d do not resolve", len(want), broken)
+	if len(want) != len(fields) || broken < atLeast {
+		t.Errorf("of %d packages, %d do not resolve; want %d, at least %d", len(want), broken, len(fields), atLeast)
+	}
+	if len(have) != len(want) {
+		t.Fatalf("check says something of %d packages, want %d", len(have), len(want))
+	}
+	for i, w := range want {
+		if have[i] != w {
+			t.Errorf("converted: %+v\noriginal:  %+v", have[i], w)
+		}
+	}
+}
