@@ -175,15 +175,3 @@ func (n *node) move(name string, to *node, newName string) {
 	n.refs--
 	n.tidy()
 }
-
-// below says whether n is at or below other.
-func (n *node) below(other *node) bool {
-	n.layer.nodes.Lock()
-	defer n.layer.nodes.Unlock()
-	for at := n; at != nil; at = at.parent {
-		if at == other {
-			return true
-		}
-	}
-	return false
-}
