@@ -15,6 +15,7 @@ import (
 	"github.com/alecthomas/kong"
 
 	"github.com/packagefs/packagefs/cmd/packagefs/internal/enter"
+	"github.com/packagefs/packagefs/cmd/packagefs/internal/mount"
 )
 
 func main() {
@@ -25,6 +26,8 @@ func main() {
 		os.Exit(enter.Keep(os.Args))
 	case enter.TryName:
 		os.Exit(enter.TryIt(os.Args))
+	case mount.GuardName:
+		os.Exit(mount.Guard(os.Args))
 	case enter.FailedName:
 		os.Exit(enter.Failed(os.Args, os.Stderr))
 	}

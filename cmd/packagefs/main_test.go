@@ -19,6 +19,7 @@ import (
 func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){
 		"packagefs": main, launcherName: main, enter.KeeperName: main, enter.TryName: main, enter.FailedName: main,
+		mount.GuardName: main,
 	})
 }
 

@@ -25,9 +25,11 @@ func followUser(o *keeperOrder, unused <-chan struct{}) {
 		stop()
 	}()
 	mo := mount.Options{Server: o.server, Context: fmt.Sprint("user:", o.user), UID: o.user}
-	for mount.Follow(ctx, mo, func() bool { return true }, func() { refreshUser(o.user) }) != nil {
+	refresh := func() { refreshUser(o.user) }
+	for mount.Follow(ctx, mo, mount.Followed{Alive: func() bool { return true }, Refresh: refresh}) != nil {
 		select { // the context cannot be attached to now
-		case <-time.After(time.Minute):
+		case <-time.After(10 * time.Second):
+			refresh()
 		case <-unused:
 			return
 		}

@@ -23,13 +23,22 @@ const (
 	settled = shortLife + shortLife/5
 )
 
-// Follow calls refresh after each change of what a tree shows, and alive every
-// second, until that says no or ctx ends. A server that does not answer is waited
-// for.
-func Follow(ctx context.Context, o Options, alive func() bool, refresh func()) error {
+// ErrLost is the error of a server that does not answer for longer than requests
+// wait for it.
+var ErrLost = errors.New("the server does not answer")
+
+// Followed is what Follow tells of a tree.
+type Followed struct {
+	Alive   func() bool // asked every second; false ends Follow
+	Refresh func()      // called after each change of what the tree shows
+	MayLose bool        // Follow fails with ErrLost, in place of waiting for the server
+}
+
+// Follow follows a tree until ctx ends.
+func Follow(ctx context.Context, o Options, f Followed) error {
 	l, err := newLink(ctx, connector(o, 1))
 	if err != nil {
-		return err
+		return fmt.Errorf("%w: %w", ErrLost, err)
 	}
 	defer l.shut()
 	last, tick := l.cur.qid, time.NewTicker(followEvery)
@@ -40,16 +49,19 @@ func Follow(ctx context.Context, o Options, alive func() bool, refresh func()) e
 			return nil
 		case <-tick.C:
 		}
-		if !alive() {
+		if !f.Alive() {
 			return nil
 		}
 		now, err := l.top(ctx)
-		if err != nil || now == last {
+		switch {
+		case err != nil && f.MayLose && ctx.Err() == nil:
+			return ErrLost
+		case err != nil, now == last:
 			continue
 		}
 		last = now
 		time.Sleep(settled)
-		refresh()
+		f.Refresh()
 	}
 }
 

@@ -10,7 +10,6 @@ import (
 	"runtime"
 	"slices"
 	"strings"
-	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -33,9 +32,9 @@ type Union struct {
 // UnionSource begins what the mount table shows as the origin of our overlays.
 const UnionSource = "packagefs:"
 
-// Mount puts all overlays in place, or none, and keeps them in step with the
-// tree for as long as the process runs. done is closed when the last of them is
-// gone. It needs root.
+// Mount puts all overlays in place, or none, and keeps them for as long as the
+// process runs: see keep. done is closed when the last of them is gone. It needs
+// root.
 //
 // Everything is made in a mount namespace that ends with this call, so that
 // nothing stays if a step fails or the process is killed; the overlays are moved
@@ -45,65 +44,40 @@ func (u *Union) Mount(ctx context.Context) (done <-chan struct{}, err error) {
 	if os.Geteuid() != 0 {
 		return nil, errors.New("mount --union: only root can stack on the machine's own directories; packagefs run does it for one program, without privileges")
 	}
-	s := stacking{Union: u}
+	g, err := u.startGuard()
+	if err != nil {
+		return nil, err
+	}
+	s, err := u.stack(ctx)
+	if err != nil {
+		g.dismiss()
+		return nil, err
+	}
+	gone := make(chan struct{})
+	go func() {
+		defer close(gone)
+		defer g.dismiss()
+		u.keep(ctx, s)
+	}()
+	return gone, nil
+}
+
+// stack puts all overlays in place, or none.
+func (u *Union) stack(ctx context.Context) (*stacking, error) {
+	s := &stacking{Union: u}
+	defer s.closeAll()
 	if err := s.resolve(); err != nil {
 		return nil, err
 	}
-	defer s.closeAll()
 	if err := s.inNamespace(func() error { return s.make(ctx) }); err != nil {
 		return nil, err
 	}
 	for i := range s.over {
 		if err := s.over[i].place(); err != nil {
-			for ; i > 0; i-- {
-				err = errors.Join(err, unix.Unmount(s.over[i-1].dir, unix.MNT_DETACH|unix.UMOUNT_NOFOLLOW))
-			}
-			return nil, err
+			return nil, errors.Join(err, s.detach())
 		}
 	}
-	gone := make(chan struct{})
-	go func() {
-		defer close(gone)
-		s.follow(ctx)
-		if s.served != nil {
-			<-s.served
-		}
-	}()
-	return gone, nil
-}
-
-// follow makes the overlays look again when packages have come or gone, until they
-// are taken away.
-func (s *stacking) follow(ctx context.Context) {
-	there := func() (dirs []string) {
-		table, err := Table()
-		for i := range s.over {
-			dir := s.over[i].dir
-			ours := func(l Line) bool { return l.Point == dir && l.Source == UnionSource+s.source() }
-			if err != nil || slices.ContainsFunc(table, ours) {
-				dirs = append(dirs, dir)
-			}
-		}
-		return dirs
-	}
-	for {
-		err := Follow(ctx, s.Options, func() bool { return len(there()) > 0 }, func() {
-			for _, dir := range there() {
-				_ = RefreshOverlay(dir) // it has just been taken away
-			}
-		})
-		if err == nil {
-			return
-		}
-		select { // the server has gone away meanwhile
-		case <-ctx.Done():
-			return
-		case <-time.After(followEvery):
-		}
-		if len(there()) == 0 {
-			return
-		}
-	}
+	return s, nil
 }
 
 // A stacking is a Union that is being made.
