@@ -3,6 +3,7 @@
 package test
 
 import (
+	"bytes"
 	"cmp"
 	"encoding/json"
 	"fmt"
@@ -13,6 +14,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 )
 
 // conversions is how many real packages are converted, at least.
@@ -190,5 +192,57 @@ func checkVerdicts(t *testing.T, s *Server, list string, fields []string, atLeas
 		if have[i] != w {
 			t.Errorf("converted: %+v\noriginal:  %+v", have[i], w)
 		}
+	}
+}
+
+// A convert that is killed leaves a whole package file with its signature, or
+// none.
+func TestConvertKill(t *testing.T) {
+	const kills = 60
+	dir, out, whole := t.TempDir(), t.TempDir(), t.TempDir()
+	bin := get(t, program)
+	deb, err := get(t, FetchCorpus).Find("bash")
+	must(t, err)
+	_, err = command(bin, "keygen", "--no-password", filepath.Join(dir, "key"))
+	must(t, err)
+	convert := func(out string) *exec.Cmd {
+		return exec.Command(bin, "convert", deb.File, "-o", out, "--level", "1", "--sign", filepath.Join(dir, "key.key"))
+	}
+	start := time.Now()
+	must(t, convert(whole).Run())
+	span := time.Since(start)
+	name := strings.TrimSuffix(filepath.Base(deb.File), ".deb") + ".pfs"
+	want, err := os.ReadFile(filepath.Join(whole, name))
+	must(t, err)
+	there := 0
+	for round := range kills {
+		cmd := convert(out)
+		must(t, cmd.Start())
+		time.Sleep(2 * span * time.Duration(round) / kills)
+		if round < kills-1 {
+			_ = cmd.Process.Kill() // it may be done
+		}
+		_ = cmd.Wait() // it says how it ended
+		data, err := os.ReadFile(filepath.Join(out, name))
+		if err == nil {
+			there++
+			if !bytes.Equal(data, want) {
+				t.Errorf("killed after %d of %d: %d bytes, want %d", round, kills, len(data), len(want))
+			}
+			_, err := command(bin, "verify", filepath.Join(out, name), "--public-key", filepath.Join(dir, "key.pub"))
+			must(t, err)
+		}
+		entries, err := os.ReadDir(out)
+		must(t, err)
+		for _, e := range entries {
+			if base := strings.TrimSuffix(e.Name(), ".minisig"); base != name && !strings.HasPrefix(base, ".") {
+				t.Errorf("killed after %d of %d: it leaves %s", round, kills, e.Name())
+			}
+			must(t, os.Remove(filepath.Join(out, e.Name())))
+		}
+	}
+	t.Logf("%d of %d were done", there, kills)
+	if there == 0 || there == kills {
+		t.Errorf("all kills came at much the same moment: %d of %d were done", there, kills)
 	}
 }
