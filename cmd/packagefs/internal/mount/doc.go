@@ -39,4 +39,9 @@
 //
 // Locks: file.life, file.mu and dirHandle.mu are held while the server is asked;
 // all others are taken last, one at a time, and not held while waiting.
+//
+// A Union stacks directories of the tree on those of the machine with the kernel's
+// overlay, which knows nothing of changes below it: as long as the overlays are
+// there the tree is looked at every second, and the overlays are told to look at
+// names again. When the server does not answer they are taken away until it does.
 package mount
