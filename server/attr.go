@@ -11,6 +11,10 @@ const (
 	allMask   = 0x3fff
 )
 
+// stampMask is a bit of Tgetattr's mask that 9P2000.L does not have: it asks a
+// Stamper for its stamp. Where Rgetattr has it as well the data version is that.
+const stampMask = 1 << 32
+
 // attrMask takes the bits of Tgetattr apart.
 func attrMask(m uint64) p9.AttrMask {
 	return p9.AttrMask{
@@ -49,15 +53,27 @@ func tgetattr(r *request) error {
 	if !r.mayCall(f.file) {
 		return errLater
 	}
+	var stamp uint64
+	if s, ok := f.file.(Stamper); ok && mask&stampMask != 0 {
+		// Before the attributes: they are not older than it.
+		if stamp, err = s.Stamp(r.wait); !r.wait && mustWait(err) {
+			return errLater
+		}
+	}
 	qid, valid, attr, err := f.file.GetAttr(attrMask(mask&allMask | basicMask))
 	if err != nil {
 		return err
+	}
+	told := basicMask | extraMask(&valid)&mask
+	if stamp != 0 {
+		told |= stampMask
+		attr.DataVersion = stamp
 	}
 	if !valid.NLink {
 		attr.NLink = 1
 	}
 	r.begin(8 + qidSize + 4*3 + 8*15)
-	r.out = le.AppendUint64(r.out, basicMask|extraMask(&valid)&mask)
+	r.out = le.AppendUint64(r.out, told)
 	r.out = appendAttr(appendQID(r.out, qid), &attr)
 	return nil
 }

@@ -187,6 +187,15 @@ func (d *saltedDir) Ready() bool {
 	return ok && r.Ready()
 }
 
+// Stamp implements Stamper.
+func (d *saltedDir) Stamp(wait bool) (uint64, error) {
+	s, ok := d.File.(Stamper)
+	if !ok {
+		return 0, nil
+	}
+	return s.Stamp(wait)
+}
+
 // DirentType implements DirentTyper.
 func (d *saltedDir) DirentType(e *p9.Dirent) uint8 {
 	if t, ok := d.File.(DirentTyper); ok {

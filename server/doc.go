@@ -18,6 +18,10 @@
 // File.Close once, after every other call on that handle has returned. Beyond
 // that it gives files no guarantee about calls at the same time.
 //
+// Tgetattr has a bit of its own for stamps, which tell clients in one message
+// whether all that they know of a tree still holds (see Stamper). Other clients do
+// not set it.
+//
 // # Connections
 //
 // One goroutine, the reader, runs a connection. It handles each message in its

@@ -44,6 +44,14 @@ type Ready interface {
 	Ready() bool
 }
 
+// A Stamper is a directory that can tell whether anything changed at or below it.
+type Stamper interface {
+	// Stamp returns a number that is another one after each change, but for those
+	// of mutable files' contents and attributes; 0 if it cannot tell now. With
+	// wait unset it fails with EAGAIN instead of waiting.
+	Stamp(wait bool) (uint64, error)
+}
+
 // A DirentTyper knows the DT_ value of its entries where their qid does not
 // tell (fifos, sockets and devices).
 type DirentTyper interface {

@@ -37,6 +37,13 @@
 // moved to their place in one step, so that a server that dies leaves no half of
 // anything where clients look.
 //
+// # Stamps
+//
+// The top of an attach tells a stamp, a hash of which tree is shown, which layers are
+// over it, and how many changes these have seen: clients may keep what they know of
+// names and directories for as long as it stays the same. What a layer has looked at
+// is compared with the disk before, if a second has passed.
+//
 // # Inode numbers
 //
 // qid.path is a hash: of the path for a directory, of the package and its inode

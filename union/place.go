@@ -60,6 +60,7 @@ func (s *Stack) runlock() {
 // lock locks the upper layer for changes and the others for looking.
 func (s *Stack) lock() {
 	s.Layers[0].mu.Lock()
+	s.Layers[0].changes++
 	for _, m := range s.Layers[1:] {
 		m.mu.RLock()
 	}

@@ -1,6 +1,7 @@
 package union
 
 import (
+	"math/rand/v2"
 	"slices"
 	"strings"
 	"sync"
@@ -17,6 +18,7 @@ const (
 
 // A Tree is the merged tree of an ordered list of packages.
 type Tree struct {
+	id         uint64 // another one for each tree, also of other runs
 	packages   []*pkgindex.Package
 	generators []Generator
 	launchers  Launchers // nil for none
@@ -34,7 +36,7 @@ type Tree struct {
 // NewTree returns the tree of packages, the first of which wins. It shares
 // directories with prev, the tree that it comes after, which may be nil.
 func NewTree(packages []*pkgindex.Package, prev *Tree) *Tree {
-	t := &Tree{packages: packages}
+	t := &Tree{id: rand.Uint64(), packages: packages}
 	t.usage = sync.OnceValues(t.count)
 	if prev != nil {
 		prev.mu.Lock()

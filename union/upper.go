@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -26,6 +27,7 @@ import (
 // methods may be called at the same time.
 type Mutable struct {
 	path  string
+	id    uint64 // another one each time that the layer is opened
 	born  time.Time
 	salt  uint64 // makes the inode numbers of what it copied up its own
 	limit func() Quota
@@ -34,10 +36,11 @@ type Mutable struct {
 	// mu is held for reading by who looks at the layer, for writing by who
 	// changes it. Of two layers the upper one is locked first; nodes, loading
 	// and the others come after.
-	mu    sync.RWMutex
-	names dialect
-	work  int // open directory; -1 until the layer is there
-	root  int // upper, likewise
+	mu      sync.RWMutex
+	changes uint64 // counts what may have changed the layer; guarded by mu
+	names   dialect
+	work    int // open directory; -1 until the layer is there
+	root    int // upper, likewise
 
 	nodes   sync.Mutex // guards the fields of each node that say so
 	loading sync.Mutex // held while a directory is read
@@ -56,7 +59,7 @@ type Mutable struct {
 // Closes the layer when no handle is left. limit may be nil.
 func OpenMutable(path string, limit func() Quota, log zerolog.Logger) (*Mutable, error) {
 	m := &Mutable{
-		path: path, born: time.Now(), salt: pathIno(filepath.Base(path)), limit: limit, work: -1, root: -1,
+		path: path, id: rand.Uint64(), born: time.Now(), salt: pathIno(filepath.Base(path)), limit: limit, work: -1, root: -1,
 		log: log.With().Str("layer", filepath.Base(path)).Logger(),
 	}
 	m.top = &node{layer: m, refs: 1}

@@ -141,14 +141,31 @@ func (f *Fid) Clunk() {
 	}
 }
 
+// basicAttr is everything up to the number of blocks.
+const basicAttr = 0x7ff
+
 // GetAttr gives the file's attributes and its qid.
 func (f *Fid) GetAttr(ctx context.Context) (qid p9.QID, attr p9.Attr, err error) {
-	const basic = 0x7ff // everything up to the number of blocks
-	err = f.rpc(ctx, newMsg(tgetattr).u32(f.num).u64(basic), func(r *reply) {
+	err = f.rpc(ctx, newMsg(tgetattr).u32(f.num).u64(basicAttr), func(r *reply) {
 		r.u64()
 		qid, attr = r.qid(), r.attr()
 	})
 	return qid, attr, err
+}
+
+// Stamped is GetAttr that also gives the stamp of the top of a tree: a number that
+// is another one after each change of what the tree shows, but for what is in
+// mutable files. It is 0 where the server has none to give.
+func (f *Fid) Stamped(ctx context.Context) (qid p9.QID, attr p9.Attr, stamp uint64, err error) {
+	const stamped = 1 << 32 // the server's own bit
+	err = f.rpc(ctx, newMsg(tgetattr).u32(f.num).u64(basicAttr|stamped), func(r *reply) {
+		valid := r.u64()
+		qid, attr = r.qid(), r.attr()
+		if valid&stamped != 0 {
+			stamp = attr.DataVersion
+		}
+	})
+	return qid, attr, stamp, err
 }
 
 // Open makes the fid ready for reading or writing, as its Linux flags say.

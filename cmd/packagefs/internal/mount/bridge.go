@@ -41,6 +41,9 @@ type bridge struct {
 	uid   uint32 // that looks are made as
 	many  bool   // others than uid use the mount, and the server lets uid speak for them
 
+	contexts bool // the top is the directory of contexts
+	readOnly bool // nothing is changed through the mount
+
 	hmu     sync.Mutex // guards the fields below
 	handles map[uint64]any
 	lastFh  uint64
@@ -55,6 +58,8 @@ func newBridge(l *link, o *Options) *bridge {
 		aname:         o.Context,
 		uid:           o.UID,
 		many:          o.UID == 0,
+		contexts:      isContexts(o.Context),
+		readOnly:      o.ReadOnly,
 		handles:       map[uint64]any{},
 	}
 }
@@ -175,59 +180,87 @@ func (b *bridge) Lookup(cancel <-chan struct{}, h *fuse.InHeader, name string, o
 	case len(name) > maxName:
 		return fuse.Status(syscall.ENAMETOOLONG)
 	}
-	err := b.withDir(ctx, parent, func(s *session, dir *client.Fid) error {
-		f, q, attr, err := b.look(ctx, dir, name)
-		if err != nil {
-			return err
+	at := nodeName{parent, strings.Clone(name)}
+	stamp, left := b.current(ctx, parent)
+	m, ok := b.recall(at, stamp)
+	if !ok {
+		return b.lookAt(ctx, at, stamp, out)
+	}
+	if m.none {
+		out.SetEntryTimeout(left)
+	} else {
+		b.fillEntry(out, b.found(parent, at.name, m.qid, m.attr, stamp), m.attr, left)
+	}
+	return fuse.OK
+}
+
+// lookAt asks what a name stands for, and remembers it with the stamp that its
+// tree had. An entry of the directory of contexts comes with the stamp of its own.
+func (b *bridge) lookAt(ctx context.Context, at nodeName, stamp uint64, out *fuse.EntryOut) fuse.Status {
+	began, turn := b.moment()
+	err := b.withDir(ctx, at.parent, func(s *session, dir *client.Fid) error {
+		f, a := b.look(ctx, dir, at.name)
+		if a.err != nil {
+			return a.err
 		}
-		n := b.found(parent, name, q, attr)
+		n := b.found(at.parent, at.name, a.qid, a.attr, stamp)
 		if n.dir() {
 			s.dirs.release(s.dirs.keep(n, f))
 		} else {
 			s.drop(n, f)
 		}
-		b.fillEntry(out, n, attr)
+		if n.dir() && b.treeTop(n) == n {
+			b.renew(n, a.attr, a.stamp)
+			b.stamped(n, a.stamp, began, turn)
+		}
+		b.learn(at, memo{stamp: stamp, qid: a.qid, attr: a.attr})
+		b.fillEntry(out, n, a.attr, shortLife)
 		return nil
 	})
 	if errors.Is(err, syscall.ENOENT) {
+		b.learn(at, memo{stamp: stamp, none: true})
 		out.SetEntryTimeout(shortLife) // and no node: the name does not exist
 		return fuse.OK
 	}
 	return status(err)
 }
 
-// look walks to a name of dir and gives its attributes.
-func (b *bridge) look(ctx context.Context, dir *client.Fid, name string) (*client.Fid, p9.QID, fuse.Attr, error) {
+// look walks to a name of dir and finds out what it is. The fid is nil if that
+// fails.
+func (b *bridge) look(ctx context.Context, dir *client.Fid, name string) (*client.Fid, answer) {
 	f, qids, err := dir.Walk(ctx, name)
 	if err != nil {
-		return nil, p9.QID{}, fuse.Attr{}, err
+		return nil, answer{err: err}
 	}
 	if attr, ok := b.known(qids[0]); ok {
-		return f, qids[0], attr, nil
+		return f, answer{qid: qids[0], attr: attr}
 	}
-	q, a, err := f.GetAttr(ctx)
+	q, a, stamp, err := f.Stamped(ctx)
 	if err != nil {
 		f.Clunk()
-		return nil, p9.QID{}, fuse.Attr{}, err
+		return nil, answer{err: err}
 	}
-	return f, q, fillAttr(q, &a), nil
+	return f, answer{qid: q, attr: fillAttr(q, &a), stamp: stamp}
 }
 
-func (b *bridge) fillEntry(out *fuse.EntryOut, n *node, attr fuse.Attr) {
+// fillEntry tells the kernel of a node, whose name it may trust for a while.
+func (b *bridge) fillEntry(out *fuse.EntryOut, n *node, attr fuse.Attr, life time.Duration) {
 	out.NodeId, out.Generation = n.id, 1
 	out.Attr = attr
-	out.SetEntryTimeout(shortLife)
-	out.SetAttrTimeout(b.attrLife(n))
+	out.SetEntryTimeout(life)
+	out.SetAttrTimeout(b.attrLife(n, life))
 }
 
-func (b *bridge) attrLife(n *node) time.Duration {
+// attrLife is how long the kernel may trust attributes that are life old at most
+// when it asks again, if they can change.
+func (b *bridge) attrLife(n *node, life time.Duration) time.Duration {
 	switch {
 	case n.immutable():
 		return longLife
 	case !n.dir() && b.attrOf(n).Nlink != 1:
 		return 0 // another name of it may be the one that is changed
 	}
-	return shortLife
+	return life
 }
 
 func (b *bridge) Forget(id, count uint64) {
@@ -235,10 +268,7 @@ func (b *bridge) Forget(id, count uint64) {
 	if n == nil || !n.dir() {
 		return
 	}
-	b.link.mu.Lock()
-	s := b.cur
-	b.link.mu.Unlock()
-	if s != nil {
+	if s := b.session(); s != nil {
 		s.dirs.drop(n)
 	}
 }
@@ -248,17 +278,30 @@ func (b *bridge) GetAttr(cancel <-chan struct{}, in *fuse.GetAttrIn, out *fuse.A
 	if n == nil {
 		return fuse.Status(syscall.ESTALE)
 	}
-	out.SetTimeout(b.attrLife(n))
+	out.SetTimeout(b.attrLife(n, shortLife))
 	if n.immutable() { // what they were when the node was made
 		out.Attr = b.attrOf(n)
 		return fuse.OK
 	}
 	ctx := request(&in.InHeader, cancel)
+	if b.isFixed(n) {
+		return status(b.fixedAttr(ctx, n, out))
+	}
+	var stamp uint64
+	if n.dir() {
+		var left time.Duration
+		stamp, left = b.current(ctx, n)
+		if attr, ok := b.knownAttr(n, stamp); ok {
+			out.Attr = attr
+			out.SetTimeout(left)
+			return fuse.OK
+		}
+	}
 	ask := func(s *session, f *client.Fid) (bool, error) {
 		q, a, err := f.GetAttr(ctx)
 		if err == nil {
 			out.Attr = fillAttr(q, &a)
-			b.renew(n, out.Attr)
+			b.renew(n, out.Attr, stamp)
 		}
 		return false, err
 	}
@@ -291,6 +334,10 @@ func (b *bridge) Readlink(cancel <-chan struct{}, h *fuse.InHeader) ([]byte, fus
 func (b *bridge) StatFs(cancel <-chan struct{}, h *fuse.InHeader, out *fuse.StatfsOut) fuse.Status {
 	ctx := request(h, cancel)
 	err := b.do(ctx, func(s *session) error {
+		if known := s.fixed.stat.Load(); known != nil {
+			*out = *known
+			return nil
+		}
 		st, err := s.root.StatFS(ctx)
 		if err != nil {
 			return err
@@ -299,6 +346,9 @@ func (b *bridge) StatFs(cancel <-chan struct{}, h *fuse.InHeader, out *fuse.Stat
 			Blocks: st.Blocks, Bfree: st.BlocksFree, Bavail: st.BlocksAvailable,
 			Files: st.Files, Ffree: st.FilesFree,
 			Bsize: st.BlockSize, Frsize: st.BlockSize, NameLen: st.NameLength,
+		}
+		if known := *out; b.contexts {
+			s.fixed.stat.Store(&known)
 		}
 		return nil
 	})
@@ -310,30 +360,30 @@ func (b *bridge) StatFs(cancel <-chan struct{}, h *fuse.InHeader, out *fuse.Stat
 const unlistedXattrs = "user.packagefs."
 
 // xattr asks for one extended attribute, or for the list of names if name is
-// empty. That an immutable file has none at all is asked only once.
+// empty. That an immutable file has none at all is asked only once, and of a
+// directory once for each stamp.
 func (b *bridge) xattr(cancel <-chan struct{}, h *fuse.InHeader, name string) (value []byte, err error) {
 	n := b.node(h.NodeId)
 	if n == nil {
 		return nil, syscall.ESTALE
 	}
-	b.nodes.mu.Lock()
-	plain := n.plain
-	b.nodes.mu.Unlock()
+	ctx := request(h, cancel)
 	none := error(syscall.ENODATA)
 	if name == "" {
 		none = nil
 	}
 	listed := !strings.HasPrefix(name, unlistedXattrs)
-	if plain && listed {
+	var stamp uint64
+	if n.dir() && listed {
+		stamp, _ = b.current(ctx, n)
+	}
+	if listed && b.knownBare(n, stamp) {
 		return nil, none
 	}
-	ctx := request(h, cancel)
 	err = b.withFile(ctx, n, func(_ *session, f *client.Fid) (bool, error) {
-		if n.immutable() && listed {
+		if (n.immutable() || stamp != 0) && listed {
 			if value, err = f.Xattr(ctx, ""); err == nil && len(value) == 0 {
-				b.nodes.mu.Lock()
-				n.plain = true
-				b.nodes.mu.Unlock()
+				b.learnBare(n, stamp)
 				return false, none
 			}
 			if name == "" {

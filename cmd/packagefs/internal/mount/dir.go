@@ -18,10 +18,8 @@ import (
 type dirHandle struct {
 	node *node
 
-	mu      sync.Mutex // guards the fields below; held while the server is asked
-	entries []fuse.DirEntry
-	qids    []p9.QID // of the entries
-	read    bool
+	mu   sync.Mutex // guards list; held while the server is asked
+	list *listing   // nil before it was read
 }
 
 func (b *bridge) OpenDir(_ <-chan struct{}, in *fuse.OpenIn, out *fuse.OpenOut) fuse.Status {
@@ -37,7 +35,16 @@ func (b *bridge) ReleaseDir(in *fuse.ReleaseIn) { b.dropHandle(in.Fh) }
 
 // load reads the directory if a listing begins here. d.mu is held.
 func (d *dirHandle) load(ctx context.Context, b *bridge, offset uint64) error {
-	if d.read && offset > 0 {
+	if d.list != nil && offset > 0 {
+		return nil
+	}
+	// Who can change something here is shown at once what somebody else did.
+	var stamp uint64
+	if b.readOnly {
+		stamp, _ = b.current(ctx, d.node)
+	}
+	if known := b.knownList(d.node, stamp); known != nil {
+		d.list = known
 		return nil
 	}
 	var list []p9.Dirent
@@ -59,17 +66,19 @@ func (d *dirHandle) load(ctx context.Context, b *bridge, offset uint64) error {
 	if above := d.node.parent(); above != nil {
 		up = above
 	}
-	d.read = true
-	d.qids = append(make([]p9.QID, 0, len(list)+2), d.node.qid, up.qid)
-	d.entries = append(make([]fuse.DirEntry, 0, len(list)+2),
+	l := &listing{stamp: stamp}
+	l.qids = append(make([]p9.QID, 0, len(list)+2), d.node.qid, up.qid)
+	l.entries = append(make([]fuse.DirEntry, 0, len(list)+2),
 		fuse.DirEntry{Name: ".", Ino: d.node.qid.Path, Mode: syscall.S_IFDIR, Off: 1},
 		fuse.DirEntry{Name: "..", Ino: up.qid.Path, Mode: syscall.S_IFDIR, Off: 2})
 	for i, e := range list {
-		d.qids = append(d.qids, e.QID)
-		d.entries = append(d.entries, fuse.DirEntry{
+		l.qids = append(l.qids, e.QID)
+		l.entries = append(l.entries, fuse.DirEntry{
 			Name: e.Name, Ino: e.QID.Path, Mode: typeBits(&e), Off: uint64(i) + 3,
 		})
 	}
+	d.list = l
+	b.learnList(d.node, l)
 	return nil
 }
 
@@ -97,8 +106,8 @@ func (b *bridge) ReadDir(cancel <-chan struct{}, in *fuse.ReadIn, out *fuse.DirE
 	if err := d.load(request(&in.InHeader, cancel), b, in.Offset); err != nil {
 		return status(err)
 	}
-	for i := in.Offset; i < uint64(len(d.entries)); i++ {
-		if !out.AddDirEntry(d.entries[i]) {
+	for i := in.Offset; i < uint64(len(d.list.entries)); i++ {
+		if !out.AddDirEntry(d.list.entries[i]) {
 			break
 		}
 	}
@@ -110,9 +119,10 @@ const plusSize = int(unsafe.Sizeof(fuse.EntryOut{})) + 24
 
 // An answer is what was found out of one directory entry.
 type answer struct {
-	qid  p9.QID
-	attr fuse.Attr
-	err  error
+	qid   p9.QID
+	attr  fuse.Attr
+	stamp uint64 // of the top of a tree
+	err   error
 }
 
 func (b *bridge) ReadDirPlus(cancel <-chan struct{}, in *fuse.ReadIn, out *fuse.DirEntryList) fuse.Status {
@@ -126,19 +136,24 @@ func (b *bridge) ReadDirPlus(cancel <-chan struct{}, in *fuse.ReadIn, out *fuse.
 	if err := d.load(ctx, b, in.Offset); err != nil {
 		return status(err)
 	}
-	first := int(min(in.Offset, uint64(len(d.entries))))
+	first := int(min(in.Offset, uint64(len(d.list.entries))))
 	last, room := first, int(in.Size)
-	for ; last < len(d.entries); last++ {
-		if room -= plusSize + (len(d.entries[last].Name)+7)&^7; room < 0 {
+	for ; last < len(d.list.entries); last++ {
+		if room -= plusSize + (len(d.list.entries[last].Name)+7)&^7; room < 0 {
 			break
 		}
 	}
-	found, err := d.ask(ctx, b, first, last)
+	stamp, left := b.current(ctx, d.node)
+	found, err := d.ask(ctx, b, stamp, first, last)
 	if err != nil {
 		return status(err)
 	}
+	life := shortLife
+	if stamp != 0 { // some may come from memory
+		life = left
+	}
 	for i := first; i < last; i++ {
-		e := out.AddDirLookupEntry(d.entries[i])
+		e := out.AddDirLookupEntry(d.list.entries[i])
 		if e == nil {
 			break
 		}
@@ -146,29 +161,36 @@ func (b *bridge) ReadDirPlus(cancel <-chan struct{}, in *fuse.ReadIn, out *fuse.
 		// itself if it needs it.
 		if a := &found[i-first]; i >= 2 && a.err == nil {
 			out.FixMode(a.attr.Mode)
-			b.fillEntry(e, b.found(d.node, d.entries[i].Name, a.qid, a.attr), a.attr)
+			b.fillEntry(e, b.found(d.node, d.list.entries[i].Name, a.qid, a.attr, stamp), a.attr, life)
 		}
 	}
 	return fuse.OK
 }
 
-// ask finds the attributes of entries first to last-1, all at once. d.mu is
-// held. It fails only where the server cannot be reached.
-func (d *dirHandle) ask(ctx context.Context, b *bridge, first, last int) ([]answer, error) {
+// ask finds the attributes of entries first to last-1, all at once, with the stamp
+// that the tree has. d.mu is held. It fails only where the server cannot be reached.
+func (d *dirHandle) ask(ctx context.Context, b *bridge, stamp uint64, first, last int) ([]answer, error) {
 	var found []answer
 	err := b.withDir(ctx, d.node, func(_ *session, dir *client.Fid) error {
 		found = make([]answer, last-first)
 		var wg sync.WaitGroup
 		for i := max(first, 2); i < last; i++ {
 			a := &found[i-first]
-			if attr, ok := b.known(d.qids[i]); ok {
-				a.qid, a.attr = d.qids[i], attr
+			at := nodeName{d.node, d.list.entries[i].Name}
+			if attr, ok := b.known(d.list.qids[i]); ok {
+				a.qid, a.attr = d.list.qids[i], attr
+				b.learn(at, memo{stamp: d.list.stamp, qid: a.qid, attr: attr})
+				continue
+			}
+			if m, ok := b.recall(at, stamp); ok && !m.none && m.qid.Path == d.list.qids[i].Path {
+				a.qid, a.attr = m.qid, m.attr
 				continue
 			}
 			wg.Go(func() {
 				var f *client.Fid
-				if f, a.qid, a.attr, a.err = b.look(ctx, dir, d.entries[i].Name); a.err == nil {
+				if f, *a = b.look(ctx, dir, at.name); f != nil {
 					f.Clunk()
+					b.learn(at, memo{stamp: stamp, qid: a.qid, attr: a.attr})
 				}
 			})
 		}

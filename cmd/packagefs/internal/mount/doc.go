@@ -6,9 +6,19 @@
 // kernel keep what cannot change. How long something is kept follows from its
 // qid: a file whose qid has a version other than 0 is immutable, so that path
 // and version together name its content and attributes, and the kernel keeps
-// its pages, attributes and link target for as long as it likes. Directories,
-// names, and names that do not exist are looked at again after a quarter of a second,
+// its pages, attributes and link target for as long as it likes. The kernel asks for
+// directories, names, and names that do not exist again after a quarter of a second,
 // since packages come and go while the tree is mounted.
+//
+// The bridge remembers what the server said of these, with the stamp of the tree: a
+// number that the server gives with the attributes of a tree's top, and that is
+// another one after each change of what the tree shows. One question about the stamp
+// then renews all for a quarter of a second, so that nothing is told that is older.
+// An entry of the directory of contexts is asked for always, because who may attach
+// can change; it brings the stamp of its tree along. Mutable files are asked for
+// always, and what a directory lists where the mount can be written to. A change
+// through the mount makes the server be asked for everything until it is over for a
+// quarter of a second. Servers that give no stamps are asked for everything.
 //
 // Inode numbers are the server's (qid.path). The kernel's inodes follow the
 // qid for immutable files, so hard links are one inode with one set of pages,
@@ -22,10 +32,11 @@
 // the true end. A mount that root made attaches once more for each user who
 // changes something, so that the server knows whose it is.
 //
-// Fids at the server: one for each open file, a bounded number for directories,
-// and a few for files that were just looked up; every other one lives for one
-// request. A path whose fid was given up is walked again. An immutable file is
-// opened at the server in the background, and its first read waits for that.
+// Fids at the server: one for each open file, a bounded number for directories and
+// for files that were just looked up; every other one lives for one request. A path
+// whose fid was given up is walked again. An immutable file is opened at the server
+// in the background, and its first read waits for that; when it is closed it stays
+// open there to be opened again, for a minute at most and until the tree changes.
 //
 // When the connection breaks, it is made again and the tree attached again.
 // Requests wait for that for a few seconds and then fail. Open files that are

@@ -142,63 +142,60 @@ func clunk(fids []*client.Fid) {
 	}
 }
 
-const (
-	recentMax  = 64
-	recentLife = time.Second
-)
+// spareFids keeps fids of immutable files that nobody uses, for a while and a
+// bounded number.
+type spareFids struct {
+	max  int
+	life time.Duration // of what is put while there is nothing
 
-// recentFids keeps the fids with which immutable files were looked up, for a
-// moment and a bounded number: mostly the kernel opens, reads or asks about
-// what it has just looked up, and then need not walk again.
-type recentFids struct {
 	mu    sync.Mutex // guards the fields below
-	fids  map[*node]*client.Fid
-	order []*node // of fids that were kept, the oldest first; some may be gone
+	kept  []spareFid // the oldest first
 	timer *time.Timer
 }
 
-// put takes over the fid of a file.
-func (r *recentFids) put(n *node, f *client.Fid) {
-	r.mu.Lock()
-	var surplus []*client.Fid
-	if old := r.fids[n]; old != nil {
-		surplus = append(surplus, old)
-	}
-	if r.fids == nil {
-		r.fids = map[*node]*client.Fid{}
-	}
-	r.fids[n] = f
-	if r.order = append(r.order, n); len(r.order) > recentMax {
-		oldest := r.order[0]
-		r.order = slices.Delete(r.order, 0, 1)
-		if old := r.fids[oldest]; old != nil && !slices.Contains(r.order, oldest) {
-			surplus = append(surplus, old)
-			delete(r.fids, oldest)
-		}
-	}
-	if r.timer == nil {
-		r.timer = time.AfterFunc(recentLife, r.clear)
-	}
-	r.mu.Unlock()
-	clunk(surplus)
+type spareFid struct {
+	node *node
+	fid  *client.Fid
 }
 
-// take gives the fid of a file away, or nil.
-func (r *recentFids) take(n *node) *client.Fid {
+// put takes over the fid of a file.
+func (r *spareFids) put(n *node, f *client.Fid) {
+	r.mu.Lock()
+	r.kept = append(r.kept, spareFid{n, f})
+	var surplus *client.Fid
+	if len(r.kept) > r.max {
+		surplus = r.kept[0].fid
+		r.kept = slices.Delete(r.kept, 0, 1)
+	}
+	if r.timer == nil {
+		r.timer = time.AfterFunc(r.life, r.clear)
+	}
+	r.mu.Unlock()
+	if surplus != nil {
+		surplus.Clunk()
+	}
+}
+
+// take gives a fid of a file away, or nil.
+func (r *spareFids) take(n *node) *client.Fid {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	f := r.fids[n]
-	delete(r.fids, n)
+	i := slices.IndexFunc(r.kept, func(s spareFid) bool { return s.node == n })
+	if i < 0 {
+		return nil
+	}
+	f := r.kept[i].fid
+	r.kept = slices.Delete(r.kept, i, i+1)
 	return f
 }
 
 // clear gives all fids up, so that an idle mount keeps no file that is removed.
-func (r *recentFids) clear() {
+func (r *spareFids) clear() {
 	r.mu.Lock()
-	fids := r.fids
-	r.fids, r.order, r.timer = nil, nil, nil
+	kept := r.kept
+	r.kept, r.timer = nil, nil
 	r.mu.Unlock()
-	for _, f := range fids {
-		f.Clunk()
+	for _, s := range kept {
+		s.fid.Clunk()
 	}
 }

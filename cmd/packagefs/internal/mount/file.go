@@ -47,11 +47,22 @@ func (b *bridge) Open(cancel <-chan struct{}, in *fuse.OpenIn, out *fuse.OpenOut
 	f := &file{node: n, uid: in.Uid, flags: in.Flags & keptFlags, ready: make(chan struct{})}
 	if n.immutable() && !f.writes() {
 		out.OpenFlags = fuse.FOPEN_KEEP_CACHE
-		go func() { // Release waits for it
-			defer close(f.ready)
-			_ = f.open(b.link.ctx, b) // on tries again
-		}()
+		if f.s = b.session(); f.s != nil {
+			f.fid = f.s.opened.take(n)
+		}
+		if f.fid != nil {
+			close(f.ready)
+		} else {
+			f.s = nil
+			go func() { // Release waits for it
+				defer close(f.ready)
+				_ = f.open(b.link.ctx, b) // on tries again
+			}()
+		}
 	} else {
+		if f.writes() {
+			defer b.altered() // it may be copied up
+		}
 		// Others may write, and what the server makes up has no size.
 		out.OpenFlags = fuse.FOPEN_DIRECT_IO
 		close(f.ready)
@@ -195,7 +206,11 @@ func (b *bridge) Release(_ <-chan struct{}, in *fuse.ReleaseIn) {
 	f.life.Unlock()
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if f.fid != nil {
+	switch {
+	case f.fid == nil:
+	case f.node.immutable() && !f.writes() && f.owners == nil && b.relies(f.node):
+		f.s.opened.put(f.node, f.fid)
+	default:
 		f.fid.Clunk()
 	}
 }

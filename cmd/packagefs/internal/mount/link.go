@@ -36,9 +36,21 @@ type session struct {
 	qid  p9.QID // of the root
 	dirs *dirFids
 
-	recent recentFids
-	users  userRoots
+	// Mostly the kernel opens, reads or asks about what it has just looked up, and
+	// opens again what a program that is started again has just closed.
+	recent spareFids // not open
+	opened spareFids // open for reading
+
+	users userRoots
+	fixed fixed
 }
+
+const (
+	recentMax  = 64
+	recentLife = time.Second
+	openedMax  = 256
+	openedLife = time.Minute // also of the content of a package that was removed
+)
 
 // A link keeps a session with the server, making a new one when it breaks.
 type link struct {
@@ -117,6 +129,13 @@ func (l *link) why() error {
 	return syscall.EHOSTDOWN
 }
 
+// session gives the session there is, or nil.
+func (l *link) session() *session {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.cur
+}
+
 // reconnect tries until there is a session or the link is closed.
 func (l *link) reconnect() {
 	for wait := retryFirst; ; wait = min(2*wait, retryMost) {
@@ -189,6 +208,10 @@ func connector(o Options, dirs int) func(context.Context) (*session, error) {
 			}
 			return nil, err
 		}
-		return &session{conn: conn, root: root, qid: qid, dirs: newDirFids(root, dirs)}, nil
+		return &session{
+			conn: conn, root: root, qid: qid, dirs: newDirFids(root, dirs),
+			recent: spareFids{max: recentMax, life: recentLife},
+			opened: spareFids{max: openedMax, life: openedLife},
+		}, nil
 	}
 }

@@ -22,6 +22,7 @@ func (b *bridge) inDir(cancel <-chan struct{}, h *fuse.InHeader, name string, fn
 		return fuse.Status(syscall.ENAMETOOLONG)
 	}
 	ctx := request(h, cancel)
+	defer b.altered()
 	return status(b.once(ctx, func(s *session) error {
 		return b.dirAs(ctx, s, h.Uid, n, func(dir *client.Fid) error { return fn(ctx, s, n, dir) })
 	}))
@@ -33,12 +34,12 @@ func (b *bridge) add(cancel <-chan struct{}, h *fuse.InHeader, name string, out 
 		if err := add(ctx, dir); err != nil {
 			return err
 		}
-		f, q, attr, err := b.look(ctx, dir, name)
-		if err != nil {
-			return err
+		f, a := b.look(ctx, dir, name)
+		if a.err != nil {
+			return a.err
 		}
 		f.Clunk()
-		b.fillEntry(out, b.found(n, name, q, attr), attr)
+		b.fillEntry(out, b.found(n, name, a.qid, a.attr, 0), a.attr, shortLife)
 		return nil
 	})
 }
@@ -86,7 +87,7 @@ func (b *bridge) Link(cancel <-chan struct{}, in *fuse.LinkIn, name string, out 
 		}
 		attr := fillAttr(q, &a)
 		b.linked(old, n, name, attr)
-		b.fillEntry(out, old, attr)
+		b.fillEntry(out, old, attr, shortLife)
 		return nil
 	})
 }
@@ -108,9 +109,9 @@ func (b *bridge) Create(cancel <-chan struct{}, in *fuse.CreateIn, name string, 
 			return err
 		}
 		attr := fillAttr(q, &a)
-		f := &file{node: b.found(n, name, q, attr), uid: in.Uid, flags: in.Flags & keptFlags, ready: make(chan struct{}), s: s, fid: fid}
+		f := &file{node: b.found(n, name, q, attr, 0), uid: in.Uid, flags: in.Flags & keptFlags, ready: make(chan struct{}), s: s, fid: fid}
 		close(f.ready)
-		b.fillEntry(&out.EntryOut, f.node, attr)
+		b.fillEntry(&out.EntryOut, f.node, attr, shortLife)
 		b.addFile(f)
 		out.OpenFlags, out.Fh = fuse.FOPEN_DIRECT_IO, b.addHandle(f)
 		return nil

@@ -23,7 +23,11 @@ type node struct {
 	lookups uint64 // references that the kernel holds
 	attr    fuse.Attr
 	asked   time.Duration // when attr came from the server
+	stamp   uint64        // of a directory: with which attr is remembered; 0 for none
+	list    *listing      // what a directory holds, nil if that is not remembered
+	mark    mark          // of the top of a tree
 	plain   bool          // immutable and known to have no extended attributes
+	bare    uint64        // the stamp with which a directory is known to have none; 0 if it is not
 	files   map[*file]bool
 	names   map[nodeName]bool // of what is in nodes.byName
 }
@@ -63,6 +67,7 @@ type nodes struct {
 	byID   map[uint64]*node
 	byName map[nodeName]*node // directories and mutable files
 	byQID  map[p9.QID]*node   // immutable files
+	memory
 }
 
 func newNodes(rootQID p9.QID) *nodes {
@@ -75,6 +80,7 @@ func newNodes(rootQID p9.QID) *nodes {
 		byID:   map[uint64]*node{root.id: root},
 		byName: map[nodeName]*node{},
 		byQID:  map[p9.QID]*node{},
+		memory: memory{memos: map[nodeName]memo{}},
 	}
 }
 
@@ -100,9 +106,9 @@ func (t *nodes) known(q p9.QID) (fuse.Attr, bool) {
 	return n.attr, true
 }
 
-// found gives the node of what a lookup of name in parent found, and counts a
-// reference of the kernel's to it.
-func (t *nodes) found(parent *node, name string, q p9.QID, attr fuse.Attr) *node {
+// found gives the node of what a lookup of name in parent found when the tree had a
+// stamp, or 0, and counts a reference of the kernel's to it.
+func (t *nodes) found(parent *node, name string, q p9.QID, attr fuse.Attr, stamp uint64) *node {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	at := nodeName{parent, name}
@@ -130,7 +136,7 @@ func (t *nodes) found(parent *node, name string, q p9.QID, attr fuse.Attr) *node
 	if n.attr != attr {
 		n.attr = attr
 	}
-	n.asked = t.now()
+	n.asked, n.stamp = t.now(), stamp
 	n.lookups++
 	return n
 }
@@ -223,6 +229,7 @@ func (t *nodes) forget(id, count uint64) *node {
 		return nil
 	}
 	delete(t.byID, id)
+	t.unlist(n)
 	if n.immutable() {
 		delete(t.byQID, n.qid)
 	}
@@ -232,11 +239,12 @@ func (t *nodes) forget(id, count uint64) *node {
 	return n
 }
 
-// renew stores attributes that the server gave for a node.
-func (t *nodes) renew(n *node, attr fuse.Attr) {
+// renew stores attributes that the server gave for a node when its tree had a
+// stamp, or 0.
+func (t *nodes) renew(n *node, attr fuse.Attr, stamp uint64) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	n.attr, n.asked = attr, t.now()
+	n.attr, n.asked, n.stamp = attr, t.now(), stamp
 }
 
 // attrOf gives the attributes that were stored last.

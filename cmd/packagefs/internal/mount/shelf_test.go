@@ -3,6 +3,7 @@ package mount
 import (
 	"io"
 	"maps"
+	"math/rand/v2"
 	"net"
 	"os"
 	"path"
@@ -24,8 +25,14 @@ import (
 // A shelf is a tree in memory that tests change while it is served, and that
 // counts what it is asked.
 type shelf struct {
+	// depth is where directories are that have stamps: 0 for the top, 1 for the
+	// entries of the top, as in the directory of contexts; −1 for nowhere.
+	depth int
+
 	mu    sync.Mutex
 	items map[string]*item // by path; the root is ""
+	count uint64           // of changes
+	born  uint64           // makes stamps those of this run
 
 	live   atomic.Int64 // fids
 	reads  atomic.Int64 // Treads
@@ -43,7 +50,7 @@ type item struct {
 }
 
 func newShelf() *shelf {
-	s := &shelf{items: map[string]*item{}}
+	s := &shelf{depth: -1, items: map[string]*item{}, born: rand.Uint64()}
 	s.dir("")
 	return s
 }
@@ -59,6 +66,7 @@ func (s *shelf) put(path string, i item) *item {
 	i.qid.Type = i.mode.QIDType()
 	i.nlink, i.mtime = 1, 1_500_000_000
 	s.items[path] = &i
+	s.count++
 	return &i
 }
 
@@ -79,6 +87,7 @@ func (s *shelf) remove(path string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	delete(s.items, path)
+	s.count++
 }
 
 func (s *shelf) Attach() (p9.File, error) { return s.fid(""), nil }
@@ -132,6 +141,20 @@ func (f *shelfFile) GetAttr(p9.AttrMask) (p9.QID, p9.AttrMask, p9.Attr, error) {
 		Mode: i.mode, NLink: i.nlink, UID: 7, GID: 8, Size: size, BlockSize: 4096,
 		Blocks: (size + 511) / 512, MTimeSeconds: i.mtime,
 	}, nil
+}
+
+// Stamp implements server.Stamper.
+func (f *shelfFile) Stamp(bool) (uint64, error) {
+	if _, err := f.item(); err != nil {
+		return 0, err
+	}
+	f.s.mu.Lock()
+	defer f.s.mu.Unlock()
+	switch {
+	case f.s.depth == 0 && f.path == "", f.s.depth == 1 && f.path != "" && !strings.Contains(f.path, "/"):
+		return f.s.born + f.s.count, nil
+	}
+	return 0, nil
 }
 
 func (f *shelfFile) Open(p9.OpenFlags) (p9.QID, uint32, error) {
@@ -215,13 +238,14 @@ type host struct {
 	// foreign lets hugelgupf/p9's server answer instead of our engine.
 	foreign bool
 
-	t     *testing.T
-	shelf *shelf
-	addr  client.Addr
-	l     net.Listener
-	wg    sync.WaitGroup
-	mu    sync.Mutex
-	conns []net.Conn
+	t      *testing.T
+	shelf  *shelf
+	engine server.Server
+	addr   client.Addr
+	l      net.Listener
+	wg     sync.WaitGroup
+	mu     sync.Mutex
+	conns  []net.Conn
 }
 
 func newHost(t *testing.T, s *shelf) *host {
@@ -230,6 +254,7 @@ func newHost(t *testing.T, s *shelf) *host {
 
 func startHost(h *host) *host {
 	t := h.t
+	h.engine.Attacher = byEngine{h.shelf}
 	h.addr = client.Addr{Network: "unix", Address: filepath.Join(t.TempDir(), "9p.sock")}
 	h.start()
 	t.Cleanup(h.stop)
@@ -260,8 +285,19 @@ func (h *host) serve(c net.Conn) {
 		p9.NewServer(h.shelf).Handle(c, c)
 		return
 	}
-	s := server.Server{Attacher: byEngine{h.shelf}}
-	s.ServeConn(c, server.PeerOf(c))
+	h.engine.ServeConn(c, server.PeerOf(c))
+}
+
+// requests tells how many requests there were, when no more come.
+func (h *host) requests() int {
+	for n := h.engine.Stats().Requests; ; {
+		time.Sleep(50 * time.Millisecond)
+		now := h.engine.Stats().Requests
+		if now == n {
+			return int(n)
+		}
+		n = now
+	}
 }
 
 func (h *host) stop() {
@@ -284,7 +320,12 @@ func (h *host) mountIt(dirs int) string {
 
 func (h *host) mountLink(dirs int, grace time.Duration) (string, *link) {
 	h.t.Helper()
-	o := Options{Server: h.addr}
+	return h.mountWith(Options{}, dirs, grace)
+}
+
+func (h *host) mountWith(o Options, dirs int, grace time.Duration) (string, *link) {
+	h.t.Helper()
+	o.Server = h.addr
 	l, err := newLink(h.t.Context(), connector(o, dirs))
 	if err != nil {
 		h.t.Fatal(err)

@@ -110,6 +110,7 @@ func (b *bridge) SetAttr(cancel <-chan struct{}, in *fuse.SetAttrIn, out *fuse.A
 		return fuse.Status(syscall.ESTALE)
 	}
 	ctx := request(&in.InHeader, cancel)
+	defer b.altered()
 	mask, attr := setAttr(in)
 	set := func(f *client.Fid) error {
 		if mask != 0 {
@@ -125,8 +126,8 @@ func (b *bridge) SetAttr(cancel <-chan struct{}, in *fuse.SetAttrIn, out *fuse.A
 			b.changes(n)
 		}
 		out.Attr = fillAttr(q, &a)
-		b.renew(n, out.Attr)
-		out.SetTimeout(b.attrLife(n))
+		b.renew(n, out.Attr, 0)
+		out.SetTimeout(b.attrLife(n, shortLife))
 		return nil
 	}
 	fh, given := in.GetFh()
@@ -205,6 +206,7 @@ func (b *bridge) changeXattr(cancel <-chan struct{}, h *fuse.InHeader, change fu
 		return fuse.Status(syscall.ESTALE)
 	}
 	ctx := request(h, cancel)
+	defer b.altered()
 	return status(b.asUser(ctx, h.Uid, n, func(f *client.Fid) error {
 		if err := change(ctx, f); err != nil {
 			return err
