@@ -41,7 +41,11 @@ func Follow(ctx context.Context, o Options, f Followed) error {
 		return fmt.Errorf("%w: %w", ErrLost, err)
 	}
 	defer l.shut()
-	last, tick := l.cur.qid, time.NewTicker(followEvery)
+	last, err := l.top(ctx)
+	if err != nil {
+		return fmt.Errorf("%w: %w", ErrLost, err)
+	}
+	tick := time.NewTicker(followEvery)
 	defer tick.Stop()
 	for {
 		select {
@@ -65,14 +69,22 @@ func Follow(ctx context.Context, o Options, f Followed) error {
 	}
 }
 
-// top is the qid of the tree's top, which is another one after each change of the
-// packages in it.
-func (l *link) top(ctx context.Context) (qid p9.QID, err error) {
+// top tells one state of what a tree shows from another: by its stamp, or where the
+// server gives none by the qid of its top, which changes with the packages in it.
+func (l *link) top(ctx context.Context) (state topState, err error) {
 	err = l.do(ctx, func(s *session) error {
-		qid, _, err = s.root.GetAttr(ctx)
+		state.qid, _, state.stamp, err = s.root.Stamped(ctx)
 		return err
 	})
-	return qid, err
+	if state.stamp != 0 {
+		state.qid = p9.QID{}
+	}
+	return state, err
+}
+
+type topState struct {
+	qid   p9.QID
+	stamp uint64
 }
 
 // RefreshOverlay makes an overlay look at names again.
