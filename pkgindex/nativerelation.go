@@ -3,7 +3,7 @@ package pkgindex
 import (
 	"errors"
 	"fmt"
-	"slices"
+	"iter"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -41,26 +41,7 @@ func parseNative(s, arch string) ([]Clause, error) {
 	if !strings.Contains(s, `"`) {
 		return parseDebian(s, arch)
 	}
-	var clauses []Clause
-	for _, part := range splitUnquoted(s, ',') {
-		if strings.TrimSpace(part) == "" {
-			continue
-		}
-		var clause Clause
-		for _, alternative := range splitUnquoted(part, '|') {
-			t, applies, err := parseNativeTerm(strings.TrimSpace(alternative), arch)
-			if err != nil {
-				return nil, fmt.Errorf("%q: %w", strings.TrimSpace(part), err)
-			}
-			if applies {
-				clause = append(clause, t)
-			}
-		}
-		if clause != nil {
-			clauses = append(clauses, clause)
-		}
-	}
-	return clauses, nil
+	return parseClauses(s, arch, splitUnquoted, parseNativeTerm)
 }
 
 func parseNativeTerm(s, arch string) (t Term, applies bool, err error) {
@@ -94,19 +75,23 @@ func parseNativeTerm(s, arch string) (t Term, applies bool, err error) {
 	return t, applies, err
 }
 
-// splitUnquoted splits s at each sep that is not in double quotes.
-func splitUnquoted(s string, sep byte) (parts []string) {
-	quoted, from := false, 0
-	for i := 0; i < len(s); i++ {
-		switch {
-		case s[i] == '"':
-			quoted = !quoted
-		case s[i] == '\\' && quoted:
-			i++
-		case s[i] == sep && !quoted:
-			parts = append(parts, s[from:i])
-			from = i + 1
+// splitUnquoted splits s at each sep, a byte, that is not in double quotes.
+func splitUnquoted(s, sep string) iter.Seq[string] {
+	return func(yield func(string) bool) {
+		quoted, from := false, 0
+		for i := 0; i < len(s); i++ {
+			switch {
+			case s[i] == '"':
+				quoted = !quoted
+			case s[i] == '\\' && quoted:
+				i++
+			case s[i] == sep[0] && !quoted:
+				if !yield(s[from:i]) {
+					return
+				}
+				from = i + 1
+			}
 		}
+		yield(s[from:])
 	}
-	return slices.Concat(parts, []string{s[from:]})
 }

@@ -3,6 +3,7 @@ package pkgindex
 import (
 	"errors"
 	"fmt"
+	"iter"
 	"strings"
 )
 
@@ -36,14 +37,20 @@ func ParseDebianRelations(s string) ([]Clause, error) { return parseDebian(s, ""
 // parseDebian leaves out the terms that are restricted to architectures other
 // than arch, if arch is not empty.
 func parseDebian(s, arch string) ([]Clause, error) {
+	return parseClauses(s, arch, strings.SplitSeq, parseDebianTerm)
+}
+
+// parseClauses reads clauses with commas between, whose terms have bars between.
+func parseClauses(s, arch string, split func(s, sep string) iter.Seq[string],
+	parse func(s, arch string) (t Term, applies bool, err error)) ([]Clause, error) {
 	var clauses []Clause
-	for part := range strings.SplitSeq(s, ",") {
+	for part := range split(s, ",") {
 		if strings.TrimSpace(part) == "" {
 			continue
 		}
 		var clause Clause
-		for alternative := range strings.SplitSeq(part, "|") {
-			t, applies, err := parseDebianTerm(alternative, arch)
+		for alternative := range split(part, "|") {
+			t, applies, err := parse(strings.TrimSpace(alternative), arch)
 			if err != nil {
 				return nil, fmt.Errorf("%q: %w", strings.TrimSpace(part), err)
 			}
