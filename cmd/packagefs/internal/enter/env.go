@@ -1,6 +1,9 @@
 package enter
 
-import "strings"
+import (
+	"cmp"
+	"strings"
+)
 
 // getenv is the value of a variable in a list.
 func getenv(env []string, name string) string {
@@ -39,6 +42,6 @@ func environment(o *Options) []string {
 	if o.Prompt != "" {
 		env = setenv(env, "PS1", o.Prompt)
 	}
-	env = setenv(env, contextVar, orDefault(o.Base, o.Context))
+	env = setenv(env, contextVar, cmp.Or(o.Base, o.Context))
 	return setenv(env, "PACKAGEFS_SERVER", o.Server.String())
 }

@@ -1,6 +1,7 @@
 package enter
 
 import (
+	"cmp"
 	"net"
 	"path/filepath"
 	"strings"
@@ -29,7 +30,7 @@ func Locate(path string) (l Location) {
 	}
 	var on *mount.Line
 	for i, m := range mounts {
-		if under(abs, m.Point) && (on == nil || len(m.Point) >= len(on.Point)) {
+		if mount.Under(abs, m.Point) && (on == nil || len(m.Point) >= len(on.Point)) {
 			on = &mounts[i]
 		}
 	}
@@ -79,14 +80,7 @@ func serverOf(m *mount.Line) (a client.Addr, context string) {
 		}
 	}
 	if m.HasOption("trans=tcp") {
-		return client.Addr{Network: "tcp", Address: net.JoinHostPort(m.Source, orDefault(port, "564"))}, context
+		return client.Addr{Network: "tcp", Address: net.JoinHostPort(m.Source, cmp.Or(port, "564"))}, context
 	}
 	return client.Addr{Network: "unix", Address: m.Source}, context
-}
-
-func orDefault(s, other string) string {
-	if s == "" {
-		return other
-	}
-	return s
 }

@@ -84,7 +84,7 @@ func order(dir string) string {
 // no sense; what the kernel says of it is told.
 func (l *layers) clear(mounts []mount.Line, within bool, notes io.Writer) {
 	l.dirs = slices.DeleteFunc(l.dirs, func(dir string) bool {
-		in := below(mounts, filepath.Join(pristine(within), dir))
+		in := mount.Below(mounts, filepath.Join(pristine(within), dir))
 		if os.Geteuid() == 0 || len(in) == 0 || dir == "usr" {
 			return false
 		}

@@ -1,6 +1,7 @@
 package enter
 
 import (
+	"cmp"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -154,9 +155,9 @@ func (p *plan) layer(contexts, root string) {
 	for _, dir := range p.stale(root) {
 		p.attach(p.clone(filepath.Join(root, dir)), "/"+dir)
 	}
-	here := g.str(place{top: p.options.Context, base: orDefault(p.options.Base, p.options.Context)}.source())
+	here := g.str(place{top: p.options.Context, base: cmp.Or(p.options.Base, p.options.Context)}.source())
 	for _, dir := range p.layers.dirs {
-		points := slices.DeleteFunc(below(p.mounts, filepath.Join(root, dir)), func(at string) bool { return under(at, libexec) && root == "/" })
+		points := slices.DeleteFunc(mount.Below(p.mounts, filepath.Join(root, dir)), func(at string) bool { return mount.Under(at, libexec) && root == "/" })
 		clones := make([]*step, len(points))
 		for i, at := range points {
 			clones[i] = p.clone(at)
@@ -203,7 +204,7 @@ func (p *plan) execute() {
 	g := &p.program
 	environ := environment(p.options)
 	argv, env := g.strs(p.options.Command), g.strs(environ)
-	for _, path := range candidates(orDefault(p.options.Path, p.options.Command[0]), environ) {
+	for _, path := range candidates(cmp.Or(p.options.Path, p.options.Command[0]), environ) {
 		g.add(labelExec+path, unix.SYS_EXECVE, g.str(path), argv, env).optional = true
 	}
 }

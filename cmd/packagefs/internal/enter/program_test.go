@@ -133,10 +133,10 @@ func TestBelow(t *testing.T) {
 	for _, p := range []string{"/", "/usr", "/usr/local", "/usr/local/x", "/usrx", "/etc/hosts", "/usr/share", "/usr/local"} {
 		mounts = append(mounts, mount.Line{Point: p})
 	}
-	if got, want := below(mounts, "/usr"), []string{"/usr/local", "/usr/share"}; !slices.Equal(got, want) {
+	if got, want := mount.Below(mounts, "/usr"), []string{"/usr/local", "/usr/share"}; !slices.Equal(got, want) {
 		t.Errorf("below /usr: %q, want %q", got, want)
 	}
-	if got := below(mounts, "/opt"); len(got) > 0 {
+	if got := mount.Below(mounts, "/opt"); len(got) > 0 {
 		t.Errorf("below /opt: %q", got)
 	}
 }

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"runtime"
 	"strconv"
 	"syscall"
 	"time"
@@ -55,7 +54,7 @@ func refreshUser(uid uint32) {
 		file := "/proc/" + e.Name() + "/ns/mnt"
 		if ns, err := os.Readlink(file); err == nil && !seen[ns] {
 			seen[ns] = true
-			_ = inMountNamespace(file, refreshHere) // the process may have ended
+			_ = mount.InNamespace(joining(file), refreshHere) // the process may have ended
 		}
 	}
 }
@@ -71,32 +70,14 @@ func refreshHere() error {
 	return err
 }
 
-// inMountNamespace runs f on a thread in another mount namespace.
-func inMountNamespace(file string, f func() error) error {
-	result := make(chan error, 1)
-	go func() {
-		// The thread ends with this goroutine; only the process's first one would
-		// not, so that it goes back, too.
-		runtime.LockOSThread()
-		result <- func() error {
-			home, err := os.Open("/proc/thread-self/ns/mnt")
-			if err != nil {
-				return err
-			}
-			defer home.Close()
-			other, err := os.Open(file)
-			if err != nil {
-				return err
-			}
-			defer other.Close()
-			if err := unix.Unshare(unix.CLONE_FS); err != nil {
-				return err
-			}
-			if err := unix.Setns(int(other.Fd()), unix.CLONE_NEWNS); err != nil {
-				return err
-			}
-			return errors.Join(f(), unix.Setns(int(home.Fd()), unix.CLONE_NEWNS))
-		}()
-	}()
-	return <-result
+// joining is how a thread gets into the mount namespace that a file is of.
+func joining(file string) func() error {
+	return func() error {
+		ns, err := os.Open(file)
+		if err != nil {
+			return err
+		}
+		defer ns.Close()
+		return unix.Setns(int(ns.Fd()), unix.CLONE_NEWNS)
+	}
 }

@@ -178,7 +178,7 @@ func Hindrance() (string, error) {
 		return "", err
 	}
 	for _, m := range mounts {
-		if dir, _, inner := strings.Cut(strings.TrimPrefix(m.Point, "/"), "/"); inner && !isOwn(dir) && !under(m.Point, libexec) {
+		if dir, _, inner := strings.Cut(strings.TrimPrefix(m.Point, "/"), "/"); inner && !isOwn(dir) && !mount.Under(m.Point, libexec) {
 			return m.Point, nil
 		}
 	}

@@ -1,6 +1,7 @@
 package mount
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -105,7 +106,7 @@ func (o *Options) kernel(ctx context.Context) (source, options string, err error
 	if size == 0 {
 		size = kernelMessage
 	}
-	access, cache := orElse(o.Access, "user"), orElse(o.Cache, "mmap")
+	access, cache := cmp.Or(o.Access, "user"), cmp.Or(o.Cache, "mmap")
 	opts = append(opts,
 		"aname="+o.Context, "access="+access, "cache="+cache, fmt.Sprint("msize=", size))
 	return source, strings.Join(opts, ","), nil
@@ -122,7 +123,7 @@ func resolve(ctx context.Context, hostport string) (ip, port string, err error) 
 	if err != nil {
 		return "", "", err
 	}
-	ips, err := net.DefaultResolver.LookupIP(ctx, "ip", orElse(host, "127.0.0.1"))
+	ips, err := net.DefaultResolver.LookupIP(ctx, "ip", cmp.Or(host, "127.0.0.1"))
 	if err != nil {
 		return "", "", err
 	}
@@ -134,11 +135,4 @@ func resolve(ctx context.Context, hostport string) (ip, port string, err error) 
 		}
 	}
 	return best.String(), fmt.Sprint(n), nil
-}
-
-func orElse(s, other string) string {
-	if s == "" {
-		return other
-	}
-	return s
 }

@@ -71,3 +71,19 @@ func unescape(s string) string {
 	}
 	return strings.NewReplacer(`\040`, " ", `\011`, "\t", `\012`, "\n", `\043`, "#", `\134`, `\`).Replace(s)
 }
+
+// Under tells whether a clean path is dir or below it.
+func Under(path, dir string) bool {
+	return path == dir || dir == "/" || strings.HasPrefix(path, dir) && path[len(dir)] == '/'
+}
+
+// Below gives the mounts below a directory, without those below another of them.
+func Below(all []Line, dir string) (points []string) {
+	for _, m := range all {
+		inOther := func(p string) bool { return Under(m.Point, p) }
+		if m.Point != dir && Under(m.Point, dir) && !slices.ContainsFunc(points, inOther) {
+			points = append(points, m.Point)
+		}
+	}
+	return points
+}

@@ -1,14 +1,13 @@
 package mount
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"net/url"
 	"os"
 	"path/filepath"
-	"runtime"
-	"slices"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -69,7 +68,7 @@ func (u *Union) stack(ctx context.Context) (*stacking, error) {
 	if err := s.resolve(); err != nil {
 		return nil, err
 	}
-	if err := s.inNamespace(func() error { return s.make(ctx) }); err != nil {
+	if err := InNamespace(ownNamespace, func() error { return s.make(ctx) }); err != nil {
 		return nil, err
 	}
 	for i := range s.over {
@@ -108,7 +107,7 @@ type submount struct {
 
 // resolve finds the directories and where they are in the tree.
 func (s *stacking) resolve() (err error) {
-	if s.root, err = realDir(orElse(s.Root, "/")); err != nil {
+	if s.root, err = realDir(cmp.Or(s.Root, "/")); err != nil {
 		return err
 	}
 	for _, d := range s.Dirs {
@@ -120,7 +119,7 @@ func (s *stacking) resolve() (err error) {
 			return fmt.Errorf("mount --union: %s does not lie below %s", o.dir, s.root)
 		}
 		for _, other := range s.over {
-			if within(o.dir, other.dir) || within(other.dir, o.dir) {
+			if Under(o.dir, other.dir) || Under(other.dir, o.dir) {
 				return fmt.Errorf("mount --union: %s and %s overlap: name the upper one alone", other.dir, o.dir)
 			}
 		}
@@ -140,34 +139,16 @@ func realDir(path string) (string, error) {
 	return real, checkPoint(real)
 }
 
-// within says whether a path is another or lies below it.
-func within(path, other string) bool {
-	return path == other || strings.HasPrefix(path, strings.TrimSuffix(other, "/")+"/")
-}
-
-// inNamespace runs f on a thread that has a mount namespace of its own.
-func (s *stacking) inNamespace(f func() error) error {
-	result := make(chan error, 1)
-	go func() {
-		// The thread ends with this goroutine; only the process's first thread
-		// would not, so that it goes back, too.
-		runtime.LockOSThread()
-		home, err := unix.Open("/proc/thread-self/ns/mnt", unix.O_RDONLY|unix.O_CLOEXEC, 0)
-		if err != nil {
-			result <- fmt.Errorf("mount --union: /proc: %w", err)
-			return
-		}
-		defer unix.Close(home)
-		if err := unix.Unshare(unix.CLONE_NEWNS | unix.CLONE_FS); err != nil {
-			result <- fmt.Errorf("mount --union: make a mount namespace: %w", err)
-			return
-		}
-		if err = unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""); err == nil {
-			err = f()
-		}
-		result <- errors.Join(err, unix.Setns(home, unix.CLONE_NEWNS))
-	}()
-	return <-result
+// ownNamespace gives this thread a mount namespace of which nobody else hears.
+func ownNamespace() error {
+	err := unix.Unshare(unix.CLONE_NEWNS)
+	if err == nil {
+		err = unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, "")
+	}
+	if err != nil {
+		return fmt.Errorf("mount --union: make a mount namespace: %w", err)
+	}
+	return nil
 }
 
 // make makes the overlays. It runs in the namespace, where the first directory
@@ -204,12 +185,7 @@ func (s *stacking) make(ctx context.Context) error {
 
 // cloneBelow clones what is mounted below a directory: an overlay does not show it.
 func (s *stacking) cloneBelow(o *overlaid, table []Line) error {
-	for _, l := range table {
-		p := l.Point
-		inOther := func(b submount) bool { return within(p, b.path) }
-		if p == o.dir || !within(p, o.dir) || slices.ContainsFunc(o.below, inOther) {
-			continue
-		}
+	for _, p := range Below(table, o.dir) {
 		fd, err := unix.OpenTree(unix.AT_FDCWD, p, unix.OPEN_TREE_CLONE|unix.OPEN_TREE_CLOEXEC|unix.AT_RECURSIVE)
 		if err != nil {
 			return fmt.Errorf("mount --union %s: what is mounted on %s: %w", o.dir, p, err)
