@@ -131,7 +131,7 @@ func (fs *FS) trusts(p Peer) bool {
 	return false
 }
 
-// A binding is one attach to a context. It is the union.Source of its files.
+// A binding is one attach to a context. It is the union.Stacker of its files.
 type binding struct {
 	fs   *FS
 	name context.AttachName
@@ -148,7 +148,7 @@ type bound struct {
 	err        error
 }
 
-// Stack implements union.Source.
+// Stack implements union.Stacker.
 func (b *binding) Stack(wait bool) (*union.Stack, error) {
 	if now := b.now.Load(); now.generation == b.fs.generation.Load() {
 		return now.stack, now.err

@@ -82,7 +82,7 @@ func (l *launchers) decide(t *union.Tree, p *pkgindex.Package) (bool, error) {
 		return true, nil
 	}
 	for _, q := range closure {
-		if is, err := t.Shows(q); err != nil || !is {
+		if is, err := t.HasWhole(q); err != nil || !is {
 			return !is, err
 		}
 	}

@@ -10,8 +10,8 @@ import (
 	"github.com/packagefs/packagefs/pkgindex/mkpkg"
 )
 
-// crowd installs n packages that share directories.
-func crowd(b *testing.B, n int) []*pkgindex.Package {
+// sharing installs n packages that share directories.
+func sharing(b *testing.B, n int) []*pkgindex.Package {
 	s := &site{t: &testing.T{}, dir: b.TempDir()}
 	for i := range n {
 		name := fmt.Sprintf("p%04d", i)
@@ -26,7 +26,7 @@ func crowd(b *testing.B, n int) []*pkgindex.Package {
 
 // BenchmarkWalk walks three names to a program that is there, and to none.
 func BenchmarkWalk(b *testing.B) {
-	packages := crowd(b, 500)
+	packages := sharing(b, 500)
 	root, err := Attach(&live{tree: NewTree(packages, nil)}, nil)
 	if err != nil {
 		b.Fatal(err)
@@ -57,7 +57,7 @@ func BenchmarkWalk(b *testing.B) {
 
 // BenchmarkMerge merges /usr/bin of 500 packages.
 func BenchmarkMerge(b *testing.B) {
-	packages := crowd(b, 500)
+	packages := sharing(b, 500)
 	for b.Loop() {
 		if _, _, err := NewTree(packages, nil).find("usr/bin/common", true); err != nil {
 			b.Fatal(err)
@@ -67,7 +67,7 @@ func BenchmarkMerge(b *testing.B) {
 
 // BenchmarkNextGeneration looks at a directory that the change does not touch.
 func BenchmarkNextGeneration(b *testing.B) {
-	packages := crowd(b, 500)
+	packages := sharing(b, 500)
 	tree := NewTree(packages[:499], nil)
 	if _, _, err := tree.find("usr/share/doc/p0100/copyright", true); err != nil {
 		b.Fatal(err)

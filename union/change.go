@@ -12,9 +12,9 @@ const maxName = 255
 
 // change calls do with the directory as it is now, the layers locked for
 // changes. It fails with EROFS where there is no layer that takes them.
-func (f *dirFile) change(do func(at *place) error) error {
+func (f *dirFile) change(do func(at *mergedDir) error) error {
 	for {
-		s, err := f.source.Stack(true)
+		s, err := f.stacker.Stack(true)
 		if err != nil {
 			return err
 		}
@@ -36,16 +36,16 @@ func (f *dirFile) change(do func(at *place) error) error {
 		if _, stale := err.(*staleDir); !stale {
 			return err
 		}
-		if err := again(err, true); err != errAgain {
+		if err := freshenStale(err, true); err != errRetry {
 			return err
 		}
 	}
 }
 
 // change calls do with where the file is now, the layers locked for changes.
-func (f *upFile) change(do func(at *place, name string) error) error {
-	return f.dir.change(func(at *place) error {
-		parent, name, ok := f.node.place()
+func (f *upFile) change(do func(at *mergedDir, name string) error) error {
+	return f.dir.change(func(at *mergedDir) error {
+		parent, name, ok := f.node.location()
 		if !ok {
 			return errNoEntry
 		}
@@ -72,14 +72,14 @@ type adding struct {
 
 // run makes the name, and returns what came of it.
 func (a *adding) run() (e upEntry, err error) {
-	err = a.f.change(func(at *place) error {
+	err = a.f.change(func(at *mergedDir) error {
 		e, err = a.at(at)
 		return err
 	})
 	return e, err
 }
 
-func (a *adding) at(at *place) (upEntry, error) {
+func (a *adding) at(at *mergedDir) (upEntry, error) {
 	if len(a.name) > maxName {
 		return upEntry{}, syscall.ENAMETOOLONG
 	}
@@ -286,12 +286,12 @@ func (f *dirFile) create(name string, flags p9.OpenFlags, mode p9.FileMode, uid 
 		a.made = &st
 		return err
 	}
-	err = f.change(func(at *place) error {
+	err = f.change(func(at *mergedDir) error {
 		e, err := a.at(at)
 		if err != nil {
 			return err
 		}
-		u := f.fileAt(at, &found{layer: 0, up: at.own(), ent: e}, name).(*upFile)
+		u := f.fileAt(at, &lookupResult{layer: 0, up: at.own(), ent: e}, name).(*upFile)
 		u.open, err = u.node.layer.opened(fd, a.made, e.ino, osFlags, f.who)
 		fd = -1
 		file = u
@@ -363,7 +363,7 @@ func (f *dirFile) Mknod(name string, mode p9.FileMode, _, _ uint32, uid p9.UID, 
 
 // Link implements p9.File.
 func (f *dirFile) Link(target p9.File, name string) error {
-	s, err := f.source.Stack(true)
+	s, err := f.stacker.Stack(true)
 	if err != nil {
 		return err
 	}
@@ -390,11 +390,11 @@ func (f *dirFile) Link(target p9.File, name string) error {
 		if m != t.node.layer {
 			return syscall.EXDEV
 		}
-		s, err := t.node.spot(t.qid.Path)
+		s, err := t.node.layerFile(t.qid.Path)
 		if s == nil && err == nil {
 			err = syscall.ESTALE
 		}
-		return s.use(func(s *spot) error {
+		return s.use(func(s *layerFile) error {
 			return unix.Linkat(s.dir, s.name, dir, name, 0)
 		}, err)
 	}
@@ -433,7 +433,7 @@ func (f *dirFile) RemoveXattr(name string) error {
 // changeAttr changes attributes of the directory, which have must allow; of a
 // package's directory it may change what is not kept.
 func (f *dirFile) changeAttr(kept bool, may func(have fileAttr) error, change func(fd int, have fileAttr) error) error {
-	return f.change(func(at *place) error {
+	return f.change(func(at *mergedDir) error {
 		have := at.attr()
 		if err := may(have); err != nil {
 			return err
@@ -452,7 +452,7 @@ func (f *dirFile) changeAttr(kept bool, may func(have fileAttr) error, change fu
 
 // mutable says whether users may change the directory itself: where a package
 // has it, if each that has says so.
-func (p *place) mutable() bool {
+func (p *mergedDir) mutable() bool {
 	if p.dir == nil {
 		return true
 	}

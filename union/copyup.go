@@ -15,8 +15,8 @@ import (
 	"github.com/packagefs/packagefs/pkgindex"
 )
 
-// A model is what a copy is made after.
-type model struct {
+// A copySource is what a copy is made after.
+type copySource struct {
 	typ    uint8 // a DT_ value
 	attr   fileAttr
 	atime  unix.Timespec
@@ -29,11 +29,11 @@ type model struct {
 	open   func() (io.ReadCloser, error)
 }
 
-// modelOf describes a file of a package.
-func (e *entry) model() model {
+// copySource describes a file of a package.
+func (e *entry) copySource() copySource {
 	i := e.layer.Inode(e.ino)
 	ts := unix.Timespec{Sec: i.Sec, Nsec: int64(i.Nsec)}
-	c := model{attr: attrOfInode(&i), atime: ts, mtime: ts, size: i.Size, xattrs: e.layer.Xattrs(e.ino)}
+	c := copySource{attr: attrOfInode(&i), atime: ts, mtime: ts, size: i.Size, xattrs: e.layer.Xattrs(e.ino)}
 	switch i.Type {
 	case pkgindex.Symlink:
 		c.typ, c.target = unix.DT_LNK, e.layer.Target(e.ino)
@@ -56,14 +56,14 @@ func (e *entry) model() model {
 	return c
 }
 
-// model describes a file of a layer.
-func (s *spot) model() (c model, err error) {
+// copySource describes a file of a layer.
+func (s *layerFile) copySource() (c copySource, err error) {
 	err = s.withFD(func(fd int) error {
 		st, err := statFD(fd)
 		if err != nil {
 			return err
 		}
-		c = model{
+		c = copySource{
 			typ: uint8(st.Mode & unix.S_IFMT >> 12), attr: attrOf(&st), size: int64(st.Size),
 			atime: unix.Timespec{Sec: st.Atime.Sec, Nsec: int64(st.Atime.Nsec)},
 			mtime: unix.Timespec{Sec: st.Mtime.Sec, Nsec: int64(st.Mtime.Nsec)},
@@ -114,23 +114,23 @@ func (f *upFile) copyUp() error {
 		}
 		c.ino = f.qid.Path
 		m := f.node.layer
-		if err := f.dir.change(func(*place) error { return m.open() }); err != nil {
+		if err := f.dir.change(func(*mergedDir) error { return m.open() }); err != nil {
 			return err
 		}
-		if err := f.copyAs(m, &c); err != errAgain {
+		if err := f.copyAs(m, &c); err != errRetry {
 			return err
 		}
 	}
 }
 
 // copyAs makes a copy and moves it to its place.
-func (f *upFile) copyAs(m *Mutable, c *model) error {
+func (f *upFile) copyAs(m *Mutable, c *copySource) error {
 	m.copying.begin()
 	defer m.copying.end()
 	temp := m.tempName()
 	err := m.copy(temp, c)
 	if err == nil {
-		err = f.change(func(at *place, name string) error { return f.putCopy(at, name, temp, c) })
+		err = f.change(func(at *mergedDir, name string) error { return f.putCopy(at, name, temp, c) })
 	}
 	if err != nil {
 		m.discard(temp)
@@ -139,18 +139,18 @@ func (f *upFile) copyAs(m *Mutable, c *model) error {
 }
 
 // toCopy returns what there is to copy, unless the layer has the file.
-func (f *upFile) toCopy() (done bool, c model, err error) {
+func (f *upFile) toCopy() (done bool, c copySource, err error) {
 	if f.node == nil {
 		return false, c, syscall.EROFS
 	}
-	err = f.look(func(s *spot) error {
+	err = f.look(func(s *layerFile) error {
 		switch {
 		case s == nil:
-			c = f.leaf.e.model()
+			c = f.leaf.e.copySource()
 		case s.layer == f.node.layer:
 			done = true
 		default:
-			c, err = s.model()
+			c, err = s.copySource()
 			return err
 		}
 		return nil
@@ -185,9 +185,9 @@ func (c *copying) quiet() (begun uint64, ok bool) {
 	return c.begun, c.begun == c.done
 }
 
-// putCopy moves a copy to its place. It fails with errAgain if something else is
+// putCopy moves a copy to its place. It fails with errRetry if something else is
 // to be copied now.
-func (f *upFile) putCopy(at *place, name, temp string, c *model) error {
+func (f *upFile) putCopy(at *mergedDir, name, temp string, c *copySource) error {
 	m := at.stack.own()
 	now, err := at.look(name, true)
 	if err != nil {
@@ -205,7 +205,7 @@ func (f *upFile) putCopy(at *place, name, temp string, c *model) error {
 		}
 		f.leaf = &leaf{e: now.e, who: f.who} // another version came
 		f.qid = at.fileQID(&now, name)
-		return errAgain
+		return errRetry
 	}
 	up, err := m.ensureDir(at)
 	if err != nil {
@@ -234,7 +234,7 @@ func sameEntry(a, b *entry) bool {
 }
 
 // copy makes a file in work.
-func (m *Mutable) copy(temp string, c *model) error {
+func (m *Mutable) copy(temp string, c *copySource) error {
 	if err := m.makeCopy(temp, c); err != nil {
 		return err
 	}
@@ -246,7 +246,7 @@ func (m *Mutable) copy(temp string, c *model) error {
 	return m.dress(fd, c)
 }
 
-func (m *Mutable) makeCopy(temp string, c *model) error {
+func (m *Mutable) makeCopy(temp string, c *copySource) error {
 	switch c.typ {
 	case unix.DT_LNK:
 		return unix.Symlinkat(c.target, m.work, temp)
@@ -288,8 +288,8 @@ func bare(err error) error {
 	return err
 }
 
-// dress gives a new file what its model has beside content.
-func (m *Mutable) dress(fd int, c *model) error {
+// dress gives a new file what its source has beside content.
+func (m *Mutable) dress(fd int, c *copySource) error {
 	if err := chown(fd, c.attr.uid, c.attr.gid); err != nil {
 		return err
 	}
@@ -330,7 +330,7 @@ func chown(fd int, uid, gid uint32) error {
 const maxBase = 4 << 20
 
 // keepBase keeps the content that a file of a package has before it is edited.
-func (m *Mutable) keepBase(from io.ReaderAt, c *model) error {
+func (m *Mutable) keepBase(from io.ReaderAt, c *copySource) error {
 	if c.origin == nil || c.size > maxBase {
 		return nil
 	}
@@ -356,7 +356,7 @@ func (m *Mutable) keepBase(from io.ReaderAt, c *model) error {
 
 // ensureDir returns what the layer has of a directory, which it makes with all
 // above it where it has nothing. It runs with the stack locked for changes.
-func (m *Mutable) ensureDir(at *place) (*upDir, error) {
+func (m *Mutable) ensureDir(at *mergedDir) (*upDir, error) {
 	if up := at.own(); up != nil {
 		return up, nil
 	}
@@ -374,7 +374,7 @@ func (m *Mutable) ensureDir(at *place) (*upDir, error) {
 	if err != nil {
 		return nil, err
 	}
-	c, err := at.model()
+	c, err := at.copySource()
 	if err != nil {
 		return nil, err
 	}
@@ -398,8 +398,8 @@ func (m *Mutable) ensureDir(at *place) (*upDir, error) {
 }
 
 // ensureTop gives the top of the layer the attributes of what it is put over.
-func (m *Mutable) ensureTop(at *place) (*upDir, error) {
-	c, err := at.model()
+func (m *Mutable) ensureTop(at *mergedDir) (*upDir, error) {
+	c, err := at.copySource()
 	if err != nil {
 		return nil, err
 	}
@@ -411,9 +411,9 @@ func (m *Mutable) ensureTop(at *place) (*upDir, error) {
 	return up, err
 }
 
-// model describes a directory as its copy shall be.
-func (p *place) model() (model, error) {
-	c := model{typ: unix.DT_DIR, attr: p.attr(), ino: p.qid().Path}
+// copySource describes a directory as its copy shall be.
+func (p *mergedDir) copySource() (copySource, error) {
+	c := copySource{typ: unix.DT_DIR, attr: p.attr(), ino: p.qid().Path}
 	var a p9.Attr
 	if len(p.ups) > 0 {
 		if err := p.upAttr(&a); err != nil {

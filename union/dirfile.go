@@ -11,19 +11,19 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A Source names what an attach shows at the moment. An error is what every
+// A Stacker names what an attach shows at the moment. An error is what every
 // look at a directory answers until it is gone.
-type Source interface {
+type Stacker interface {
 	// Stack returns the current stack, the same one as long as it is the same.
 	// With wait unset it fails with EAGAIN instead of waiting for a disk or
 	// for long computation.
 	Stack(wait bool) (*Stack, error)
 }
 
-// Attach returns the top of what source shows, for who is to be checked against
+// Attach returns the top of what stacker shows, for who is to be checked against
 // modes and owners; nil is checked against nothing.
-func Attach(source Source, who *Cred) (p9.File, error) {
-	s, err := source.Stack(true)
+func Attach(stacker Stacker, who *Cred) (p9.File, error) {
+	s, err := stacker.Stack(true)
 	if err != nil {
 		return nil, err
 	}
@@ -33,7 +33,7 @@ func Attach(source Source, who *Cred) (p9.File, error) {
 	if err != nil {
 		return nil, err
 	}
-	return newDirFile(source, who, at), nil
+	return newDirFile(stacker, who, at), nil
 }
 
 // dirFile is a handle of a directory. It follows its path from tree to tree, and
@@ -41,18 +41,18 @@ func Attach(source Source, who *Cred) (p9.File, error) {
 type dirFile struct {
 	readOnly
 
-	source Source
-	who    *Cred
-	at     atomic.Pointer[place]
-	opened atomic.Pointer[reading] // what Readdir goes through, so that offsets keep their meaning
+	stacker Stacker
+	who     *Cred
+	at      atomic.Pointer[mergedDir]
+	opened  atomic.Pointer[direntList] // what Readdir goes through, so that offsets keep their meaning
 
 	mu   sync.Mutex // guards node
 	node *node      // nil while there is no layer that takes changes
 }
 
-// newDirFile runs with the layers of the place locked.
-func newDirFile(source Source, who *Cred, at *place) *dirFile {
-	f := &dirFile{source: source, who: who}
+// newDirFile runs with the layers of the directory locked.
+func newDirFile(stacker Stacker, who *Cred, at *mergedDir) *dirFile {
+	f := &dirFile{stacker: stacker, who: who}
 	f.at.Store(at)
 	if m := at.stack.own(); m != nil {
 		f.node = m.acquire(at.path)
@@ -92,7 +92,7 @@ func (f *dirFile) path(s *Stack) (string, error) {
 }
 
 // locate returns the directory in s, whose layers are locked.
-func (f *dirFile) locate(s *Stack, wait bool) (*place, error) {
+func (f *dirFile) locate(s *Stack, wait bool) (*mergedDir, error) {
 	at := f.at.Load()
 	if at.stack == s && at.epoch == s.epoch() {
 		return at, nil
@@ -109,9 +109,9 @@ func (f *dirFile) locate(s *Stack, wait bool) (*place, error) {
 }
 
 // look calls do with the directory as it is now, its layers locked for looking.
-func (f *dirFile) look(wait bool, do func(at *place) error) error {
+func (f *dirFile) look(wait bool, do func(at *mergedDir) error) error {
 	for {
-		s, err := f.source.Stack(wait)
+		s, err := f.stacker.Stack(wait)
 		if err != nil {
 			return err
 		}
@@ -123,18 +123,18 @@ func (f *dirFile) look(wait bool, do func(at *place) error) error {
 			err = do(at)
 		}
 		s.runlock()
-		if err = again(err, wait); err != errAgain {
+		if err = freshenStale(err, wait); err != errRetry {
 			return err
 		}
 	}
 }
 
-// errAgain says that what failed may succeed now.
-const errAgain = syscall.ERESTART
+// errRetry says that what failed may succeed now.
+const errRetry = syscall.ERESTART
 
-// again compares the directory that err is about with the disk; other errors it
+// freshenStale compares the directory that err is about with the disk; other errors it
 // returns. No layer is locked.
-func again(err error, wait bool) error {
+func freshenStale(err error, wait bool) error {
 	var stale *staleDir
 	switch {
 	case !errors.As(err, &stale):
@@ -147,7 +147,7 @@ func again(err error, wait bool) error {
 	if err := stale.layer.freshen(stale.dir); err != nil {
 		return err
 	}
-	return errAgain
+	return errRetry
 }
 
 // WalkPart walks as many of names as there are; see server.PartWalker.
@@ -163,9 +163,9 @@ func (f *dirFile) WalkPart(qids []p9.QID, names []string, wait bool) ([]p9.QID, 
 // walk appends the qids of the names up to one that fails.
 func (f *dirFile) walk(qids []p9.QID, names []string, wait bool) (_ []p9.QID, to p9.File, err error) {
 	have := len(qids)
-	err = f.look(wait, func(at *place) error {
+	err = f.look(wait, func(at *mergedDir) error {
 		qids = qids[:have]
-		var end found
+		var end lookupResult
 		for _, name := range names {
 			switch {
 			case end.up != nil || end.e != nil:
@@ -193,7 +193,7 @@ func (f *dirFile) walk(qids []p9.QID, names []string, wait bool) (_ []p9.QID, to
 		if end.up != nil || end.e != nil {
 			to = f.fileAt(at, &end, names[len(names)-1])
 		} else {
-			to = newDirFile(f.source, f.who, at)
+			to = newDirFile(f.stacker, f.who, at)
 		}
 		return nil
 	})
@@ -220,7 +220,7 @@ func (f *dirFile) Walk(names []string) ([]p9.QID, p9.File, error) {
 // Ready says whether the other calls answer without a disk.
 func (f *dirFile) Ready() bool {
 	ready := false
-	err := f.look(false, func(at *place) error {
+	err := f.look(false, func(at *mergedDir) error {
 		m := at.stack.own()
 		if len(at.ups) == 0 {
 			l := at.dir.list.Load()
@@ -233,7 +233,7 @@ func (f *dirFile) Ready() bool {
 
 // GetAttr implements p9.File.
 func (f *dirFile) GetAttr(req p9.AttrMask) (q p9.QID, _ p9.AttrMask, attr p9.Attr, err error) {
-	err = f.look(true, func(at *place) error {
+	err = f.look(true, func(at *mergedDir) error {
 		q = at.qid()
 		if len(at.ups) > 0 {
 			return at.upAttr(&attr)
@@ -258,7 +258,7 @@ func (d *dir) fill(attr *p9.Attr) {
 
 // upAttr sets the attributes of a directory that layers have. Only where
 // nothing is merged the count of links says how many directories are in it.
-func (p *place) upAttr(attr *p9.Attr) error {
+func (p *mergedDir) upAttr(attr *p9.Attr) error {
 	m, up := p.stack.Layers[p.ups[0].layer], p.ups[0].dir
 	d, err := m.fds.open(up)
 	if err != nil {
@@ -278,7 +278,7 @@ func (p *place) upAttr(attr *p9.Attr) error {
 
 // StatFS implements p9.File.
 func (f *dirFile) StatFS() (st p9.FSStat, err error) {
-	err = f.look(true, func(at *place) error {
+	err = f.look(true, func(at *mergedDir) error {
 		if m := at.stack.own(); m != nil {
 			st, err = m.statFS()
 			return err
@@ -294,7 +294,7 @@ func (f *dirFile) Open(mode p9.OpenFlags) (q p9.QID, _ uint32, err error) {
 	if mode.Mode() != p9.ReadOnly {
 		return p9.QID{}, 0, syscall.EISDIR
 	}
-	err = f.look(true, func(at *place) error {
+	err = f.look(true, func(at *mergedDir) error {
 		if !at.may(f.who, mayRead) {
 			return syscall.EACCES
 		}
@@ -313,7 +313,7 @@ func (f *dirFile) Open(mode p9.OpenFlags) (q p9.QID, _ uint32, err error) {
 // from its beginning again shows what it holds then.
 func (f *dirFile) Readdir(offset uint64, count uint32) (p9.Dirents, error) {
 	if offset == 0 {
-		err := f.look(true, func(at *place) error {
+		err := f.look(true, func(at *mergedDir) error {
 			r, err := at.read()
 			if err == nil {
 				f.opened.Store(r)
@@ -346,7 +346,7 @@ func (f *dirFile) DirentType(d *p9.Dirent) uint8 {
 
 // GetXattr implements p9.File.
 func (f *dirFile) GetXattr(name string) (value []byte, err error) {
-	err = f.look(true, func(at *place) error {
+	err = f.look(true, func(at *mergedDir) error {
 		if len(at.ups) > 0 {
 			value, err = at.upXattr(name)
 			return err
@@ -363,7 +363,7 @@ func (f *dirFile) GetXattr(name string) (value []byte, err error) {
 
 // ListXattrs implements p9.File.
 func (f *dirFile) ListXattrs() (names []string, err error) {
-	err = f.look(true, func(at *place) error {
+	err = f.look(true, func(at *mergedDir) error {
 		if len(at.ups) > 0 {
 			names, err = at.upXattrs()
 			return err
@@ -386,14 +386,14 @@ func (f *dirFile) FSync() error {
 			unix.Close(fd)
 		}
 	}()
-	err := f.look(true, func(at *place) error {
+	err := f.look(true, func(at *mergedDir) error {
 		for up := at.own(); up != nil; {
 			fd, err := at.stack.own().openDir(up)
 			if err != nil {
 				return err
 			}
 			open = append(open, fd)
-			parent, _, ok := up.node.place()
+			parent, _, ok := up.node.location()
 			if !ok {
 				return nil
 			}

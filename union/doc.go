@@ -26,7 +26,7 @@
 //
 // A Tree never changes. When the packages of a view change, NewTree makes the
 // next one from the old, and shares with it every directory to which the same
-// packages contribute in the same order. Attach serves whatever Tree its Source
+// packages contribute in the same order. Attach serves whatever Tree its Stacker
 // names at the moment: a directory handle that finds a newer Tree resolves its
 // path again there, and a file handle keeps the file that it opened.
 //

@@ -87,14 +87,14 @@ func (s *Stack) edits() (all []Edit, err error) {
 			err = top.edits(&all)
 		}
 		s.runlock()
-		if err = again(err, true); err != errAgain {
+		if err = freshenStale(err, true); err != errRetry {
 			return all, err
 		}
 	}
 }
 
 // edits runs with the layers locked.
-func (p *place) edits(all *[]Edit) error {
+func (p *mergedDir) edits(all *[]Edit) error {
 	up := p.own()
 	if up == nil {
 		return nil
@@ -128,7 +128,7 @@ func (p *place) edits(all *[]Edit) error {
 }
 
 // edit describes one name of the layer, nil if it is no file of a package.
-func (p *place) edit(up *upDir, name string, e upEntry) (*Edit, error) {
+func (p *mergedDir) edit(up *upDir, name string, e upEntry) (*Edit, error) {
 	edit := &Edit{Path: "/" + join(p.path, name)}
 	below, err := p.lookBelow(name)
 	if err != nil && err != errNoEntry {
@@ -144,8 +144,8 @@ func (p *place) edit(up *upDir, name string, e upEntry) (*Edit, error) {
 		}
 		return edit, nil
 	}
-	s := &spot{layer: p.stack.own(), up: up, name: name}
-	err = s.use(func(s *spot) error {
+	s := &layerFile{layer: p.stack.own(), up: up, name: name}
+	err = s.use(func(s *layerFile) error {
 		if edit.Origin, err = s.origin(); err != nil || edit.Origin == nil {
 			return err
 		}
@@ -159,7 +159,7 @@ func (p *place) edit(up *upDir, name string, e upEntry) (*Edit, error) {
 }
 
 // origin returns what the file was copied from, nil if it was not.
-func (s *spot) origin() (o *Origin, err error) {
+func (s *layerFile) origin() (o *Origin, err error) {
 	err = s.withFD(func(fd int) error {
 		value, err := getXattrFD(fd, s.layer.names.own+originName)
 		if noXattr(err) {
@@ -175,7 +175,7 @@ func (s *spot) origin() (o *Origin, err error) {
 
 // compare says how a copy stands to what a package has now, and whether it is
 // the same in content, mode and owner.
-func (s *spot) compare(o *Origin, now *entry) (EditState, bool, error) {
+func (s *layerFile) compare(o *Origin, now *entry) (EditState, bool, error) {
 	if now == nil || now.layer.Type(now.ino) != pkgindex.Regular {
 		return Orphaned, false, nil
 	}
@@ -193,14 +193,14 @@ func (s *spot) compare(o *Origin, now *entry) (EditState, bool, error) {
 }
 
 // inUse says whether somebody has the file open for writing.
-func (s *spot) inUse() bool {
+func (s *layerFile) inUse() bool {
 	s.layer.usage.mu.Lock()
 	defer s.layer.usage.mu.Unlock()
 	return s.layer.usage.open[s.up.entries[s.name].ino] != nil
 }
 
 // read returns the content of a file of at most limit bytes.
-func (s *spot) read(limit int64) ([]byte, error) {
+func (s *layerFile) read(limit int64) ([]byte, error) {
 	fd, err := openName(s.dir, s.name, unix.O_RDONLY, 0)
 	if err != nil {
 		return nil, err
@@ -227,7 +227,7 @@ type Texts struct {
 // ENOENT for what is not edited, and with EFBIG for what is too large to
 // compare.
 func (s *Stack) EditTexts(path string) (t Texts, err error) {
-	err = s.withEdit(path, false, func(p *place, name string, sp *spot) error {
+	err = s.withEdit(path, false, func(p *mergedDir, name string, sp *layerFile) error {
 		o, err := sp.origin()
 		if err == nil && o == nil {
 			err = syscall.ENOENT
@@ -259,7 +259,7 @@ func (s *Stack) EditTexts(path string) (t Texts, err error) {
 
 // content returns a package's file.
 func (e *entry) content() ([]byte, error) {
-	c := e.model()
+	c := e.copySource()
 	if c.size > maxBase {
 		return nil, syscall.EFBIG
 	}
@@ -271,9 +271,9 @@ func (e *entry) content() ([]byte, error) {
 	return io.ReadAll(r)
 }
 
-// withEdit calls do with the place of what the own layer has at path, the stack
+// withEdit calls do with the directory of what the own layer has at path, the stack
 // locked; for changes if change is set.
-func (s *Stack) withEdit(path string, change bool, do func(p *place, name string, sp *spot) error) error {
+func (s *Stack) withEdit(path string, change bool, do func(p *mergedDir, name string, sp *layerFile) error) error {
 	m := s.own()
 	if m == nil || !m.there.Load() {
 		return errNoEntry
@@ -296,8 +296,8 @@ func (s *Stack) withEdit(path string, change bool, do func(p *place, name string
 			} else if e, ok := up.entries[name]; !ok || e.typ != unix.DT_REG && e.typ != unix.DT_WHT {
 				err = errNoEntry
 			} else {
-				sp := &spot{layer: m, up: up, name: name}
-				err = sp.use(func(sp *spot) error { return do(p, name, sp) }, nil)
+				sp := &layerFile{layer: m, up: up, name: name}
+				err = sp.use(func(sp *layerFile) error { return do(p, name, sp) }, nil)
 			}
 		}
 		if change {
@@ -305,7 +305,7 @@ func (s *Stack) withEdit(path string, change bool, do func(p *place, name string
 		} else {
 			s.runlock()
 		}
-		if err = again(err, true); err != errAgain {
+		if err = freshenStale(err, true); err != errRetry {
 			return err
 		}
 	}
@@ -314,7 +314,7 @@ func (s *Stack) withEdit(path string, change bool, do func(p *place, name string
 // ResetEdit makes the path follow the packages again: the copy goes, or what
 // hides the file.
 func (s *Stack) ResetEdit(path string) error {
-	return s.withEdit(path, true, func(p *place, name string, sp *spot) error {
+	return s.withEdit(path, true, func(p *mergedDir, name string, sp *layerFile) error {
 		m, e := sp.layer, sp.up.entries[name]
 		if _, err := p.lookBelow(name); err != nil {
 			return err
@@ -341,7 +341,7 @@ func (s *Stack) KeepEdit(path string) error { return s.MergeEdit(path, nil) }
 // MergeEdit replaces the content of a copy, unless it is nil, and notes that it
 // is made of the package's file of now.
 func (s *Stack) MergeEdit(path string, content []byte) error {
-	return s.withEdit(path, true, func(p *place, name string, sp *spot) error {
+	return s.withEdit(path, true, func(p *mergedDir, name string, sp *layerFile) error {
 		below, err := p.lookBelow(name)
 		if err != nil {
 			return err
@@ -350,8 +350,8 @@ func (s *Stack) MergeEdit(path string, content []byte) error {
 		if e.typ != unix.DT_REG || below.e == nil {
 			return errNoEntry
 		}
-		theirs := below.e.model()
-		c, err := sp.model()
+		theirs := below.e.copySource()
+		c, err := sp.copySource()
 		if err != nil {
 			return err
 		}
@@ -366,7 +366,7 @@ func (s *Stack) MergeEdit(path string, content []byte) error {
 }
 
 // replace puts a new copy in the place of the old one, in one step.
-func (s *spot) replace(c, theirs *model, old uint64) error {
+func (s *layerFile) replace(c, theirs *copySource, old uint64) error {
 	m := s.layer
 	m.copying.begin()
 	defer m.copying.end()
@@ -396,7 +396,7 @@ func (s *spot) replace(c, theirs *model, old uint64) error {
 }
 
 // keepBaseOf keeps what a package has now, to compare later versions with.
-func (m *Mutable) keepBaseOf(c *model) error {
+func (m *Mutable) keepBaseOf(c *copySource) error {
 	if c.size > maxBase {
 		return nil
 	}

@@ -60,14 +60,14 @@ func TestGenerated(t *testing.T) {
 	generated := func(prev *Tree, names ...string) *live {
 		return &live{tree: Extras{Generators: []Generator{g}}.NewTree(s.named(names...), prev)}
 	}
-	source := generated(nil, "sh", "base")
+	stacker := generated(nil, "sh", "base")
 	if g.calls != 0 {
 		t.Error("files are generated before anybody looks")
 	}
-	if _, err := source.tree.top(false); err != errWait {
+	if _, err := stacker.tree.top(false); err != errWait {
 		t.Errorf("a look that must not wait generates: %v", err)
 	}
-	root := attach(t, source)
+	root := attach(t, stacker)
 	const want = `/etc dir 0711
 /etc/shells file 0644 "/usr/bin/sh\n"
 /usr dir 0755
@@ -78,7 +78,7 @@ func TestGenerated(t *testing.T) {
 		t.Errorf("after %d calls\n%s", g.calls, got)
 	}
 	var conflicts []string
-	for c, err := range source.tree.Conflicts() {
+	for c, err := range stacker.tree.Conflicts() {
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -89,27 +89,27 @@ func TestGenerated(t *testing.T) {
 	}
 
 	// The next trees follow what is in them, and share what is not touched.
-	source.tree = generated(source.tree, "sh", "base", "other").tree
+	stacker.tree = generated(stacker.tree, "sh", "base", "other").tree
 	if got := content(t, walk(t, root, "etc/shells")); got != "/usr/bin/sh\n" || g.calls != 2 {
 		t.Errorf("after %d calls the list is %q", g.calls, got)
 	}
-	bin := mustFind(t, source.tree, "usr/bin")
+	bin := mustFind(t, stacker.tree, "usr/bin")
 	s.install(mkpkg.Spec{Name: "data", Version: "1", Files: []mkpkg.File{{Path: "usr/share/data", Body: "data"}}})
 	s.settle()
-	source.tree = generated(source.tree, "sh", "base", "other", "data").tree
+	stacker.tree = generated(stacker.tree, "sh", "base", "other", "data").tree
 	walk(t, root, "usr/share/data")
-	if mustFind(t, source.tree, "usr/bin") != bin {
+	if mustFind(t, stacker.tree, "usr/bin") != bin {
 		t.Error("a directory that nothing generated is in is not shared")
 	}
-	source.tree = generated(source.tree, "bash", "sh", "base", "other").tree
+	stacker.tree = generated(stacker.tree, "bash", "sh", "base", "other").tree
 	if got := content(t, walk(t, root, "etc/shells")); got != "/usr/bin/bash\n/usr/bin/sh\n" {
 		t.Errorf("the list is %q", got)
 	}
-	source.tree = generated(source.tree, "base", "other").tree
+	stacker.tree = generated(stacker.tree, "base", "other").tree
 	if got := content(t, walk(t, root, "etc/shells")); got != "its own" {
 		t.Errorf("without a shell the file is %q", got)
 	}
-	source.tree = generated(source.tree, "sh", "base").tree
+	stacker.tree = generated(stacker.tree, "sh", "base").tree
 	if got := text(t, root, ""); got != want {
 		t.Errorf("after all is back:\n%s", got)
 	}

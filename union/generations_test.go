@@ -15,8 +15,8 @@ import (
 // TestGenerations changes the packages under open handles.
 func TestGenerations(t *testing.T) {
 	s := newSite(t, one, two)
-	source := &live{tree: NewTree(s.named("one", "two"), nil)}
-	root := attach(t, source)
+	stacker := &live{tree: NewTree(s.named("one", "two"), nil)}
+	root := attach(t, stacker)
 	before := text(t, root, "")
 	bin, thing, tool := walk(t, root, "usr/bin"), walk(t, root, "usr/share/thing"), walk(t, root, "usr/bin/tool")
 	if _, _, err := tool.Open(p9.ReadOnly); err != nil {
@@ -32,8 +32,8 @@ func TestGenerations(t *testing.T) {
 
 	s.install(mkpkg.Spec{Name: "three", Version: "1", Files: []mkpkg.File{{Path: "usr/bin/aaa", Body: "3"}}})
 	s.settle()
-	old := source.tree
-	source.tree = NewTree(s.named("one", "two", "three"), old)
+	old := stacker.tree
+	stacker.tree = NewTree(s.named("one", "two", "three"), old)
 	if got := list(t, bin); got[0].Name != "aaa" {
 		t.Errorf("an old handle shows %v", got)
 	}
@@ -41,17 +41,17 @@ func TestGenerations(t *testing.T) {
 		t.Errorf("a directory changed while it was read: %v %v", rest, err)
 	}
 	shared, _, err := old.find("usr/share", true)
-	if now, _, _ := source.tree.find("usr/share", true); err != nil || now != shared {
+	if now, _, _ := stacker.tree.find("usr/share", true); err != nil || now != shared {
 		t.Error("a directory that did not change is not shared")
 	}
-	if now, _, _ := source.tree.find("usr/bin", true); now.qid.Version == mustFind(t, old, "usr/bin").qid.Version {
+	if now, _, _ := stacker.tree.find("usr/bin", true); now.qid.Version == mustFind(t, old, "usr/bin").qid.Version {
 		t.Error("a directory that changed keeps its version")
 	}
 
 	s.remove("one_1.deb")
 	s.remove("three_1.deb")
 	s.settle()
-	source.tree = NewTree(s.named("two"), source.tree)
+	stacker.tree = NewTree(s.named("two"), stacker.tree)
 	if _, _, err := thing.Walk([]string{"x"}); !errors.Is(err, syscall.ENOTDIR) {
 		t.Errorf("walk from a directory that became a file: %v", err)
 	}
@@ -66,13 +66,13 @@ func TestGenerations(t *testing.T) {
 
 	s.install(one)
 	s.settle()
-	source.tree = NewTree(s.named("one", "two"), source.tree)
+	stacker.tree = NewTree(s.named("one", "two"), stacker.tree)
 	if after := text(t, root, ""); after != before {
 		t.Errorf("after all is back:\n%s", after)
 	}
-	source.err = syscall.ENOPKG
+	stacker.err = syscall.ENOPKG
 	if _, _, _, err := bin.GetAttr(p9.AttrMaskAll); !errors.Is(err, syscall.ENOPKG) {
-		t.Errorf("a broken source: %v", err)
+		t.Errorf("a broken stacker: %v", err)
 	}
 }
 
@@ -134,10 +134,10 @@ func TestRebuilt(t *testing.T) {
 		}}
 	}
 	s := newSite(t, spec("a", 0o644, 5, "x"))
-	source := &live{tree: NewTree(s.named("one"), nil)}
+	stacker := &live{tree: NewTree(s.named("one"), nil)}
 	qids := func() map[string]p9.QID {
 		all := make(map[string]p9.QID)
-		for _, e := range list(t, attach(t, source)) {
+		for _, e := range list(t, attach(t, stacker)) {
 			all[e.Name] = e.QID
 		}
 		return all
@@ -145,7 +145,7 @@ func TestRebuilt(t *testing.T) {
 	before := qids()
 	s.install(spec("b", 0o600, 6, "y"))
 	s.settle()
-	source.tree = NewTree(s.named("one"), source.tree)
+	stacker.tree = NewTree(s.named("one"), stacker.tree)
 	for name, q := range qids() {
 		if same := strings.HasPrefix(name, "still"); (q == before[name]) != same {
 			t.Errorf("%s: %v, was %v", name, q, before[name])

@@ -34,30 +34,30 @@ func (t *Tree) launched(e *entry, wait bool) (bool, error) {
 }
 
 // mayLaunch says whether there may be launchers in a directory.
-func (t *Tree) mayLaunch(l *listing) bool { return t.launchers != nil && l.programs }
+func (t *Tree) mayLaunch(l *entryList) bool { return t.launchers != nil && l.programs }
 
 // decided says whether it is known of all in a directory if they are launchers, and
 // if they are there.
-func (t *Tree) decided(l *listing) bool {
+func (t *Tree) decided(l *entryList) bool {
 	if !t.mayLaunch(l) {
-		return !l.late || l.all.Load() != nil
+		return !l.lazy || l.all.Load() != nil
 	}
-	_, known := t.readings.Load(l)
+	_, known := t.lists.Load(l)
 	return known
 }
 
-// reading returns all entries of a merged directory as this tree shows them.
-func (t *Tree) reading(l *listing) (*reading, error) {
+// direntList returns all entries of a merged directory as this tree shows them.
+func (t *Tree) direntList(l *entryList) (*direntList, error) {
 	if !t.mayLaunch(l) {
-		return l.reading(), nil
+		return l.direntList(), nil
 	}
-	if r, ok := t.readings.Load(l); ok {
-		return r.(*reading), nil
+	if r, ok := t.lists.Load(l); ok {
+		return r.(*direntList), nil
 	}
 	all := make([]dirent, 0, len(l.entries))
 	for i := range l.entries {
 		e := &l.entries[i]
-		if t.shows(e, true) != nil {
+		if t.visible(e, true) != nil {
 			continue
 		}
 		is, err := t.launched(e, true)
@@ -70,8 +70,8 @@ func (t *Tree) reading(l *listing) (*reading, error) {
 		}
 		all = append(all, d)
 	}
-	r := newReading(all)
-	t.readings.Store(l, r)
+	r := newDirentList(all)
+	t.lists.Store(l, r)
 	return r, nil
 }
 

@@ -128,7 +128,7 @@ func TestLaunchers(t *testing.T) {
 // TestLauncherStays tries to change a launcher in a context with a layer.
 func TestLauncherStays(t *testing.T) {
 	l := newLayered(t, programs)
-	l.source.tree = Extras{Launchers: launch("programs")}.NewTree(l.named("programs"), l.source.tree)
+	l.stacker.tree = Extras{Launchers: launch("programs")}.NewTree(l.named("programs"), l.stacker.tree)
 	if got := text(t, l.root, ""); strings.Replace(got, "\n/etc/hook", "", 1) == got || !strings.Contains(got, `/usr/bin/prog file 0755 "#!/enter programs=1+a\n"`) {
 		t.Errorf("got\n%s", got)
 	}
@@ -202,8 +202,8 @@ func TestLauncherShares(t *testing.T) {
 
 	// The same under handles that stay, when a dependency comes and goes and
 	// so all that differs is who decides.
-	source := s.launching(launch(), nil, names...)
-	bin := walk(t, attach(t, source), "usr/bin")
+	stacker := s.launching(launch(), nil, names...)
+	bin := walk(t, attach(t, stacker), "usr/bin")
 	reading := walk(t, bin, "prog")
 	if _, _, err := reading.Open(p9.ReadOnly); err != nil {
 		t.Fatal(err)
@@ -216,7 +216,7 @@ func TestLauncherShares(t *testing.T) {
 		at := slices.IndexFunc(list(t, bin), func(e p9.Dirent) bool { return e.Name == "prog" })
 		qids = append(qids, list(t, bin)[at].QID)
 		again := launch([]string{"programs"}[i%2:]...)
-		source.tree = s.launching(again, source.tree, names...).tree
+		stacker.tree = s.launching(again, stacker.tree, names...).tree
 	}
 	if qids[0] != qids[2] || qids[1] != qids[3] || qids[0] == qids[1] {
 		t.Errorf("qids over the generations: %v", qids)
@@ -239,11 +239,11 @@ func TestLauncherShares(t *testing.T) {
 func TestLauncherWaits(t *testing.T) {
 	s := newSite(t, programs)
 	root := attach(t, s.launching(launch("programs"), nil, "programs")).(*dirFile)
-	if err := func() error { _, err := root.source.(*live).tree.top(true); return err }(); err != nil {
+	if err := func() error { _, err := root.stacker.(*live).tree.top(true); return err }(); err != nil {
 		t.Fatal(err)
 	}
 	bin := walk(t, root, "usr/bin").(*dirFile)
-	if _, err := mustFind(t, root.source.(*live).tree, "usr/bin").merge(true); err != nil {
+	if _, err := mustFind(t, root.stacker.(*live).tree, "usr/bin").merge(true); err != nil {
 		t.Fatal(err)
 	}
 	if _, _, err := bin.WalkPart(nil, []string{"prog"}, false); err != errWait {

@@ -67,7 +67,7 @@ func (t *Tree) Lookup(p string) (served, hidden []Candidate, err error) {
 	p = cleanPath(p)
 	d, e, err := t.find(p, true)
 	if err == nil && e != nil {
-		err = t.shows(e, true)
+		err = t.visible(e, true)
 	}
 	if err != nil {
 		return nil, nil, err

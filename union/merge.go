@@ -34,7 +34,7 @@ type dir struct {
 
 	mu   sync.Mutex // guards the merging and prev
 	prev *dir       // the merged directory at this path in an earlier tree, until this one is merged
-	list atomic.Pointer[listing]
+	list atomic.Pointer[entryList]
 }
 
 // pathIno is the inode number of the directory at a path.
@@ -89,24 +89,24 @@ func (d *dir) merged() *dir {
 	return d.prev
 }
 
-// listing is what is in a merged directory.
-type listing struct {
+// entryList is what is in a merged directory.
+type entryList struct {
 	entries  []entry // by name
 	programs bool    // there are some among them, or some that are not for users
-	late     bool    // there are some among them whose content is made when somebody looks
-	all      atomic.Pointer[reading]
+	lazy     bool    // there are some among them whose content is made when somebody looks
+	all      atomic.Pointer[direntList]
 }
 
 // entry is one name, as the contributor has it that wins.
 type entry struct {
-	name    string
-	layer   *pkgindex.Layer
-	ino     pkgindex.InodeID
-	dir     *dir // of a directory, else nil
-	shared  bool // more contributors have the name
-	program bool // a tree may show it as a launcher
-	inner   bool // a tree with launchers does not show it
-	made    bool // of a package that a server adds
+	name      string
+	layer     *pkgindex.Layer
+	ino       pkgindex.InodeID
+	dir       *dir // of a directory, else nil
+	shared    bool // more contributors have the name
+	program   bool // a tree may show it as a launcher
+	inner     bool // a tree with launchers does not show it
+	synthetic bool // of a package that a server adds
 }
 
 func (e *entry) qid() p9.QID {
@@ -121,7 +121,7 @@ func (e *entry) qid() p9.QID {
 }
 
 // find returns nil where there is no such name.
-func (l *listing) find(name string) *entry {
+func (l *entryList) find(name string) *entry {
 	lo, hi := 0, len(l.entries)
 	for lo < hi {
 		mid := int(uint(lo+hi) >> 1)
@@ -155,9 +155,9 @@ func (d *dir) child(name string, wait bool) (*entry, error) {
 // mergeAtOnce is how many entries are merged without leaving it to a worker.
 const mergeAtOnce = 1024
 
-// merge returns the listing, computing it at the first call. With wait unset it
+// merge returns the entries, computing it at the first call. With wait unset it
 // fails with errWait where that takes long or somebody else is at it.
-func (d *dir) merge(wait bool) (*listing, error) {
+func (d *dir) merge(wait bool) (*entryList, error) {
 	if l := d.list.Load(); l != nil {
 		return l, nil
 	}
@@ -173,7 +173,7 @@ func (d *dir) merge(wait bool) (*listing, error) {
 	if !wait && d.size() > mergeAtOnce {
 		return nil, errWait
 	}
-	var before *listing
+	var before *entryList
 	if d.prev != nil {
 		before = d.prev.list.Load()
 	}
@@ -224,27 +224,27 @@ func (d *dir) names() (names []named, distinct int) {
 	return names, distinct
 }
 
-// compute makes the listing. It shares directories with before, which is the
-// listing of an earlier tree or nil.
-func (d *dir) compute(before *listing) *listing {
+// compute makes the list of entries. It shares directories with before, which is the
+// list of an earlier tree or nil.
+func (d *dir) compute(before *entryList) *entryList {
 	names, distinct := d.names()
-	l := &listing{entries: make([]entry, 0, distinct)}
+	l := &entryList{entries: make([]entry, 0, distinct)}
 	for len(names) > 0 {
 		n := 1
 		for n < len(names) && names[n].name == names[0].name {
 			n++
 		}
-		e := d.settle(names[:n], before)
+		e := d.mergeName(names[:n], before)
 		l.entries, l.programs = append(l.entries, e), l.programs || e.program || e.inner
-		l.late = l.late || e.late() != nil
+		l.lazy = l.lazy || e.lazy() != nil
 		names = names[n:]
 	}
 	return l
 }
 
-// settle decides one name, which group has in the order of the tree. The
+// mergeName decides one name, which group has in the order of the tree. The
 // symlink of a path alias gives way to whatever else a package has there.
-func (d *dir) settle(group []named, before *listing) entry {
+func (d *dir) mergeName(group []named, before *entryList) entry {
 	win := group[0]
 	for _, n := range group {
 		if l := &d.from[n.from].layer; l.Type(n.ino) != pkgindex.Symlink || !l.Inode(n.ino).Implicit {
@@ -253,7 +253,7 @@ func (d *dir) settle(group []named, before *listing) entry {
 		}
 	}
 	e := entry{name: win.name, layer: &d.from[win.from].layer, ino: win.ino, shared: len(group) > 1}
-	e.made = e.layer.Package.Made()
+	e.synthetic = e.layer.Package.Made()
 	if e.layer.Type(e.ino) != pkgindex.Directory {
 		inode := e.layer.Inode(e.ino)
 		e.program, e.inner = e.layer.Package.Program(d.path, e.name, inode), e.layer.Package.Inner(d.path, e.name, inode)

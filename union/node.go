@@ -54,8 +54,8 @@ func (n *node) pathLocked() (string, bool) {
 	return string(path), true
 }
 
-// place returns the directory and the name of a node that is not the top.
-func (n *node) place() (parent *node, name string, ok bool) {
+// location returns the directory and the name of a node that is not the top.
+func (n *node) location() (parent *node, name string, ok bool) {
 	n.layer.nodes.Lock()
 	defer n.layer.nodes.Unlock()
 	return n.parent, n.name, n.parent != nil && !n.gone

@@ -8,7 +8,7 @@ import (
 
 // UnlinkAt implements p9.File.
 func (f *dirFile) UnlinkAt(name string, flags uint32) error {
-	return f.change(func(at *place) error { return at.unlink(f.who, name, flags&unix.AT_REMOVEDIR != 0) })
+	return f.change(func(at *mergedDir) error { return at.unlink(f.who, name, flags&unix.AT_REMOVEDIR != 0) })
 }
 
 // Remove implements p9.File.
@@ -16,12 +16,12 @@ func (f *upFile) Remove() error {
 	if f.node == nil {
 		return syscall.EROFS
 	}
-	return f.change(func(at *place, name string) error { return at.unlink(f.who, name, false) })
+	return f.change(func(at *mergedDir, name string) error { return at.unlink(f.who, name, false) })
 }
 
 // Remove implements p9.File.
 func (f *dirFile) Remove() error {
-	return f.change(func(at *place) error {
+	return f.change(func(at *mergedDir) error {
 		if at.path == "" {
 			return syscall.EBUSY
 		}
@@ -34,7 +34,7 @@ func (f *dirFile) Remove() error {
 }
 
 // unlink removes a name. It runs with the stack locked for changes.
-func (p *place) unlink(who *Cred, name string, isDir bool) error {
+func (p *mergedDir) unlink(who *Cred, name string, isDir bool) error {
 	f, err := p.look(name, true)
 	if err != nil {
 		return err
@@ -62,20 +62,20 @@ func (p *place) unlink(who *Cred, name string, isDir bool) error {
 
 // maySticky keeps those who own neither the directory nor what is in it from
 // taking it out of a sticky one.
-func (p *place) maySticky(who *Cred, f *found) error {
+func (p *mergedDir) maySticky(who *Cred, f *lookupResult) error {
 	dir := p.attr()
 	if dir.mode&unix.S_ISVTX == 0 || who.owns(dir) {
 		return nil
 	}
-	a, err := p.foundAttr(f)
+	a, err := p.resultAttr(f)
 	if err == nil && !who.owns(a) {
 		err = syscall.EPERM
 	}
 	return err
 }
 
-// foundAttr is what permissions for f depend on.
-func (p *place) foundAttr(f *found) (fileAttr, error) {
+// resultAttr is what permissions for f depend on.
+func (p *mergedDir) resultAttr(f *lookupResult) (fileAttr, error) {
 	switch {
 	case f.at != nil:
 		return f.at.attr(), nil
@@ -96,7 +96,7 @@ func (p *place) foundAttr(f *found) (fileAttr, error) {
 
 // removable fails unless the directory is empty. A directory of a package that
 // nobody marked as mutable goes only with the mutable files that were in it.
-func (p *place) removable() error {
+func (p *mergedDir) removable() error {
 	r, err := p.read()
 	switch {
 	case err != nil:
@@ -115,7 +115,7 @@ func (p *place) removable() error {
 
 // erase takes away what a name stands for. Where there is something below the
 // layer a mark takes its place in the same step.
-func (p *place) erase(f *found, name string) error {
+func (p *mergedDir) erase(f *lookupResult, name string) error {
 	m := p.stack.own()
 	_, err := p.lookBelow(name)
 	mark := err == nil

@@ -27,7 +27,7 @@ func (f *dirFile) RenameAt(name string, to p9.File, newName string) error {
 	if err != nil {
 		return err
 	}
-	return f.rename(t, newName, func(at *place) (*place, string, error) { return at, name, nil })
+	return f.rename(t, newName, func(at *mergedDir) (*mergedDir, string, error) { return at, name, nil })
 }
 
 // Rename implements p9.File.
@@ -36,7 +36,7 @@ func (f *dirFile) Rename(to p9.File, newName string) error {
 	if err != nil {
 		return err
 	}
-	return f.rename(t, newName, func(at *place) (*place, string, error) {
+	return f.rename(t, newName, func(at *mergedDir) (*mergedDir, string, error) {
 		if at.path == "" {
 			return nil, "", syscall.EBUSY
 		}
@@ -57,8 +57,8 @@ func (f *upFile) Rename(to p9.File, newName string) error {
 	if err != nil {
 		return err
 	}
-	return f.dir.rename(t, newName, func(at *place) (*place, string, error) {
-		parent, name, ok := f.node.place()
+	return f.dir.rename(t, newName, func(at *mergedDir) (*mergedDir, string, error) {
+		parent, name, ok := f.node.location()
 		if !ok {
 			return nil, "", errNoEntry
 		}
@@ -73,14 +73,14 @@ func (f *upFile) Rename(to p9.File, newName string) error {
 
 // rename gives what from names, in a directory of f's context, another name in
 // t. Files that are to be copied up first are so before the locks are taken.
-func (f *dirFile) rename(t *dirFile, newName string, from func(at *place) (*place, string, error)) error {
+func (f *dirFile) rename(t *dirFile, newName string, from func(at *mergedDir) (*mergedDir, string, error)) error {
 	if len(newName) > maxName {
 		return syscall.ENAMETOOLONG
 	}
 	for {
 		var missing *upFile
-		err := f.change(func(at *place) error {
-			if err := t.shows(at.stack); err != nil {
+		err := f.change(func(at *mergedDir) error {
+			if err := t.sameContext(at.stack); err != nil {
 				return err
 			}
 			to, err := t.locate(at.stack, true)
@@ -95,7 +95,7 @@ func (f *dirFile) rename(t *dirFile, newName string, from func(at *place) (*plac
 			if err := r.check(); err != nil || r.same {
 				return err
 			}
-			if missing, err = f.uncopied(dir, name, &r.source); err != nil || missing != nil {
+			if missing, err = f.uncopied(dir, name, &r.stacker); err != nil || missing != nil {
 				return err
 			}
 			return r.run()
@@ -111,9 +111,9 @@ func (f *dirFile) rename(t *dirFile, newName string, from func(at *place) (*plac
 	}
 }
 
-// shows fails with EXDEV unless the directory is one of the same context as s.
-func (f *dirFile) shows(s *Stack) error {
-	own, err := f.source.Stack(true)
+// sameContext fails with EXDEV unless the directory is one of the same context as s.
+func (f *dirFile) sameContext(s *Stack) error {
+	own, err := f.stacker.Stack(true)
 	if err == nil && (own.own() != s.own() || own.Tree != s.Tree) {
 		err = syscall.EXDEV
 	}
@@ -122,7 +122,7 @@ func (f *dirFile) shows(s *Stack) error {
 
 // uncopied returns a handle of a file, at or below a name, that the layer has no
 // copy of. It fails with EPERM if one of them is immutable.
-func (f *dirFile) uncopied(at *place, name string, s *found) (*upFile, error) {
+func (f *dirFile) uncopied(at *mergedDir, name string, s *lookupResult) (*upFile, error) {
 	switch {
 	case s.e != nil && !s.e.mutable(at.path, name):
 		return nil, syscall.EPERM
@@ -155,7 +155,7 @@ func (f *dirFile) uncopied(at *place, name string, s *found) (*upFile, error) {
 
 // allMutable fails with EPERM if the directory has, or had, an immutable file of
 // a package, or nothing that would say that it may be changed.
-func (p *place) allMutable() error {
+func (p *mergedDir) allMutable() error {
 	l, err := p.dir.merge(true)
 	if err != nil {
 		return err
@@ -175,18 +175,18 @@ func (p *place) allMutable() error {
 // A renaming is a rename under way. It runs with the stack locked for changes.
 type renaming struct {
 	who           *Cred
-	from, to      *place
+	from, to      *mergedDir
 	name, newName string
 
-	source found
-	target found // if there
-	there  bool
-	same   bool // both names are of one file: nothing is to be done
+	stacker lookupResult
+	target  lookupResult // if there
+	there   bool
+	same    bool // both names are of one file: nothing is to be done
 }
 
 // check decides whether the rename may be.
 func (r *renaming) check() (err error) {
-	if r.source, err = r.from.look(r.name, true); err != nil {
+	if r.stacker, err = r.from.look(r.name, true); err != nil {
 		return err
 	}
 	r.target, err = r.to.look(r.newName, true)
@@ -194,7 +194,7 @@ func (r *renaming) check() (err error) {
 		return err
 	}
 	r.there = err == nil
-	s, t := &r.source, &r.target
+	s, t := &r.stacker, &r.target
 	if s.at != nil {
 		inside := r.to.path == s.at.path || len(r.to.path) > len(s.at.path) && r.to.path[:len(s.at.path)+1] == s.at.path+"/"
 		if inside {
@@ -229,7 +229,7 @@ func (r *renaming) check() (err error) {
 
 // checkTarget decides whether what has the new name may go.
 func (r *renaming) checkTarget() error {
-	s, t := &r.source, &r.target
+	s, t := &r.stacker, &r.target
 	if err := r.to.maySticky(r.who, t); err != nil {
 		return err
 	}
@@ -267,7 +267,7 @@ func (r *renaming) run() error {
 	if err != nil {
 		return err
 	}
-	if r.source.at != nil && (hides || r.source.at.dir != nil) {
+	if r.stacker.at != nil && (hides || r.stacker.at.dir != nil) {
 		if err := m.hideBelow(from, r.name); err != nil {
 			return err
 		}

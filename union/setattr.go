@@ -42,7 +42,7 @@ func (f *upFile) withCopy(do func(fd int) error) error {
 		return err
 	}
 	var fd int
-	err := f.look(func(s *spot) (err error) {
+	err := f.look(func(s *layerFile) (err error) {
 		if s == nil {
 			return syscall.ESTALE
 		}
@@ -61,7 +61,7 @@ func (f *upFile) setSize(size uint64) error {
 	if f.open != nil && f.open.size != nil {
 		return f.open.truncate(size)
 	}
-	return f.look(func(s *spot) error {
+	return f.look(func(s *layerFile) error {
 		if s == nil {
 			return syscall.ESTALE
 		}
@@ -220,7 +220,7 @@ func listUserXattrs(fd int) ([]string, error) {
 }
 
 // upXattr returns an attribute of a directory that a layer has.
-func (p *place) upXattr(name string) (value []byte, err error) {
+func (p *mergedDir) upXattr(name string) (value []byte, err error) {
 	m := p.stack.Layers[p.ups[0].layer]
 	d, err := m.fds.open(p.ups[0].dir)
 	if err != nil {
@@ -230,7 +230,7 @@ func (p *place) upXattr(name string) (value []byte, err error) {
 	return getUserXattr(d.fd, name)
 }
 
-func (p *place) upXattrs() ([]string, error) {
+func (p *mergedDir) upXattrs() ([]string, error) {
 	m := p.stack.Layers[p.ups[0].layer]
 	d, err := m.fds.open(p.ups[0].dir)
 	if err != nil {

@@ -20,7 +20,7 @@ func (f *dirFile) Stamp(wait bool) (uint64, error) {
 	if f.at.Load().path != "" {
 		return 0, nil
 	}
-	s, err := f.source.Stack(wait)
+	s, err := f.stacker.Stack(wait)
 	if err != nil {
 		return 0, err
 	}

@@ -30,7 +30,7 @@ func TestStamp(t *testing.T) {
 	try := func(what string, changes bool, do func()) {
 		t.Helper()
 		before := stampOf(t, l.root)
-		if again := stampOf(t, attach(t, l.source)); again != before {
+		if again := stampOf(t, attach(t, l.stacker)); again != before {
 			t.Errorf("before %s: %d and %d in two attaches", what, before, again)
 		}
 		do()
@@ -89,7 +89,7 @@ func TestStamp(t *testing.T) {
 	try("a name that goes", true, func() { check(dir.UnlinkAt("link", 0)) })
 	try("a package's file that goes", true, func() { check(dir.UnlinkAt("app.conf", 0)) })
 	try("an edit that is undone", true, func() {
-		check((&Stack{Tree: l.source.tree, Layers: l.source.layers, Own: true}).ResetEdit("/etc/app/app.conf"))
+		check((&Stack{Tree: l.stacker.tree, Layers: l.stacker.layers, Own: true}).ResetEdit("/etc/app/app.conf"))
 	})
 
 	try("a server that starts again", true, l.reopen)
@@ -104,19 +104,19 @@ func TestStamp(t *testing.T) {
 // TestStampOfTrees changes what is below the layers.
 func TestStampOfTrees(t *testing.T) {
 	s := newSite(t, app, mkpkg.Spec{Name: "other", Version: "1"})
-	source := &live{tree: NewTree(s.named("app"), nil)}
-	top := attach(t, source)
+	stacker := &live{tree: NewTree(s.named("app"), nil)}
+	top := attach(t, stacker)
 	first := stampOf(t, top)
 	if now, err := top.(*dirFile).Stamp(false); now != first || err != nil {
 		t.Errorf("without waiting: %d, %v; want %d", now, err, first)
 	}
-	source.tree = NewTree(s.named("app", "other"), source.tree)
+	stacker.tree = NewTree(s.named("app", "other"), stacker.tree)
 	second := stampOf(t, top)
-	source.tree = NewTree(s.named("app"), source.tree)
+	stacker.tree = NewTree(s.named("app"), stacker.tree)
 	if third := stampOf(t, top); first == second || second == third {
 		t.Errorf("stamps %d, %d, %d", first, second, third)
 	}
-	source.err = syscall.ENOENT
+	stacker.err = syscall.ENOENT
 	if stamp, err := top.(*dirFile).Stamp(true); stamp != 0 || err != syscall.ENOENT {
 		t.Errorf("a context that is gone: %d, %v", stamp, err)
 	}

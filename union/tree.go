@@ -23,8 +23,8 @@ type Tree struct {
 	generators []Generator
 	launchers  Launchers // nil for none
 
-	readings sync.Map // of directories with launchers: *listing → *reading
-	shown    sync.Map // *pkgindex.Package → bool: see Shows
+	lists sync.Map // of directories with launchers: *entryList → *direntList
+	shown sync.Map // *pkgindex.Package → bool: see HasWhole
 
 	mu   sync.Mutex // guards what follows
 	root *dir       // nil until looked at

@@ -230,7 +230,7 @@ func read(t *testing.T, r p9.File) string {
 	}
 }
 
-func attach(t *testing.T, s Source) p9.File {
+func attach(t *testing.T, s Stacker) p9.File {
 	t.Helper()
 	f, err := Attach(s, nil)
 	if err != nil {
@@ -352,7 +352,7 @@ func TestPermissions(t *testing.T) {
 		{Path: "look/", Mode: 0o744}, {Path: "look/at", Mode: 0o644, Body: "x"},
 		{Path: "shut/", Mode: 0o700}, {Path: "shut/in", Mode: 0o644, Body: "x"},
 	}})
-	source := &live{tree: NewTree(s.named("one"), nil)}
+	stacker := &live{tree: NewTree(s.named("one"), nil)}
 	for _, c := range []struct {
 		who  string
 		cred *Cred
@@ -364,7 +364,7 @@ func TestPermissions(t *testing.T) {
 		{"the owner", &Cred{UID: 7, GIDs: []uint32{9}}, "open open/all open/owner open/exec drop/known look"},
 		{"in the group", &Cred{UID: 9, GIDs: []uint32{9, 8}}, "open open/all open/group open/notowner open/exec drop/known look"},
 	} {
-		root, err := Attach(source, c.cred)
+		root, err := Attach(stacker, c.cred)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -25,16 +25,16 @@ type upFile struct {
 
 // fileAt returns a handle of what is no directory. It runs with the layers
 // locked.
-func (f *dirFile) fileAt(at *place, end *found, name string) p9.File {
+func (f *dirFile) fileAt(at *mergedDir, end *lookupResult, name string) p9.File {
 	m := at.stack.own()
 	if end.e != nil && (m == nil || !end.e.mutable(at.path, name)) {
 		l := leaf{e: end.e, who: f.who, immutable: m != nil}
 		if end.launcher {
 			return &launcher{leaf: l, launchers: at.stack.Tree.launchers}
 		}
-		if late := end.e.late(); late != nil {
+		if late := end.e.lazy(); late != nil {
 			content, _ := late.Content(true) // it was there when the name was looked up
-			return &lateFile{leaf: l, content: content}
+			return &lazyFile{leaf: l, content: content}
 		}
 		return &l
 	}
@@ -42,7 +42,7 @@ func (f *dirFile) fileAt(at *place, end *found, name string) p9.File {
 	u := &upFile{who: f.who, qid: at.fileQID(end, name)}
 	if m != nil {
 		u.node = m.acquire(path)
-		u.dir = newDirFile(f.source, f.who, at)
+		u.dir = newDirFile(f.stacker, f.who, at)
 	}
 	if end.e != nil {
 		u.leaf = &leaf{e: end.e, who: f.who}
@@ -97,8 +97,8 @@ func (f *upFile) Close() error {
 	return nil
 }
 
-// spot is a file that a layer has: a name in an open directory.
-type spot struct {
+// layerFile is a file that a layer has: a name in an open directory.
+type layerFile struct {
 	layer *Mutable
 	up    *upDir
 	dir   int
@@ -107,12 +107,12 @@ type spot struct {
 
 // look calls do with where a layer has the file, its layers locked for looking;
 // with nil where only a package has it.
-func (f *upFile) look(do func(s *spot) error) error {
+func (f *upFile) look(do func(s *layerFile) error) error {
 	if f.node != nil {
 		m := f.node.layer
 		m.mu.RLock()
 		defer m.mu.RUnlock()
-		if s, err := f.node.spot(f.qid.Path); s != nil || err != nil {
+		if s, err := f.node.layerFile(f.qid.Path); s != nil || err != nil {
 			return s.use(do, err)
 		}
 	}
@@ -120,7 +120,7 @@ func (f *upFile) look(do func(s *spot) error) error {
 		m := f.lower.layer
 		m.mu.RLock()
 		defer m.mu.RUnlock()
-		s, err := f.lower.spot(0)
+		s, err := f.lower.layerFile(0)
 		if s == nil && err == nil {
 			err = syscall.ESTALE
 		}
@@ -133,7 +133,7 @@ func (f *upFile) look(do func(s *spot) error) error {
 }
 
 // use opens the directory for do.
-func (s *spot) use(do func(s *spot) error, err error) error {
+func (s *layerFile) use(do func(s *layerFile) error, err error) error {
 	if err != nil {
 		return err
 	}
@@ -146,11 +146,11 @@ func (s *spot) use(do func(s *spot) error, err error) error {
 	return do(s)
 }
 
-// spot returns where the layer has the file of a node, nil if it has not. ino
+// layerFile returns where the layer has the file of a node, nil if it has not. ino
 // is the file's number, 0 for whatever has the name. It runs with the layer's mu
 // locked.
-func (n *node) spot(ino uint64) (*spot, error) {
-	parent, name, ok := n.place()
+func (n *node) layerFile(ino uint64) (*layerFile, error) {
+	parent, name, ok := n.location()
 	if !ok {
 		return nil, errNoEntry
 	}
@@ -167,7 +167,7 @@ func (n *node) spot(ino uint64) (*spot, error) {
 	case e.typ == unix.DT_DIR, ino != 0 && e.ino != ino:
 		return nil, syscall.ESTALE // another file has the name
 	}
-	return &spot{layer: n.layer, up: up, name: name}, nil
+	return &layerFile{layer: n.layer, up: up, name: name}, nil
 }
 
 // stat describes the file as a layer has it; with nil if none has.
@@ -176,7 +176,7 @@ func (f *upFile) stat() (st *unix.Statx_t, err error) {
 		got, err := statFD(f.open.fd)
 		return &got, err
 	}
-	err = f.look(func(s *spot) error {
+	err = f.look(func(s *layerFile) error {
 		if s == nil {
 			return nil
 		}
@@ -243,7 +243,7 @@ func (f *upFile) StatFS() (p9.FSStat, error) {
 
 // Readlink implements p9.File.
 func (f *upFile) Readlink() (target string, err error) {
-	err = f.look(func(s *spot) error {
+	err = f.look(func(s *layerFile) error {
 		if s == nil {
 			target, err = f.leaf.Readlink()
 			return err
@@ -258,7 +258,7 @@ func (f *upFile) Readlink() (target string, err error) {
 
 // GetXattr implements p9.File.
 func (f *upFile) GetXattr(name string) (value []byte, err error) {
-	err = f.look(func(s *spot) error {
+	err = f.look(func(s *layerFile) error {
 		if s == nil {
 			value, err = f.leaf.GetXattr(name)
 			return err
@@ -273,7 +273,7 @@ func (f *upFile) GetXattr(name string) (value []byte, err error) {
 
 // ListXattrs implements p9.File.
 func (f *upFile) ListXattrs() (names []string, err error) {
-	err = f.look(func(s *spot) error {
+	err = f.look(func(s *layerFile) error {
 		if s == nil {
 			names, err = f.leaf.ListXattrs()
 			return err
@@ -287,7 +287,7 @@ func (f *upFile) ListXattrs() (names []string, err error) {
 }
 
 // withFD opens the file by O_PATH.
-func (s *spot) withFD(do func(fd int) error) error {
+func (s *layerFile) withFD(do func(fd int) error) error {
 	fd, err := openName(s.dir, s.name, unix.O_PATH, 0)
 	if err != nil {
 		return err

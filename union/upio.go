@@ -52,7 +52,7 @@ func (f *upFile) Open(mode p9.OpenFlags) (p9.QID, uint32, error) {
 			return p9.QID{}, 0, err
 		}
 	}
-	err = f.look(func(s *spot) error {
+	err = f.look(func(s *layerFile) error {
 		if s == nil {
 			q, _, err := f.leaf.Open(p9.ReadOnly)
 			f.qid.Version = q.Version
@@ -69,7 +69,7 @@ func (f *upFile) Open(mode p9.OpenFlags) (p9.QID, uint32, error) {
 }
 
 // open opens a file of a layer. The permissions were checked.
-func (s *spot) open(ino uint64, mode int, who *Cred) (*openFile, error) {
+func (s *layerFile) open(ino uint64, mode int, who *Cred) (*openFile, error) {
 	flags := mode&(unix.O_ACCMODE|passedFlags) | unix.O_NONBLOCK
 	if mode&unix.O_TRUNC != 0 && mode&unix.O_ACCMODE == unix.O_RDONLY {
 		flags |= unix.O_RDWR

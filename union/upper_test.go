@@ -27,10 +27,10 @@ var app = mkpkg.Spec{Name: "app", Version: "1", Files: []mkpkg.File{
 // layered is a site with a mutable layer.
 type layered struct {
 	*site
-	dir    string
-	layer  *Mutable
-	source *live
-	root   p9.File
+	dir     string
+	layer   *Mutable
+	stacker *live
+	root    p9.File
 }
 
 func newLayered(t *testing.T, specs ...mkpkg.Spec) *layered {
@@ -55,8 +55,8 @@ func (l *layered) reopen() {
 	for _, p := range l.store.Set().Packages {
 		names = append(names, p.Name)
 	}
-	l.source = &live{tree: NewTree(l.named(names...), nil), layers: []*Mutable{l.layer}}
-	l.root = attach(l.t, l.source)
+	l.stacker = &live{tree: NewTree(l.named(names...), nil), layers: []*Mutable{l.layer}}
+	l.root = attach(l.t, l.stacker)
 }
 
 func (l *layered) at(path string) p9.File { return walk(l.t, l.root, path) }
@@ -216,7 +216,7 @@ func TestLayerGenerations(t *testing.T) {
 	bin := l.at("usr/bin")
 	l.install(mkpkg.Spec{Name: "more", Version: "1", Files: []mkpkg.File{{Path: "usr/bin/more", Body: "m"}}})
 	l.settle()
-	l.source.tree = NewTree(l.named("app", "more"), l.source.tree)
+	l.stacker.tree = NewTree(l.named("app", "more"), l.stacker.tree)
 	l.wants("usr/bin/more", "m")
 	if _, _, err := bin.Walk([]string{"more"}); err != nil {
 		t.Errorf("an old handle: %v", err)
@@ -228,7 +228,7 @@ func TestLayerGenerations(t *testing.T) {
 func TestBaseStays(t *testing.T) {
 	l := newLayered(t, app)
 	l.write("etc/app/app.conf", "first") // the layer is there
-	stack, err := l.source.Stack(true)
+	stack, err := l.stacker.Stack(true)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -30,7 +30,7 @@ func (f File) Type() pkgindex.FileType { return f.Layer.Type(f.Ino) }
 // when somebody looks at it.
 func (t *Tree) File(p string) (File, bool) {
 	_, e, err := t.find(p, true)
-	if err != nil || e == nil || e.late() != nil {
+	if err != nil || e == nil || e.lazy() != nil {
 		return File{}, false
 	}
 	return File{p, e.layer, e.ino}, true
@@ -50,7 +50,7 @@ func (t *Tree) Files(dir string) iter.Seq2[string, File] {
 		}
 		for i := range l.entries {
 			e := &l.entries[i]
-			if e.dir == nil && e.late() == nil && !yield(e.name, File{join(dir, e.name), e.layer, e.ino}) {
+			if e.dir == nil && e.lazy() == nil && !yield(e.name, File{join(dir, e.name), e.layer, e.ino}) {
 				return
 			}
 		}
@@ -84,7 +84,7 @@ const maxHops = 40
 // directory.
 func (t *Tree) Follow(p string) (File, bool) {
 	d, e := t.follow(p)
-	if d == nil || e == nil || e.late() != nil {
+	if d == nil || e == nil || e.lazy() != nil {
 		return File{}, false
 	}
 	return File{join(d.path, e.name), e.layer, e.ino}, true

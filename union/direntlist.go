@@ -11,15 +11,15 @@ import (
 	"github.com/packagefs/packagefs/pkgindex"
 )
 
-// A reading is the entries of a directory at one moment.
-type reading struct {
+// A direntList is the entries of a directory at one moment.
+type direntList struct {
 	all   p9.Dirents // their offsets count from 1; trees share it
 	types []uint8    // a DT_ value for each, 0 where the qid tells; nil for all 0
 }
 
 // read returns what the directory has. It runs with the layers locked.
-func (p *place) read() (*reading, error) {
-	var packages *listing
+func (p *mergedDir) read() (*direntList, error) {
+	var packages *entryList
 	if p.dir != nil {
 		var err error
 		if packages, err = p.dir.merge(true); err != nil {
@@ -27,8 +27,8 @@ func (p *place) read() (*reading, error) {
 		}
 		// Beside being the answer in many cases, this decides about launchers, and
 		// makes what is made when somebody looks.
-		if pure := len(p.ups) == 0 && !p.stack.Own; pure || packages.late || p.stack.Tree.mayLaunch(packages) {
-			r, err := p.stack.Tree.reading(packages)
+		if pure := len(p.ups) == 0 && !p.stack.Own; pure || packages.lazy || p.stack.Tree.mayLaunch(packages) {
+			r, err := p.stack.Tree.direntList(packages)
 			if err != nil || pure {
 				return r, err
 			}
@@ -58,7 +58,7 @@ func (p *place) read() (*reading, error) {
 	if packages != nil {
 		for i := range packages.entries {
 			e := &packages.entries[i]
-			if seen[e.name] || p.stack.Tree.shows(e, true) != nil {
+			if seen[e.name] || p.stack.Tree.visible(e, true) != nil {
 				continue
 			}
 			d, err := p.packageDirent(e)
@@ -68,11 +68,11 @@ func (p *place) read() (*reading, error) {
 			all = append(all, d)
 		}
 	}
-	return newReading(all), nil
+	return newDirentList(all), nil
 }
 
 // readAll returns the names that the layer that takes changes has, in order.
-func (p *place) readAll() ([]string, error) {
+func (p *mergedDir) readAll() ([]string, error) {
 	up := p.own()
 	if up.stale() {
 		return nil, p.stale(p.ups[0])
@@ -88,7 +88,7 @@ type dirent struct {
 }
 
 // dirent describes a name that a layer has.
-func (p *place) dirent(name string) (dirent, error) {
+func (p *mergedDir) dirent(name string) (dirent, error) {
 	f, err := p.look(name, true)
 	switch {
 	case err != nil:
@@ -100,12 +100,12 @@ func (p *place) dirent(name string) (dirent, error) {
 }
 
 // packageDirent describes a name that only packages have.
-func (p *place) packageDirent(e *entry) (dirent, error) {
+func (p *mergedDir) packageDirent(e *entry) (dirent, error) {
 	if e.dir != nil {
 		return dirent{e.name, e.dir.qid, unix.DT_DIR}, nil
 	}
 	is, err := p.stack.Tree.launched(e, true)
-	return dirent{e.name, p.fileQID(&found{e: e, launcher: is}, e.name), e.direntType()}, err
+	return dirent{e.name, p.fileQID(&lookupResult{e: e, launcher: is}, e.name), e.direntType()}, err
 }
 
 // direntType is a DT_ value where the qid does not tell, else 0.
@@ -116,10 +116,10 @@ func (e *entry) direntType() uint8 {
 	return 0
 }
 
-// newReading puts entries into an order that stays.
-func newReading(all []dirent) *reading {
+// newDirentList puts entries into an order that stays.
+func newDirentList(all []dirent) *direntList {
 	slices.SortFunc(all, func(a, b dirent) int { return strings.Compare(a.name, b.name) })
-	r := &reading{all: make(p9.Dirents, len(all)), types: make([]uint8, len(all))}
+	r := &direntList{all: make(p9.Dirents, len(all)), types: make([]uint8, len(all))}
 	for i, d := range all {
 		r.all[i] = p9.Dirent{QID: d.qid, Type: d.qid.Type, Offset: uint64(i + 1), Name: d.name}
 		r.types[i] = d.typ
@@ -127,16 +127,16 @@ func newReading(all []dirent) *reading {
 	return r
 }
 
-// reading returns all entries of a merged directory. The caller must not change
+// direntList returns all entries of a merged directory. The caller must not change
 // them.
-func (l *listing) reading() *reading {
+func (l *entryList) direntList() *direntList {
 	if r := l.all.Load(); r != nil {
 		return r
 	}
-	if l.late {
-		return l.lateReading()
+	if l.lazy {
+		return l.lazyDirentList()
 	}
-	r := &reading{all: make(p9.Dirents, len(l.entries))}
+	r := &direntList{all: make(p9.Dirents, len(l.entries))}
 	for i := range l.entries {
 		e := &l.entries[i]
 		q := e.qid()
@@ -152,20 +152,20 @@ func (l *listing) reading() *reading {
 	return r
 }
 
-// lateReading is reading for a directory in which something is made when somebody
+// lazyDirentList is direntList for a directory in which something is made when somebody
 // looks, which may turn out to be nothing.
-func (l *listing) lateReading() *reading {
+func (l *entryList) lazyDirentList() *direntList {
 	all := make([]dirent, 0, len(l.entries))
 	for i := range l.entries {
 		e := &l.entries[i]
-		if late := e.late(); late != nil {
+		if late := e.lazy(); late != nil {
 			if content, _ := late.Content(true); content == nil {
 				continue
 			}
 		}
 		all = append(all, dirent{e.name, e.qid(), e.direntType()})
 	}
-	r := newReading(all)
+	r := newDirentList(all)
 	l.all.Store(r)
 	return r
 }

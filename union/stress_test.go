@@ -10,18 +10,18 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// TestCrowd has many change one layer at once, while others look. What is there
+// TestStress has many change one layer at once, while others look. What is there
 // at the end is what a server that starts anew finds, and no node is left over.
-func TestCrowd(t *testing.T) {
+func TestStress(t *testing.T) {
 	l := newLayered(t, app)
 	var wg sync.WaitGroup
 	for g := range 6 {
 		wg.Go(func() {
 			rng := rand.New(rand.NewSource(int64(g)))
-			root := attach(t, l.source)
+			root := attach(t, l.stacker)
 			defer root.Close()
 			for range 300 {
-				crowdStep(root, rng)
+				stressStep(root, rng)
 			}
 		})
 	}
@@ -41,8 +41,8 @@ func TestCrowd(t *testing.T) {
 	}
 }
 
-// crowdStep does one thing; that it fails since others were faster is fine.
-func crowdStep(root p9.File, rng *rand.Rand) {
+// stressStep does one thing; that it fails since others were faster is fine.
+func stressStep(root p9.File, rng *rand.Rand) {
 	name := func() string { return string(rune('a' + rng.Intn(4))) }
 	dir := root
 	if _, f, err := root.Walk([]string{"etc", name()}); err == nil {

@@ -73,9 +73,9 @@ func (s *Stack) unlock() {
 	s.Layers[0].mu.Unlock()
 }
 
-// A place is a directory as a stack has it. It holds until the stack's epoch
+// A mergedDir is a directory as a stack has it, of layers and packages. It holds until the stack's epoch
 // changes, and is looked at with the layers locked.
-type place struct {
+type mergedDir struct {
 	stack *Stack
 	epoch uint64
 	path  string  // relative and clean; "" for the root
@@ -89,9 +89,9 @@ type upRef struct {
 	dir   *upDir
 }
 
-// top returns the place of the root.
-func (s *Stack) top(wait bool) (*place, error) {
-	p := &place{stack: s, epoch: s.epoch()}
+// top returns the root.
+func (s *Stack) top(wait bool) (*mergedDir, error) {
+	p := &mergedDir{stack: s, epoch: s.epoch()}
 	for i, m := range s.Layers {
 		up, err := m.upTop(wait)
 		if err != nil {
@@ -109,13 +109,13 @@ func (s *Stack) top(wait bool) (*place, error) {
 	return p, err
 }
 
-// at returns the place of a directory by its path, relative and clean.
-func (s *Stack) at(path string, wait bool) (*place, error) {
+// at returns a directory by its path, relative and clean.
+func (s *Stack) at(path string, wait bool) (*mergedDir, error) {
 	p, err := s.top(wait)
 	for path != "" && err == nil {
 		var name string
 		name, path, _ = strings.Cut(path, "/")
-		var f found
+		var f lookupResult
 		if f, err = p.look(name, wait); err != nil {
 			return nil, err
 		}
@@ -127,11 +127,11 @@ func (s *Stack) at(path string, wait bool) (*place, error) {
 	return p, err
 }
 
-// found is what a name in a place stands for.
-type found struct {
-	at       *place // of a directory
-	e        *entry // of a file of a package
-	launcher bool   // the file is served as one
+// lookupResult is what a name in a mergedDir stands for.
+type lookupResult struct {
+	at       *mergedDir // of a directory
+	e        *entry     // of a file of a package
+	launcher bool       // the file is served as one
 
 	// Of a file of a layer, or else 0.
 	layer int
@@ -148,17 +148,19 @@ type staleDir struct {
 
 func (*staleDir) Error() string { return "directory must be looked at again" }
 
-func (p *place) stale(u upRef) error { return &staleDir{p.stack.Layers[u.layer], u.dir} }
+func (p *mergedDir) stale(u upRef) error { return &staleDir{p.stack.Layers[u.layer], u.dir} }
 
 // look looks a name up.
-func (p *place) look(name string, wait bool) (found, error) { return p.lookFrom(0, name, wait) }
+func (p *mergedDir) look(name string, wait bool) (lookupResult, error) {
+	return p.lookFrom(0, name, wait)
+}
 
 // lookBelow looks up what there would be without the layer that takes changes.
-func (p *place) lookBelow(name string) (found, error) { return p.lookFrom(1, name, true) }
+func (p *mergedDir) lookBelow(name string) (lookupResult, error) { return p.lookFrom(1, name, true) }
 
 // lookFrom looks a name up without the layers above from. It fails with
 // errNoEntry.
-func (p *place) lookFrom(from int, name string, wait bool) (found, error) {
+func (p *mergedDir) lookFrom(from int, name string, wait bool) (lookupResult, error) {
 	var ups []upRef
 	through := p.dir != nil
 	for _, u := range p.ups {
@@ -166,7 +168,7 @@ func (p *place) lookFrom(from int, name string, wait bool) (found, error) {
 			continue
 		}
 		if u.dir.stale() {
-			return found{}, p.stale(u)
+			return lookupResult{}, p.stale(u)
 		}
 		e, ok := u.dir.entries[name]
 		if !ok {
@@ -174,17 +176,17 @@ func (p *place) lookFrom(from int, name string, wait bool) (found, error) {
 		}
 		if e.typ != unix.DT_DIR {
 			if len(ups) == 0 && e.typ == unix.DT_WHT {
-				return found{}, errNoEntry
+				return lookupResult{}, errNoEntry
 			}
 			if len(ups) == 0 {
-				return found{layer: u.layer, up: u.dir, name: name, ent: e}, nil
+				return lookupResult{layer: u.layer, up: u.dir, name: name, ent: e}, nil
 			}
 			through = false
 			break
 		}
 		c, err := p.stack.Layers[u.layer].child(u.dir, name, wait)
 		if err != nil {
-			return found{}, err
+			return lookupResult{}, err
 		}
 		ups = append(ups, upRef{u.layer, c})
 		if c.opaque {
@@ -199,30 +201,30 @@ func (p *place) lookFrom(from int, name string, wait bool) (found, error) {
 		case err == nil && e.dir != nil:
 			below = e.dir
 		case err == nil && len(ups) == 0:
-			if err := p.stack.Tree.shows(e, wait); err != nil {
-				return found{}, err
+			if err := p.stack.Tree.visible(e, wait); err != nil {
+				return lookupResult{}, err
 			}
 			is, err := p.stack.Tree.launched(e, wait)
-			return found{e: e, launcher: is}, err
+			return lookupResult{e: e, launcher: is}, err
 		case err != nil && err != errNoEntry:
-			return found{}, err
+			return lookupResult{}, err
 		}
 	}
 	if len(ups) == 0 && below == nil {
-		return found{}, errNoEntry
+		return lookupResult{}, errNoEntry
 	}
-	at := &place{stack: p.stack, epoch: p.epoch, ups: ups, dir: below}
+	at := &mergedDir{stack: p.stack, epoch: p.epoch, ups: ups, dir: below}
 	if below != nil {
 		at.path = below.path
 	} else {
 		at.path = strings.Clone(join(p.path, name)) // the caller's name does not stay
 	}
-	return found{at: at}, nil
+	return lookupResult{at: at}, nil
 }
 
 // qid identifies the directory: by its path where packages have it, by its
 // inode where only layers do.
-func (p *place) qid() p9.QID {
+func (p *mergedDir) qid() p9.QID {
 	if len(p.ups) == 0 {
 		return p.dir.qid
 	}
@@ -244,7 +246,7 @@ func (p *place) qid() p9.QID {
 
 // fileQID identifies what is no directory. What can be copied up has one number
 // before and after it, and another one with each layer that it may be copied to.
-func (p *place) fileQID(f *found, name string) (q p9.QID) {
+func (p *mergedDir) fileQID(f *lookupResult, name string) (q p9.QID) {
 	m := p.stack.own()
 	if f.e != nil {
 		q = f.e.qid()
@@ -272,7 +274,7 @@ func (e *entry) mutable(dir, name string) bool {
 }
 
 // may says whether who has a permission for the directory.
-func (p *place) may(who *Cred, permission uint32) bool {
+func (p *mergedDir) may(who *Cred, permission uint32) bool {
 	if who == nil || who.UID == 0 {
 		return true
 	}
@@ -283,7 +285,7 @@ func (p *place) may(who *Cred, permission uint32) bool {
 }
 
 // attr is what permissions for the directory depend on.
-func (p *place) attr() fileAttr {
+func (p *mergedDir) attr() fileAttr {
 	if len(p.ups) > 0 {
 		return p.ups[0].dir.inode
 	}
@@ -299,7 +301,7 @@ func attrOfInode(i *pkgindex.Inode) fileAttr { return fileAttr{i.Mode, i.UID, i.
 
 // own returns what the layer that takes changes has of the directory, nil for
 // nothing.
-func (p *place) own() *upDir {
+func (p *mergedDir) own() *upDir {
 	if p.stack.Own && len(p.ups) > 0 && p.ups[0].layer == 0 {
 		return p.ups[0].dir
 	}

@@ -8,23 +8,23 @@ import (
 	"github.com/packagefs/packagefs/pkgindex"
 )
 
-// late returns the content of a file that is made when somebody looks at it, nil
+// lazy returns the content of a file that is made when somebody looks at it, nil
 // for all other files.
-func (e *entry) late() *pkgindex.Late {
-	if !e.made {
+func (e *entry) lazy() *pkgindex.Late {
+	if !e.synthetic {
 		return nil
 	}
 	return e.layer.Late(e.ino)
 }
 
-// shows fails with errNoEntry where the tree does not show an entry: a program
+// visible fails with errNoEntry where the tree does not show an entry: a program
 // that is not for users, or what was to be made and turned out to be nothing. With
 // wait unset it fails with errWait instead of making it.
-func (t *Tree) shows(e *entry, wait bool) error {
+func (t *Tree) visible(e *entry, wait bool) error {
 	if e.inner && t.launchers != nil {
 		return errNoEntry
 	}
-	if l := e.late(); l != nil {
+	if l := e.lazy(); l != nil {
 		content, known := l.Content(wait)
 		switch {
 		case !known:
@@ -46,29 +46,29 @@ func (t *Tree) Inner(p string) *pkgindex.Package {
 	return e.layer.Package
 }
 
-// lateFile is a handle of a file whose content is made when somebody looks. By
+// lazyFile is a handle of a file whose content is made when somebody looks. By
 // the time that there is a handle it is there.
-type lateFile struct {
+type lazyFile struct {
 	leaf
 	content []byte
 	open    bool
 }
 
 // WalkPart clones the handle; there is nothing below it.
-func (f *lateFile) WalkPart(qids []p9.QID, names []string, _ bool) ([]p9.QID, p9.File, error) {
+func (f *lazyFile) WalkPart(qids []p9.QID, names []string, _ bool) ([]p9.QID, p9.File, error) {
 	if len(names) > 0 {
 		return qids, nil, errNotDir
 	}
-	return qids, &lateFile{leaf: leaf{e: f.e, who: f.who, immutable: f.immutable}, content: f.content}, nil
+	return qids, &lazyFile{leaf: leaf{e: f.e, who: f.who, immutable: f.immutable}, content: f.content}, nil
 }
 
 // Walk implements p9.File.
-func (f *lateFile) Walk(names []string) ([]p9.QID, p9.File, error) {
+func (f *lazyFile) Walk(names []string) ([]p9.QID, p9.File, error) {
 	return f.WalkPart(nil, names, true)
 }
 
 // GetAttr implements p9.File.
-func (f *lateFile) GetAttr(req p9.AttrMask) (p9.QID, p9.AttrMask, p9.Attr, error) {
+func (f *lazyFile) GetAttr(req p9.AttrMask) (p9.QID, p9.AttrMask, p9.Attr, error) {
 	q, valid, attr, err := f.leaf.GetAttr(req)
 	attr.Size = uint64(len(f.content))
 	attr.Blocks = (attr.Size + 511) / 512
@@ -76,7 +76,7 @@ func (f *lateFile) GetAttr(req p9.AttrMask) (p9.QID, p9.AttrMask, p9.Attr, error
 }
 
 // Open implements p9.File.
-func (f *lateFile) Open(mode p9.OpenFlags) (p9.QID, uint32, error) {
+func (f *lazyFile) Open(mode p9.OpenFlags) (p9.QID, uint32, error) {
 	if err := f.mayOpen(mode); err != nil {
 		return p9.QID{}, 0, err
 	}
@@ -85,7 +85,7 @@ func (f *lateFile) Open(mode p9.OpenFlags) (p9.QID, uint32, error) {
 }
 
 // ReadAt implements p9.File.
-func (f *lateFile) ReadAt(p []byte, off int64) (int, error) {
+func (f *lazyFile) ReadAt(p []byte, off int64) (int, error) {
 	if !f.open {
 		return 0, syscall.EBADF
 	}
@@ -93,7 +93,7 @@ func (f *lateFile) ReadAt(p []byte, off int64) (int, error) {
 }
 
 // ReadNow is ReadAt: nothing waits.
-func (f *lateFile) ReadNow(p []byte, off int64) (int, error) {
+func (f *lazyFile) ReadNow(p []byte, off int64) (int, error) {
 	n, err := f.ReadAt(p, off)
 	if n > 0 {
 		err = nil

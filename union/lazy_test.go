@@ -11,9 +11,9 @@ import (
 	"github.com/packagefs/packagefs/pkgindex/mkpkg"
 )
 
-// lateFiles is a generator of files that are made when somebody looks: each of made,
+// lazyFiles is a generator of files that are made when somebody looks: each of made,
 // and where the content is empty nothing.
-func lateFiles(t *testing.T, calls *int, made map[string]string) fixed {
+func lazyFiles(t *testing.T, calls *int, made map[string]string) fixed {
 	t.Helper()
 	var files []pkgindex.MadeFile
 	for path, text := range made {
@@ -33,11 +33,11 @@ func lateFiles(t *testing.T, calls *int, made map[string]string) fixed {
 	return fixed{p}
 }
 
-// TestLate looks at files that are made when somebody looks, in trees with a
+// TestLazy looks at files that are made when somebody looks, in trees with a
 // mutable layer and without.
-func TestLate(t *testing.T) {
+func TestLazy(t *testing.T) {
 	calls := 0
-	g := lateFiles(t, &calls, map[string]string{"etc/cache": "made late", "etc/nothing": "", "var/x": "x"})
+	g := lazyFiles(t, &calls, map[string]string{"etc/cache": "made late", "etc/nothing": "", "var/x": "x"})
 	l := newLayered(t, one)
 	extras := Extras{Generators: []Generator{g}}
 	tree := extras.NewTree(l.named("one"), nil)
@@ -68,7 +68,7 @@ func TestLate(t *testing.T) {
 		t.Errorf("what turns out to be nothing: %v", err)
 	}
 
-	l.source.tree = tree
+	l.stacker.tree = tree
 	for name, root := range map[string]p9.File{"plain": plain, "layered": l.root} {
 		dir := walk(t, root, "etc")
 		for _, e := range list(t, dir) {
@@ -134,7 +134,7 @@ func TestInner(t *testing.T) {
 	}
 	l := newLayered(t, programs)
 	l.override("programs", `programs = ["/usr/bin/prog"]`)
-	l.source.tree = Extras{Launchers: launch("programs")}.NewTree(l.named("programs"), l.source.tree)
+	l.stacker.tree = Extras{Launchers: launch("programs")}.NewTree(l.named("programs"), l.stacker.tree)
 	if names := list(t, l.at("usr/bin")); len(names) != 1 || names[0].Name != "prog" {
 		t.Errorf("in a context with a layer: %v", names)
 	}

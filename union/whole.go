@@ -2,10 +2,10 @@ package union
 
 import "github.com/packagefs/packagefs/pkgindex"
 
-// Shows says whether the tree has all files of one of its packages as the package
+// HasWhole says whether the tree has all files of one of its packages as the package
 // has them: none is hidden by a different one of another package. It looks at every
 // file of the package at the first call, and may wait.
-func (t *Tree) Shows(p *pkgindex.Package) (bool, error) {
+func (t *Tree) HasWhole(p *pkgindex.Package) (bool, error) {
 	if is, ok := t.shown.Load(p); ok {
 		return is.(bool), nil
 	}
@@ -19,7 +19,7 @@ func (t *Tree) Shows(p *pkgindex.Package) (bool, error) {
 	}
 	is := true
 	for i := range layers {
-		if is, err = top.shows(&layers[i], pkgindex.RootDir); err != nil {
+		if is, err = top.hasWhole(&layers[i], pkgindex.RootDir); err != nil {
 			return false, err
 		} else if !is {
 			break
@@ -29,8 +29,8 @@ func (t *Tree) Shows(p *pkgindex.Package) (bool, error) {
 	return is, nil
 }
 
-// shows is Shows for a directory of a layer that d has merged.
-func (d *dir) shows(l *pkgindex.Layer, id pkgindex.DirID) (bool, error) {
+// hasWhole is HasWhole for a directory of a layer that d has merged.
+func (d *dir) hasWhole(l *pkgindex.Layer, id pkgindex.DirID) (bool, error) {
 	if len(d.from) == 1 && d.from[0].layer.Index == l.Index {
 		return true, nil
 	}
@@ -48,7 +48,7 @@ func (d *dir) shows(l *pkgindex.Layer, id pkgindex.DirID) (bool, error) {
 			if e.dir == nil {
 				return false, nil
 			}
-			if is, err := e.dir.shows(l, l.Dir(ino)); err != nil || !is {
+			if is, err := e.dir.hasWhole(l, l.Dir(ino)); err != nil || !is {
 				return false, err
 			}
 		case e.layer.Package != l.Package:
