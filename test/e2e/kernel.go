@@ -1,0 +1,73 @@
+package e2e
+
+import (
+	"os"
+	"path/filepath"
+	"strconv"
+	"testing"
+
+	"github.com/packagefs/packagefs/test/guest"
+	"github.com/packagefs/packagefs/test/harness"
+)
+
+// mountContexts are the contexts that the tests of mounts look at.
+var mountContexts = []string{
+	"package:kinds", "package:hello", "package:bash", "package:coreutils",
+	"package:python3.11-minimal", "package:exim4-daemon-light",
+	"package:hello+bash+python3.11-minimal",
+}
+
+// The control is the guest without packagefs.
+func testKernelControl(t *testing.T) {
+	harness.Guest{Binary: harness.GuestProgram(t)}.Run(t, guest.Control)
+}
+
+// The kernel's own client. Each group of tests has a guest, and what they do is in
+// package guest.
+func testKernelGuests(t *testing.T) {
+	dir := t.TempDir()
+	binary := harness.GuestProgram(t)
+	prepareGuestData(t, dir)
+	for _, group := range guest.Groups {
+		t.Run(group.Name, func(t *testing.T) {
+			t.Parallel()
+			harness.Guest{Binary: binary, Env: map[string]string{harness.GuestDataEnv: dir, "FSX_SEED": os.Getenv("FSX_SEED")}}.Run(t, group)
+		})
+	}
+}
+
+// prepareGuestData serves the package files here, to learn the order of each
+// view, and has the oracle make the tree that the guest must see.
+func prepareGuestData(t *testing.T, dir string) {
+	t.Helper()
+	s := corpusServer(t)
+	data := harness.GuestData{Program: s.Binary, Contexts: map[string]harness.GuestContext{}, Live: livePackages(t, dir),
+		Source: filepath.Join(dir, "hello"), Pythons: filepath.Join(dir, "pythons")}
+	harness.Must(t, pythonServer(t, data.Pythons).Stop())
+	harness.UnpackSource(t, data.Source)
+	harness.Must(t, harness.RunIn(data.Source, harness.ConfigureHello...))
+	for i, context := range mountContexts {
+		files, err := harness.ViewFiles(s, context)
+		if err != nil {
+			t.Fatal(err)
+		}
+		c := harness.GuestContext{Files: files, Manifest: filepath.Join(dir, strconv.Itoa(i)+".json")}
+		if err := wantTree(t, s, context).Save(c.Manifest); err != nil {
+			t.Fatal(err)
+		}
+		data.Contexts[context] = c
+	}
+	if err := data.Save(dir); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func livePackages(t *testing.T, dir string) harness.LivePackages {
+	t.Helper()
+	version := func(v string) string {
+		return harness.MakeDeb(t, dir, harness.DebSpec{Name: "live", Version: v, Fill: func(tree string) {
+			harness.WriteFiles(t, tree, map[string]string{"usr/share/live/version": v, "usr/share/live/only-" + v: v})
+		}})
+	}
+	return harness.LivePackages{Old: version("1"), New: version("2"), Many: harness.ManyDeb(t, dir, "thousand", 1000)}
+}

@@ -1,0 +1,169 @@
+package e2e
+
+import (
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/packagefs/packagefs/test/harness"
+)
+
+// corpusServer serves the corpus and the package kinds until the test ends, on
+// a unix socket and on TCP. Servers of several tests, one after another, share
+// their directories, so that the corpus is indexed once.
+func corpusServer(t *testing.T) *harness.Server {
+	t.Helper()
+	corpus := harness.FetchCorpus(t)
+	s := harness.ServerDir(t, harness.Program(t), filepath.Join(harness.Scratch(), "corpus"))
+	s.Listen = append(s.Listen, freeTCP(t))
+	for _, d := range corpus.Debs {
+		if exists(filepath.Join(s.Packages, filepath.Base(d.File))) {
+			continue
+		}
+		if err := harness.CopyFiles(s.Packages, d.File); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if !exists(filepath.Join(s.Packages, harness.KindsFile)) {
+		harness.KindsDeb(t, s.Packages)
+	}
+	s.StartIndexed(t)
+	checkAllInstalled(t, s, len(corpus.Debs)+1)
+	return s
+}
+
+func checkAllInstalled(t *testing.T, s *harness.Server, n int) {
+	t.Helper()
+	listed, err := s.List()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, p := range listed {
+		if p.State != "installed" {
+			t.Errorf("%s was set aside: %s", p.File, p.Reason)
+		}
+	}
+	if len(listed) != n {
+		t.Errorf("%d package files are listed, want %d", len(listed), n)
+	}
+}
+
+// freeTCP is an address where nobody listens now.
+func freeTCP(t *testing.T) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	return "tcp:" + l.Addr().String()
+}
+
+// wantTree is the tree that a context of a server must have.
+func wantTree(t *testing.T, s *harness.Server, context string) harness.Manifest {
+	t.Helper()
+	files, err := harness.ViewFiles(s, context)
+	if err != nil {
+		t.Fatal(err)
+	}
+	corpus := harness.FetchCorpus(t)
+	for i, file := range files { // the oracle keeps what it extracted, by file
+		if cached := filepath.Join(corpus.Dir, filepath.Base(file)); exists(cached) {
+			files[i] = cached
+		}
+	}
+	want, err := oracle.Tree(files)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return served(t, s, want)
+}
+
+func served(t *testing.T, s *harness.Server, tree harness.Manifest) harness.Manifest {
+	t.Helper()
+	tree, err := s.Served(tree)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return tree
+}
+
+func exists(file string) bool {
+	_, err := os.Stat(file)
+	return err == nil
+}
+
+// The tree served as package:NAME is what dpkg-deb makes of NAME's closure,
+// for every package of the corpus.
+func testWireTrees(t *testing.T) {
+	s := corpusServer(t)
+	for _, deb := range harness.FetchCorpus(t).Debs {
+		t.Run(deb.Name, func(t *testing.T) {
+			checkWire(t, s, "package:"+deb.Name, harness.BigMsize)
+		})
+	}
+	for _, context := range []string{"all", "package:hello+python3.11-minimal"} {
+		t.Run(context, func(t *testing.T) { checkWire(t, s, context, harness.BigMsize) })
+	}
+	t.Run("msize 8 KiB", func(t *testing.T) { checkWire(t, s, "package:bash", 8<<10) })
+}
+
+func checkWire(t *testing.T, s *harness.Server, context string, msize uint32) {
+	t.Helper()
+	want := wantTree(t, s, context)
+	got, err := harness.WalkWire(s.Listen[0], context, msize)
+	if err != nil {
+		t.Fatal(err)
+	}
+	harness.CheckSame(t, context, want, got)
+}
+
+// The closure that we choose is the one that apt would install from the same
+// package files.
+func testClosureIsApts(t *testing.T) {
+	s := corpusServer(t)
+	repository := t.TempDir()
+	for _, set := range harness.CorpusSets {
+		for _, name := range set {
+			t.Run(name, func(t *testing.T) {
+				want, err := harness.AptClosure(repository, harness.FetchCorpus(t), name)
+				if err != nil {
+					t.Fatal(err)
+				}
+				files, err := harness.ViewFiles(s, "package:"+name)
+				if err != nil {
+					t.Fatal(err)
+				}
+				got := map[string]bool{}
+				for _, file := range files {
+					deb, err := harness.ReadDeb(file)
+					if err != nil {
+						t.Fatal(err)
+					}
+					got[deb.Name] = true
+				}
+				checkNames(t, want, got)
+			})
+		}
+	}
+}
+
+func checkNames(t *testing.T, want, got map[string]bool) {
+	t.Helper()
+	var missing, extra []string
+	for name := range want {
+		if !got[name] {
+			missing = append(missing, name)
+		}
+	}
+	for name := range got {
+		if !want[name] {
+			extra = append(extra, name)
+		}
+	}
+	if len(want) == 0 || len(missing)+len(extra) > 0 {
+		t.Errorf("of %d: missing %s; too many %s", len(want), strings.Join(missing, " "), strings.Join(extra, " "))
+	}
+}

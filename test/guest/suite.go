@@ -1,0 +1,64 @@
+package guest
+
+import (
+	"testing"
+
+	"github.com/packagefs/packagefs/test/harness"
+)
+
+// Groups are the guest's tests. Each group has a guest of its own.
+var Groups = []harness.Group{
+	{Name: "unix", Tests: harness.Tests{"TreesUnix": testTreesUnix}},
+	{Name: "tcp", Tests: harness.Tests{"TreesTCP": testTreesTCP}},
+	{Name: "use", Tests: harness.Tests{
+		"Programs":     testPrograms,
+		"Calls":        testCalls,
+		"Overlay":      testOverlay,
+		"Kill":         testKill,
+		"AttachErrors": testAttachErrors,
+		"MountCommand": testMountCommand,
+		"Run":          testRun,
+		"Union":        testUnion,
+	}},
+	{Name: "changes", Tests: harness.Tests{
+		"Users":   testUsers,
+		"Live":    testLive,
+		"Restart": testRestart,
+	}},
+	{Name: "posix", Tests: harness.Tests{"Posix": testPosix}},
+	{Name: "pythons", Tests: harness.Tests{
+		"Pythons":     testPythons,
+		"SharedMount": testSharedMount,
+	}},
+	{Name: "work", Tests: harness.Tests{
+		"Dbench": testDbench,
+		"Random": testRandom,
+		"Build":  testBuild,
+	}},
+	{Name: "commands", Tests: harness.Tests{
+		"Commands": testCommands,
+		"Contexts": testContexts,
+	}},
+}
+
+// Groups that other tests than those of the kernel's client run.
+var (
+	// Control shows that the guest is right, without packagefs.
+	Control = harness.Group{Name: "control", Tests: harness.Tests{"Control": testControl}}
+
+	// Hangs and Dies let the tests see what becomes of a guest that does not end
+	// as it should.
+	Hangs = harness.Group{Name: "hangs", Tests: harness.Tests{"Hangs": testHangs}}
+	Dies  = harness.Group{Name: "dies", Tests: harness.Tests{"Dies": testDies}}
+
+	// WriteSpeed is a benchmark. It leaves a table for the README beside the
+	// guest's status.
+	WriteSpeed = harness.Group{Name: "speed", Tests: harness.Tests{"WriteSpeed": testWriteSpeed}}
+)
+
+// Run runs the groups. One boot of a guest chooses one of them.
+func Run(t *testing.T) {
+	for _, group := range append(Groups, Control, Hangs, Dies, WriteSpeed) {
+		t.Run(group.Name, group.Tests.Run)
+	}
+}
