@@ -95,7 +95,7 @@ func (f *dirFile) rename(t *dirFile, newName string, from func(at *mergedDir) (*
 			if err := r.check(); err != nil || r.same {
 				return err
 			}
-			if missing, err = f.uncopied(dir, name, &r.stacker); err != nil || missing != nil {
+			if missing, err = f.uncopied(dir, name, &r.source); err != nil || missing != nil {
 				return err
 			}
 			return r.run()
@@ -178,15 +178,15 @@ type renaming struct {
 	from, to      *mergedDir
 	name, newName string
 
-	stacker lookupResult
-	target  lookupResult // if there
-	there   bool
-	same    bool // both names are of one file: nothing is to be done
+	source lookupResult
+	target lookupResult // if there
+	there  bool
+	same   bool // both names are of one file: nothing is to be done
 }
 
 // check decides whether the rename may be.
 func (r *renaming) check() (err error) {
-	if r.stacker, err = r.from.look(r.name, true); err != nil {
+	if r.source, err = r.from.look(r.name, true); err != nil {
 		return err
 	}
 	r.target, err = r.to.look(r.newName, true)
@@ -194,7 +194,7 @@ func (r *renaming) check() (err error) {
 		return err
 	}
 	r.there = err == nil
-	s, t := &r.stacker, &r.target
+	s, t := &r.source, &r.target
 	if s.at != nil {
 		inside := r.to.path == s.at.path || len(r.to.path) > len(s.at.path) && r.to.path[:len(s.at.path)+1] == s.at.path+"/"
 		if inside {
@@ -229,7 +229,7 @@ func (r *renaming) check() (err error) {
 
 // checkTarget decides whether what has the new name may go.
 func (r *renaming) checkTarget() error {
-	s, t := &r.stacker, &r.target
+	s, t := &r.source, &r.target
 	if err := r.to.maySticky(r.who, t); err != nil {
 		return err
 	}
@@ -267,7 +267,7 @@ func (r *renaming) run() error {
 	if err != nil {
 		return err
 	}
-	if r.stacker.at != nil && (hides || r.stacker.at.dir != nil) {
+	if r.source.at != nil && (hides || r.source.at.dir != nil) {
 		if err := m.hideBelow(from, r.name); err != nil {
 			return err
 		}
