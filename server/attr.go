@@ -5,16 +5,6 @@ import (
 	"github.com/hugelgupf/p9/p9"
 )
 
-// basicMask is what struct stat has. It is always answered.
-const (
-	basicMask = 0x7ff
-	allMask   = 0x3fff
-)
-
-// stampMask is a bit of Tgetattr's mask that 9P2000.L does not have: it asks a
-// Stamper for its stamp. Where Rgetattr has it as well the data version is that.
-const stampMask = 1 << 32
-
 // attrMask takes the bits of Tgetattr apart.
 func attrMask(m uint64) p9.AttrMask {
 	return p9.AttrMask{
@@ -40,7 +30,7 @@ func extraMask(m *p9.AttrMask) (bits uint64) {
 }
 
 func tgetattr(r *request) error {
-	d := decoder{b: r.body}
+	d := decode(r.body)
 	id, mask := d.u32(), d.u64()
 	if !d.end() {
 		return errMalformed
@@ -100,7 +90,7 @@ func appendAttr(b []byte, a *p9.Attr) []byte {
 }
 
 func tsetattr(r *request) error {
-	d := decoder{b: r.body}
+	d := decode(r.body)
 	id, m := d.u32(), d.u32()
 	attr := p9.SetAttr{
 		Permissions: p9.FileMode(d.u32() & 07777), UID: p9.UID(d.u32()), GID: p9.GID(d.u32()), Size: d.u64(),
@@ -133,7 +123,7 @@ func tsetattr(r *request) error {
 }
 
 func tstatfs(r *request) error {
-	d := decoder{b: r.body}
+	d := decode(r.body)
 	id := d.u32()
 	if !d.end() {
 		return errMalformed
@@ -170,7 +160,7 @@ func tstatfs(r *request) error {
 }
 
 func treadlink(r *request) error {
-	d := decoder{b: r.body}
+	d := decode(r.body)
 	id := d.u32()
 	if !d.end() {
 		return errMalformed

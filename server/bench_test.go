@@ -18,22 +18,6 @@ func benchClient(b *testing.B) *client {
 	return c
 }
 
-// skip reads n replies.
-func (c *client) skip(n int) {
-	for range n {
-		head, err := c.in.Peek(5)
-		if err != nil {
-			c.tb.Fatal(err)
-		}
-		if head[4] == msgRlerror {
-			c.tb.Fatalf("reply: %s", messageText(c.recv()))
-		}
-		if _, err := c.in.Discard(int(le.Uint32(head))); err != nil {
-			c.tb.Fatal(err)
-		}
-	}
-}
-
 func statFrames(depth int) (walk, getattr, clunk []byte) {
 	for i := range depth {
 		fid, tag := uint32(100+i), uint16(i)

@@ -44,7 +44,7 @@ func (r *request) make(d *decoder, id uint32, name string, call func(dir *fid) (
 }
 
 func tmkdir(r *request) error {
-	d := decoder{b: r.body}
+	d := decode(r.body)
 	id, name, mode, gid := d.u32(), d.str(), d.u32(), d.u32()
 	return r.make(&d, id, name, func(dir *fid) (p9.QID, error) {
 		return dir.file.Mkdir(name, p9.FileMode(mode&07777), p9.UID(dir.uid), p9.GID(gid))
@@ -52,7 +52,7 @@ func tmkdir(r *request) error {
 }
 
 func tsymlink(r *request) error {
-	d := decoder{b: r.body}
+	d := decode(r.body)
 	id, name, target, gid := d.u32(), d.str(), d.str(), d.u32()
 	return r.make(&d, id, name, func(dir *fid) (p9.QID, error) {
 		return dir.file.Symlink(target, name, p9.UID(dir.uid), p9.GID(gid))
@@ -60,7 +60,7 @@ func tsymlink(r *request) error {
 }
 
 func tmknod(r *request) error {
-	d := decoder{b: r.body}
+	d := decode(r.body)
 	id, name, mode, major, minor, gid := d.u32(), d.str(), d.u32(), d.u32(), d.u32(), d.u32()
 	return r.make(&d, id, name, func(dir *fid) (p9.QID, error) {
 		return dir.file.Mknod(name, p9.FileMode(mode), major, minor, p9.UID(dir.uid), p9.GID(gid))
@@ -96,7 +96,7 @@ func (r *request) change(d *decoder, id uint32, name string, other uint32, call 
 }
 
 func tlink(r *request) error {
-	d := decoder{b: r.body}
+	d := decode(r.body)
 	id, target, name := d.u32(), d.u32(), d.str()
 	return r.change(&d, id, name, target, func(dir, f *fid) error {
 		return dir.file.Link(f.file, name)
@@ -104,7 +104,7 @@ func tlink(r *request) error {
 }
 
 func trename(r *request) error {
-	d := decoder{b: r.body}
+	d := decode(r.body)
 	id, dir, name := d.u32(), d.u32(), d.str()
 	return r.change(&d, dir, name, id, func(dir, f *fid) error {
 		return f.file.Rename(dir.file, name)
@@ -112,7 +112,7 @@ func trename(r *request) error {
 }
 
 func trenameat(r *request) error {
-	d := decoder{b: r.body}
+	d := decode(r.body)
 	id, name, newID, newName := d.u32(), d.str(), d.u32(), d.str()
 	if err := checkName(newName); d.end() && err != nil {
 		return err
@@ -126,7 +126,7 @@ func trenameat(r *request) error {
 }
 
 func tunlinkat(r *request) error {
-	d := decoder{b: r.body}
+	d := decode(r.body)
 	id, name, flags := d.u32(), d.str(), d.u32()
 	return r.change(&d, id, name, id, func(dir, _ *fid) error {
 		return dir.file.UnlinkAt(name, flags)

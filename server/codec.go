@@ -16,6 +16,11 @@ type decoder struct {
 	bad bool
 }
 
+func decode(b []byte) decoder { return decoder{b: b} }
+
+// short tells that a field was not there.
+func (d *decoder) short() bool { return d.bad }
+
 // take returns the next n bytes, or nil if there are fewer.
 func (d *decoder) take(n int) []byte {
 	if uint(n) > uint(len(d.b)) {

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"net"
 	"testing"
 
 	"github.com/hugelgupf/p9/p9"
@@ -12,7 +13,7 @@ func TestDecoderBounds(t *testing.T) {
 	whole := body(uint8(1), uint16(2), uint32(3), uint64(4), "five", "six", uint32(5), []byte("seven"), make([]byte, qidSize))
 	for n := range len(whole) + 2 {
 		b := append(append([]byte(nil), whole...), 0)[:n:n]
-		d := decoder{b: b}
+		d := decode(b)
 		d.u8()
 		d.u16()
 		d.u32()
@@ -66,3 +67,9 @@ func TestNoAllocations(t *testing.T) {
 	}
 	c.close(false)
 }
+
+// discardConn is a connection that nothing comes from.
+type discardConn struct{ net.Conn }
+
+func (discardConn) Write(p []byte) (int, error) { return len(p), nil }
+func (discardConn) Close() error                { return nil }

@@ -227,8 +227,8 @@ func TestReaddirPieces(t *testing.T) {
 			var names []string
 			for {
 				r := c.must(msgTreaddir, 1, body(uint32(1), offset, count))
-				d := decoder{b: r}
-				e := decoder{b: d.data()}
+				d := decode(r)
+				e := decode(d.data())
 				if !d.end() || uint32(len(e.b)) > count {
 					t.Fatalf("%d bytes of entries, asked for %d", len(e.b), count)
 				}
@@ -332,7 +332,7 @@ func TestShutdownDrains(t *testing.T) {
 func TestShutdownGivesUp(t *testing.T) {
 	g := newGate()
 	s := &Server{Attacher: g}
-	c := servePipe(t, s)
+	c := servePipe(t, over(s))
 	defer close(g.pass)
 	c.start(0)
 	c.send(msgTmkdir, 5, mkdirBody)
@@ -363,7 +363,7 @@ func TestServeReportsFailure(t *testing.T) {
 // TestPipe runs a session over net.Pipe, which buffers nothing.
 func TestPipe(t *testing.T) {
 	tree := sampleTree(true)
-	c := servePipe(t, &Server{Attacher: tree})
+	c := servePipe(t, over(&Server{Attacher: tree}))
 	c.start(0)
 	c.open(0, 1, "big")
 	r := c.must(msgTread, 1, body(uint32(1), uint64(5), uint32(1<<20)))
@@ -416,4 +416,9 @@ func TestTraceAndStats(t *testing.T) {
 	if got != want || got.Sent != 21+20+35+11 || got.Received != 21+27+27+20 {
 		t.Errorf("%+v", got)
 	}
+}
+
+// over serves one end of a pipe.
+func over(s *Server) func(net.Conn) {
+	return func(nc net.Conn) { s.ServeConn(nc, Peer{Network: "pipe"}) }
 }

@@ -7,6 +7,7 @@ import (
 	"syscall"
 
 	"github.com/hugelgupf/p9/p9"
+	"golang.org/x/sys/unix"
 
 	"github.com/packagefs/packagefs/context"
 	"github.com/packagefs/packagefs/union"
@@ -129,7 +130,7 @@ type saltedDir struct {
 
 func (d *saltedDir) salted(qid p9.QID, depth int) p9.QID {
 	switch {
-	case !isDir(qid):
+	case qid.Type&p9.TypeDir == 0:
 	case depth == 0:
 		qid.Path = d.salt
 	default:
@@ -169,7 +170,7 @@ func (d *saltedDir) walk(qids []p9.QID, names []string, step int, wait bool) ([]
 		depth += step
 		qids[i] = d.salted(qids[i], depth)
 	}
-	if to != nil && (len(names) == 0 || isDir(qids[len(qids)-1])) {
+	if to != nil && (len(names) == 0 || qids[len(qids)-1].Type&p9.TypeDir != 0) {
 		to = &saltedDir{File: to, salt: d.salt, depth: depth, up: d.up}
 	}
 	return qids, to, err
@@ -201,7 +202,7 @@ func (d *saltedDir) DirentType(e *p9.Dirent) uint8 {
 	if t, ok := d.File.(DirentTyper); ok {
 		return t.DirentType(e)
 	}
-	return dtUnknown
+	return unix.DT_UNKNOWN
 }
 
 // GetAttr implements p9.File.

@@ -1,7 +1,9 @@
 package server
 
 import (
+	"errors"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/hugelgupf/p9/linux"
@@ -80,7 +82,7 @@ func TestContextsDirectory(t *testing.T) {
 	} {
 		got := ""
 		if f, err := walk(p.attach(c.who, "contexts"), c.path); err != nil {
-			got = errnoName(uint32(Errno(err)))
+			got = errnoName(uint32(errnoOf(err)))
 		} else {
 			got = list(f)
 		}
@@ -161,7 +163,7 @@ func TestContextsQIDs(t *testing.T) {
 	if err != nil || len(bob) != 4 || alice[3] != bob[3] || alice[2] == bob[2] {
 		t.Errorf("alice %v, bob %v, %v", alice, bob, err)
 	}
-	if _, _, err := dir.WalkPart(nil, []string{"user:alice"}, false); !mustWait(err) {
+	if _, _, err := dir.WalkPart(nil, []string{"user:alice"}, false); !errors.Is(err, syscall.EAGAIN) {
 		t.Errorf("resolving a context without waiting: %v", err)
 	}
 }

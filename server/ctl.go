@@ -247,7 +247,7 @@ func (fs *FS) answer(as caller, question []byte) []byte {
 		a.Result, err = json.Marshal(result)
 	}
 	if err != nil {
-		a = Answer{Error: err.Error(), Errno: uint32(Errno(err))}
+		a = Answer{Error: err.Error(), Errno: uint32(errnoOf(err))}
 	}
 	out, err := json.Marshal(a)
 	if err != nil {

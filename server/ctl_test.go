@@ -25,13 +25,13 @@ func walk(f p9.File, path string) (p9.File, error) {
 // list returns the names in a directory, a space between them, or the errno.
 func list(f p9.File) string {
 	if _, _, err := f.Open(p9.ReadOnly); err != nil {
-		return errnoName(uint32(Errno(err)))
+		return errnoName(uint32(errnoOf(err)))
 	}
 	var names []string
 	for offset := uint64(0); ; {
 		batch, err := f.Readdir(offset, 3)
 		if err != nil {
-			return errnoName(uint32(Errno(err)))
+			return errnoName(uint32(errnoOf(err)))
 		}
 		if len(batch) == 0 {
 			return strings.Join(names, " ")
@@ -62,7 +62,7 @@ func (p *place) show(who, path string) string {
 		_, _, err = f.Open(p9.ReadOnly)
 	}
 	if err != nil {
-		return errnoName(uint32(Errno(err)))
+		return errnoName(uint32(errnoOf(err)))
 	}
 	defer f.Close()
 	return readAll(f)
@@ -77,11 +77,11 @@ func (p *place) order(who, text string) (results, errno string) {
 		_, _, err = f.Open(p9.ReadWrite)
 	}
 	if err != nil {
-		return "", errnoName(uint32(Errno(err)))
+		return "", errnoName(uint32(errnoOf(err)))
 	}
 	defer f.Close()
 	if _, err := f.WriteAt([]byte(text), 0); err != nil {
-		errno = errnoName(uint32(Errno(err)))
+		errno = errnoName(uint32(errnoOf(err)))
 	}
 	return readAll(f), errno
 }
@@ -127,7 +127,7 @@ func TestWhoCommands(t *testing.T) {
 		}
 		for name := range strings.FieldsSeq(all) {
 			seen := slices.Contains(strings.Fields(c.want), name)
-			if _, err := walk(f, name); seen != (err == nil) || !seen && Errno(err) != linux.ENOENT {
+			if _, err := walk(f, name); seen != (err == nil) || !seen && errnoOf(err) != linux.ENOENT {
 				t.Errorf("%s, administrators %q: walks to %s: %v", c.who, c.admins, name, err)
 			}
 		}
@@ -213,7 +213,7 @@ func TestControlSnapshot(t *testing.T) {
 	if _, err := f.ReadAt(make([]byte, 1), 0); err == nil {
 		t.Error("a file that is not open has a content")
 	}
-	if _, _, err := f.Open(p9.WriteOnly); Errno(err) != linux.EACCES {
+	if _, _, err := f.Open(p9.WriteOnly); errnoOf(err) != linux.EACCES {
 		t.Errorf("opened for writing: %v", err)
 	}
 	if _, _, err := f.Open(p9.ReadOnly); err != nil {
@@ -315,7 +315,7 @@ func TestCommands(t *testing.T) {
 		{"toplevel add \"user:alice\n", "error: ", "EINVAL", nil},
 		{"toplevel add ../../etc/passwd x\n", "error: toplevel add: ", "EINVAL", nil},
 		{"toplevel add user:alice \"a\\nb\"\n", "error: toplevel add: ", "EINVAL", nil},
-		{strings.Repeat("x", maxCommand+1), "error: a command is longer than", fmt.Sprint(uint32(linux.EMSGSIZE)), nil},
+		{strings.Repeat("x", maxCommand+1), "error: a command is longer than", "EMSGSIZE", nil},
 
 		// The commands before the one that fails are done, those behind it not.
 		{"toplevel add user:alice one\nnonsense\ntoplevel add user:alice two\n", "error: unknown command", "EINVAL", func() bool {
@@ -330,7 +330,7 @@ func TestCommands(t *testing.T) {
 			t.Errorf("%.60q: what it should do is not seen at once", c.text)
 		}
 	}
-	if _, err := walk(p.attach("alice", "ctl"), "ctl"); Errno(err) != linux.ENOENT {
+	if _, err := walk(p.attach("alice", "ctl"), "ctl"); errnoOf(err) != linux.ENOENT {
 		t.Errorf("alice commands: %v", err)
 	}
 }
@@ -380,7 +380,7 @@ func TestCommandFile(t *testing.T) {
 		t.Errorf("second result from the beginning: %q", got)
 	}
 
-	if _, err := f.WriteAt([]byte("nonsense\n"), 50); Errno(err) != linux.EINVAL {
+	if _, err := f.WriteAt([]byte("nonsense\n"), 50); errnoOf(err) != linux.EINVAL {
 		t.Errorf("got %v", err)
 	}
 	if got := read(f, 50); !strings.HasPrefix(got, "error: ") {
@@ -408,18 +408,18 @@ func TestCommandFile(t *testing.T) {
 
 	// Behind a failure a new line begins.
 	f = open()
-	if _, err := f.WriteAt([]byte("nonsense\nlog war"), 0); Errno(err) != linux.EINVAL {
+	if _, err := f.WriteAt([]byte("nonsense\nlog war"), 0); errnoOf(err) != linux.EINVAL {
 		t.Errorf("got %v", err)
 	}
 	write(f, "log\n", 0)
 	if got := read(f, 0); got != "error: unknown command \"nonsense\"; try: help\ninfo\n" {
 		t.Errorf("after a failure: %q", got)
 	}
-	if _, err := f.ReadAt(nil, -1); Errno(err) != linux.EINVAL {
+	if _, err := f.ReadAt(nil, -1); errnoOf(err) != linux.EINVAL {
 		t.Errorf("negative offset: %v", err)
 	}
 	for _, mask := range []p9.SetAttrMask{{Permissions: true}, {UID: true}, {GID: true}} {
-		if err := f.SetAttr(mask, p9.SetAttr{}); Errno(err) != linux.EPERM {
+		if err := f.SetAttr(mask, p9.SetAttr{}); errnoOf(err) != linux.EPERM {
 			t.Errorf("%v: %v", mask, err)
 		}
 	}

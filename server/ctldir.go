@@ -57,7 +57,7 @@ func walkOn(qids []p9.QID, at p9.File, rest []string, wait bool) ([]p9.QID, p9.F
 	}
 	more, to, err := w.WalkPart(qids, rest, wait)
 	switch {
-	case mustWait(err):
+	case errors.Is(err, syscall.EAGAIN):
 		return qids, nil, err
 	case err != nil:
 		return qids, nil, nil // the names so far are the answer
@@ -70,7 +70,7 @@ func walkAll(w PartWalker, names []string) ([]p9.QID, p9.File, error) {
 	qids, to, err := w.WalkPart(nil, names, true)
 	if err == nil && to == nil {
 		err = syscall.ENOENT
-		if n := len(qids); n > 0 && !isDir(qids[n-1]) {
+		if n := len(qids); n > 0 && qids[n-1].Type&p9.TypeDir == 0 {
 			err = syscall.ENOTDIR
 		}
 	}

@@ -6,6 +6,7 @@ import (
 
 	"github.com/hugelgupf/p9/linux"
 	"github.com/hugelgupf/p9/p9"
+	"golang.org/x/sys/unix"
 )
 
 const (
@@ -22,7 +23,7 @@ const (
 )
 
 func treaddir(r *request) error {
-	d := decoder{b: r.body}
+	d := decode(r.body)
 	id, offset, count := d.u32(), d.u64(), d.u32()
 	if !d.end() {
 		return errMalformed
@@ -111,12 +112,12 @@ func (l *listing) next(from uint64) (p9.Dirents, error) {
 // reply is full.
 func (l *listing) dots(offset uint64) (full bool) {
 	if offset < 1 {
-		if full = l.put(l.f.qid, 1, dtDir, "."); full {
+		if full = l.put(l.f.qid, 1, unix.DT_DIR, "."); full {
 			return true
 		}
 	}
 	if offset < 2 {
-		full = l.put(l.parent(), 2, dtDir, "..")
+		full = l.put(l.parent(), 2, unix.DT_DIR, "..")
 	}
 	return full
 }
@@ -142,8 +143,8 @@ func (l *listing) add(e *p9.Dirent) (full bool, err error) {
 		return false, linux.EIO
 	}
 	typ := direntType(e.QID.Type)
-	if l.typer != nil && typ != dtDir && typ != dtLnk {
-		if t := l.typer.DirentType(e); t != dtUnknown {
+	if l.typer != nil && typ != unix.DT_DIR && typ != unix.DT_LNK {
+		if t := l.typer.DirentType(e); t != unix.DT_UNKNOWN {
 			typ = t
 		}
 	}

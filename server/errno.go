@@ -1,16 +1,13 @@
 package server
 
 import (
-	stdcontext "context"
+	"context"
 	"errors"
 	"io/fs"
 	"os"
 	"syscall"
 
 	"github.com/hugelgupf/p9/linux"
-
-	"github.com/packagefs/packagefs/context"
-	"github.com/packagefs/packagefs/pkgindex"
 )
 
 // maxErrno is the largest number that the Linux kernel takes for an errno.
@@ -26,48 +23,33 @@ var byValue = []struct {
 	err   error
 	errno linux.Errno
 }{
-	{context.ErrAttachName, linux.EINVAL},
-	{context.ErrUnknown, linux.ENOENT},
-	{context.ErrDenied, linux.EACCES},
-	{context.ErrNotInstalled, linux.ENOPKG},
-	{context.ErrUnresolvable, linux.ENOPKG},
-	{context.ErrBroken, linux.EIO},
-	{pkgindex.ErrGone, linux.ESTALE},
 	{fs.ErrNotExist, linux.ENOENT},
 	{fs.ErrExist, linux.EEXIST},
 	{fs.ErrPermission, linux.EACCES},
 	{fs.ErrInvalid, linux.EINVAL},
 	{fs.ErrClosed, linux.EBADF},
 	{errors.ErrUnsupported, linux.EOPNOTSUPP},
-	{stdcontext.Canceled, linux.EINTR},
-	{stdcontext.DeadlineExceeded, linux.ETIMEDOUT},
+	{context.Canceled, linux.EINTR},
+	{context.DeadlineExceeded, linux.ETIMEDOUT},
 	{os.ErrDeadlineExceeded, linux.ETIMEDOUT},
 }
 
-// Errno is the one mapping from errors to Linux error numbers. An error that
-// carries a number keeps it, so ENOTEMPTY does not become EEXIST, nor EPERM
-// EACCES. It returns EIO for everything that says nothing better, and 0 for
-// nil.
-func Errno(err error) linux.Errno {
-	errno, _ := errnoOf(err)
-	return errno
-}
-
-// errnoOf is Errno that also tells whether the error said what it is.
-func errnoOf(err error) (errno linux.Errno, known bool) {
+// ErrnoOf is the one mapping from errors to Linux error numbers, and tells
+// whether the error said what it is. One that carries a number keeps it, so
+// ENOTEMPTY does not become EEXIST, nor EPERM EACCES. Of the others more is asked
+// first, unless it is nil, and then what the standard library's errors mean. It
+// is EIO for everything that says nothing better, and 0 for nil.
+func ErrnoOf(err error, more func(error) (linux.Errno, bool)) (errno linux.Errno, known bool) {
 	if err == nil {
 		return 0, true
 	}
-	if e, ok := err.(linux.Errno); ok {
+	if e, ok := numberIn(err); ok {
 		return inRange(e)
 	}
-	var le linux.Errno
-	if errors.As(err, &le) {
-		return inRange(le)
-	}
-	var se syscall.Errno
-	if errors.As(err, &se) {
-		return inRange(linux.Errno(se))
+	if more != nil {
+		if e, ok := more(err); ok {
+			return inRange(e)
+		}
 	}
 	for _, m := range byValue {
 		if errors.Is(err, m.err) {
@@ -75,6 +57,22 @@ func errnoOf(err error) (errno linux.Errno, known bool) {
 		}
 	}
 	return linux.EIO, false
+}
+
+// numberIn returns the number that an error carries.
+func numberIn(err error) (linux.Errno, bool) {
+	if e, ok := err.(linux.Errno); ok {
+		return e, true
+	}
+	var le linux.Errno
+	if errors.As(err, &le) {
+		return le, true
+	}
+	var se syscall.Errno
+	if errors.As(err, &se) {
+		return linux.Errno(se), true
+	}
+	return 0, false
 }
 
 func inRange(e linux.Errno) (linux.Errno, bool) {
@@ -86,5 +84,9 @@ func inRange(e linux.Errno) (linux.Errno, bool) {
 
 // mustWait tells that a call which must not wait would have to.
 func mustWait(err error) bool {
-	return err != nil && Errno(err) == linux.EAGAIN
+	if err == nil {
+		return false
+	}
+	e, _ := numberIn(err)
+	return e == linux.EAGAIN
 }

@@ -40,8 +40,30 @@ func TestErrno(t *testing.T) {
 		{syscall.Errno(4096), linux.EIO},
 		{linux.Errno(1 << 40), linux.EIO},
 	} {
-		if got := Errno(c.err); got != c.want {
+		if got, _ := ErrnoOf(c.err, nil); got != c.want {
 			t.Errorf("%v: %v, want %v", c.err, got, c.want)
+		}
+	}
+}
+
+// TestErrnoAsked has errors that carry no number looked up, before those of the
+// standard library are.
+func TestErrnoAsked(t *testing.T) {
+	own := errors.New("of its own kind")
+	more := func(err error) (linux.Errno, bool) { return linux.EROFS, errors.Is(err, own) }
+	for _, c := range []struct {
+		err   error
+		want  linux.Errno
+		known bool
+	}{
+		{own, linux.EROFS, true},
+		{fmt.Errorf("%w: %w", own, fs.ErrNotExist), linux.EROFS, true},
+		{fmt.Errorf("%w: %w", own, syscall.EBUSY), linux.EBUSY, true},
+		{fs.ErrNotExist, linux.ENOENT, true},
+		{io.ErrUnexpectedEOF, linux.EIO, false},
+	} {
+		if got, known := ErrnoOf(c.err, more); got != c.want || known != c.known {
+			t.Errorf("%v: %v %v, want %v %v", c.err, got, known, c.want, c.known)
 		}
 	}
 }

@@ -336,7 +336,7 @@ func (f *eventReader) read(p []byte, off int64) (n int, more <-chan struct{}, er
 	}
 	if done == int64(len(f.held)) {
 		var fresh []byte
-		fresh, f.next, more = f.fs.events.from(nil, f.next, min(len(p), eventRead))
+		fresh, f.next, more = f.fs.events.from(nil, f.next, min(len(p), EventRead))
 		if more != nil {
 			if f.ended {
 				return 0, more, nil

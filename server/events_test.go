@@ -214,7 +214,7 @@ func TestEventOffsets(t *testing.T) {
 		t.Errorf("the second read at the end: %d, %v", n, err)
 	}
 	for _, off := range []int64{-1, end + 1} {
-		if _, err := f.ReadNow(rest, off); Errno(err) != linux.ESPIPE {
+		if _, err := f.ReadNow(rest, off); errnoOf(err) != linux.ESPIPE {
 			t.Errorf("offset %d: %v", off, err)
 		}
 	}
@@ -222,13 +222,13 @@ func TestEventOffsets(t *testing.T) {
 	if n, err := f.ReadNow(rest, end); err != nil || !strings.Contains(string(rest[:n]), `"two"`) {
 		t.Errorf("the next event: %q, %v", rest[:n], err)
 	}
-	if _, err := f.ReadNow(rest, 0); Errno(err) != linux.ESPIPE {
+	if _, err := f.ReadNow(rest, 0); errnoOf(err) != linux.ESPIPE {
 		t.Errorf("what is long gone: %v", err)
 	}
 	ctx, cancel := stdcontext.WithCancel(stdcontext.Background())
 	cancel()
 	end += int64(n)
-	if _, err := (&eventReader{}).ReadContext(ctx, b, 0); Errno(err) != linux.EBADF {
+	if _, err := (&eventReader{}).ReadContext(ctx, b, 0); errnoOf(err) != linux.EBADF {
 		t.Errorf("not open: %v", err)
 	}
 	l := p.readEvents("root")

@@ -20,13 +20,6 @@ func dialGate(t *testing.T, g *gate, limits Limits) *client {
 }
 
 // next expects one message, given as text; see matches.
-func (c *client) next(pattern string) {
-	c.tb.Helper()
-	if got := messageText(c.recv()); !matches(got, pattern, 1) {
-		c.tb.Fatalf("got %s, want %s", got, pattern)
-	}
-}
-
 var mkdirBody = body(uint32(0), "new", uint32(0o755), uint32(0))
 
 func readBody(fid uint32) []byte { return body(fid, uint64(0), uint32(100)) }
@@ -192,7 +185,7 @@ func TestEvents(t *testing.T) {
 	waits(5)
 	c.fails(linux.EAGAIN, msgTread, big)
 	c.open(0, 2, "fast") // they do not keep others from running
-	if n := g.biggest.Load(); n > eventRead {
+	if n := g.biggest.Load(); n > EventRead {
 		t.Errorf("a read that waits holds %d bytes", n)
 	}
 	g.events <- "something"

@@ -122,7 +122,7 @@ func New(config Config) (*FS, error) {
 		}
 		return &context.Cached{Directory: context.System{}}
 	})
-	fs.engine = &Server{Attacher: fs, Log: config.Log, Limits: config.Limits}
+	fs.engine = &Server{Attacher: fs, Log: config.Log, Limits: config.Limits, Errno: meaning}
 	if err := fs.open(); err != nil {
 		fs.close()
 		return nil, err

@@ -228,7 +228,7 @@ func (p *place) attachText(req AttachRequest) string {
 	f, err := p.FS.Attach(req)
 	if err != nil {
 		for name, e := range map[string]linux.Errno{"ENOENT": linux.ENOENT, "EACCES": linux.EACCES, "ENOPKG": linux.ENOPKG, "EINVAL": linux.EINVAL, "EIO": linux.EIO} {
-			if Errno(err) == e {
+			if errnoOf(err) == e {
 				return name
 			}
 		}
@@ -289,7 +289,7 @@ func TestLive(t *testing.T) {
 		}
 	}
 	p.settle()
-	if _, _, err := lib.Walk([]string{"usr"}); Errno(err) != linux.ENOPKG {
+	if _, _, err := lib.Walk([]string{"usr"}); errnoOf(err) != linux.ENOPKG {
 		t.Errorf("the package of a context is gone: %v", err)
 	}
 	p.install(mkpkg.Spec{Name: "lib", Version: "3", Files: []mkpkg.File{{Path: "usr/lib/lib.so", Body: "lib 3"}}})
@@ -339,7 +339,7 @@ func (p *place) ask(who, query string) Answer {
 	}
 	for i := 0; i < len(query); i += 7 {
 		if _, err := f.WriteAt([]byte(query[i:min(i+7, len(query))]), int64(i)); err != nil {
-			return Answer{Error: err.Error(), Errno: uint32(Errno(err))}
+			return Answer{Error: err.Error(), Errno: uint32(errnoOf(err))}
 		}
 	}
 	var out []byte
@@ -452,7 +452,7 @@ func TestControlDirectory(t *testing.T) {
 		t.Errorf("got %v %v", entries, err)
 	}
 	for path, want := range map[string]linux.Errno{"nope": linux.ENOENT, "query/x": linux.ENOTDIR} {
-		if _, _, err := f.Walk(strings.Split(path, "/")); Errno(err) != want {
+		if _, _, err := f.Walk(strings.Split(path, "/")); errnoOf(err) != want {
 			t.Errorf("%s: %v", path, err)
 		}
 	}

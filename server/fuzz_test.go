@@ -48,7 +48,7 @@ func FuzzMessage(f *testing.F) {
 		}
 		setSize(b, 0)
 		text := messageText(b)
-		if b[4]&1 != 0 || layouts[b[4]].name == "" || strings.Contains(text, " malformed, ") || strings.HasSuffix(text, "...") {
+		if b[4]&1 != 0 || typeName(b[4]) == "" || strings.Contains(text, " malformed, ") || strings.HasSuffix(text, "...") {
 			return
 		}
 		again, err := parseMessage(text)

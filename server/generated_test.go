@@ -32,12 +32,12 @@ func (p *place) override(name, text string) {
 func leads(f p9.File, path string) string {
 	f, err := walk(f, path)
 	if err != nil {
-		return errnoName(uint32(Errno(err)))
+		return errnoName(uint32(errnoOf(err)))
 	}
 	defer f.Close()
 	to, err := f.Readlink()
 	if err != nil {
-		return errnoName(uint32(Errno(err)))
+		return errnoName(uint32(errnoOf(err)))
 	}
 	return to
 }

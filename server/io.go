@@ -17,12 +17,12 @@ const (
 	openCreation = 0o100 | 0o200 | 0o400 | 0o100000 | 0o2000000
 )
 
-// eventRead is the most that a read of an event stream returns, so that many
+// EventRead is the most bytes that a read of an event stream returns, so that many
 // that wait hold little memory.
-const eventRead = 16 << 10
+const EventRead = 16 << 10
 
 func tlopen(r *request) error {
-	d := decoder{b: r.body}
+	d := decode(r.body)
 	id, flags := d.u32(), d.u32()
 	if !d.end() {
 		return errMalformed
@@ -79,7 +79,7 @@ func (r *request) beginOpen(qid p9.QID, unit uint32) {
 }
 
 func tlcreate(r *request) error {
-	d := decoder{b: r.body}
+	d := decode(r.body)
 	id, name, flags, mode, gid := d.u32(), d.str(), d.u32(), d.u32(), d.u32()
 	if !d.end() {
 		return errMalformed
@@ -113,7 +113,7 @@ func tlcreate(r *request) error {
 }
 
 func tread(r *request) error {
-	d := decoder{b: r.body}
+	d := decode(r.body)
 	id, offset, count := d.u32(), d.u64(), d.u32()
 	if !d.end() {
 		return errMalformed
@@ -189,7 +189,7 @@ func (r *request) readWait(f *fid, offset int64, n int) error {
 		return linux.EINTR
 	}
 	defer r.waitOn(nil)
-	return r.fill(min(n, eventRead), func(p []byte) (int, error) {
+	return r.fill(min(n, EventRead), func(p []byte) (int, error) {
 		return f.file.(ContextReader).ReadContext(r.ctx, p, offset)
 	})
 }
@@ -210,7 +210,7 @@ func (r *request) waitOn(f *fid) bool {
 }
 
 func twrite(r *request) error {
-	d := decoder{b: r.body}
+	d := decode(r.body)
 	id, offset, data := d.u32(), d.u64(), d.data()
 	if !d.end() {
 		return errMalformed
@@ -248,7 +248,7 @@ func twrite(r *request) error {
 
 // tfsync succeeds on files that cannot be written: what they hold is safe.
 func tfsync(r *request) error {
-	d := decoder{b: r.body}
+	d := decode(r.body)
 	id := d.u32()
 	d.u32() // datasync, which p9.File does not know
 	if !d.end() {
@@ -266,7 +266,7 @@ func tfsync(r *request) error {
 		return errLater
 	}
 	if err := f.file.FSync(); err != nil {
-		switch Errno(err) {
+		switch errno, _ := ErrnoOf(err, r.c.srv.Errno); errno {
 		case linux.EROFS, linux.EINVAL, linux.ENOSYS, linux.EOPNOTSUPP:
 		default:
 			return err

@@ -162,7 +162,7 @@ func (t *lockTable) release(c *conn, f *fid) {
 }
 
 func tlock(r *request) error {
-	d := decoder{b: r.body}
+	d := decode(r.body)
 	id, typ, _, start, length, pid, client := d.u32(), d.u8(), d.u32(), d.u64(), d.u64(), d.u32(), d.str()
 	if !d.end() {
 		return errMalformed
@@ -200,7 +200,7 @@ func tlock(r *request) error {
 // client always sends type unlock, which is taken for the question after a
 // write lock.
 func tgetlock(r *request) error {
-	d := decoder{b: r.body}
+	d := decode(r.body)
 	id, typ, start, length, pid, client := d.u32(), d.u8(), d.u64(), d.u64(), d.u32(), d.str()
 	if !d.end() {
 		return errMalformed

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"sync/atomic"
+	"testing"
 
 	"github.com/hugelgupf/p9/linux"
 	"github.com/hugelgupf/p9/p9"
@@ -309,4 +310,11 @@ func sampleTree(fast bool) *memTree {
 	t.add("big=").data = big
 	t.find("etc/motd").xattrs = map[string]string{"user.a": "value a", "user.b": ""}
 	return t
+}
+
+// dialTree serves a tree and returns a client that has attached fid 0 to it.
+func dialTree(tb testing.TB, t *memTree) *client {
+	c := serveUnix(tb, &Server{Attacher: t, Log: testLog(tb)})()
+	c.start(0)
+	return c
 }

@@ -48,6 +48,15 @@ const (
 	dialect = "9P2000.L"
 )
 
+// Bits of the mask of Tgetattr and Rgetattr.
+const (
+	basicMask = 0x7ff  // what struct stat has
+	allMask   = 0x3fff // what 9P2000.L knows
+	// stampMask is not of 9P2000.L: it asks for the stamp of a tree. Where
+	// Rgetattr has it as well the data version is that.
+	stampMask = 1 << 32
+)
+
 // A fieldKind says how a field is coded.
 type fieldKind uint8
 
@@ -79,6 +88,12 @@ type layout struct {
 	name   string
 	fields []field
 }
+
+// typeName is the name of a message, empty for one that the server does not know.
+func typeName(typ byte) string { return layouts[typ].name }
+
+// layoutOf returns the form of a message. Its name is empty if there is none.
+func layoutOf(typ byte) layout { return layouts[typ] }
 
 // layouts describes every message that the server knows, for texts of
 // messages and for tests; the handlers decode by themselves.

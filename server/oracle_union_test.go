@@ -31,7 +31,7 @@ func TestOracleUnion(t *testing.T) {
 		p.install(spec)
 	}
 	p.settle()
-	both := newPairOf(t, p.FS, oracleAttacher{p.FS})
+	both := newPairOf(t, serveUnix(t, &Server{Attacher: p.FS, Errno: meaning})(), oracleAttacher{p.FS})
 	both.more = []difference{{[]byte{msgTread}, "ok", "EBADF", "p9.Server closes a file with the fid of its attributes"}}
 	rng := rand.New(rand.NewSource(11))
 	for range 20_000 {

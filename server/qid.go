@@ -1,13 +1,8 @@
 package server
 
-import "github.com/hugelgupf/p9/p9"
-
-// The d_type values of directory entries, as in struct dirent of Linux.
-const (
-	dtUnknown = 0
-	dtDir     = 4
-	dtReg     = 8
-	dtLnk     = 10
+import (
+	"github.com/hugelgupf/p9/p9"
+	"golang.org/x/sys/unix"
 )
 
 // direntType is the d_type of an entry whose directory does not tell. The qid
@@ -16,13 +11,13 @@ const (
 func direntType(t p9.QIDType) uint8 {
 	switch {
 	case t&p9.TypeDir != 0:
-		return dtDir
+		return unix.DT_DIR
 	case t&p9.TypeSymlink != 0:
-		return dtLnk
+		return unix.DT_LNK
 	case t == p9.TypeRegular:
-		return dtReg
+		return unix.DT_REG
 	}
-	return dtUnknown
+	return unix.DT_UNKNOWN
 }
 
 func isDir(q p9.QID) bool { return q.Type&p9.TypeDir != 0 }

@@ -72,9 +72,9 @@ func (r *request) reply(err error) {
 			panic("request: reply exceeds msize")
 		}
 	} else {
-		errno, known := errnoOf(err)
+		errno, known := ErrnoOf(err, r.c.srv.Errno)
 		if !known {
-			r.c.log.Warn().Err(err).Str("request", layouts[r.typ].name).Msg("error has no errno, answered with EIO")
+			r.c.log.Warn().Err(err).Str("request", typeName(r.typ)).Msg("error has no errno, answered with EIO")
 		}
 		r.c.srv.stats.errors.Add(1)
 		r.out = appendError(r.out[:r.at], r.tag, uint32(errno))
@@ -147,7 +147,7 @@ func (c *conn) admit(r *request) error {
 	case r.typ&1 != 0:
 		return fmt.Errorf("%w: type %d is a reply", errMalformed, r.typ)
 	case r.tag == noTag && r.typ != msgTversion:
-		return fmt.Errorf("%w: %s without a tag", errMalformed, layouts[r.typ].name)
+		return fmt.Errorf("%w: %s without a tag", errMalformed, typeName(r.typ))
 	}
 	if c.tagged.Load() == 0 || r.typ == msgTversion {
 		return nil
@@ -235,7 +235,7 @@ func (q *request) run() {
 	defer func() {
 		if p := recover(); p != nil {
 			q.c.log.Error().Interface("panic", p).Bytes("stack", debug.Stack()).
-				Str("request", layouts[q.typ].name).Msg("request handler panicked, answered with EIO")
+				Str("request", typeName(q.typ)).Msg("request handler panicked, answered with EIO")
 			q.reply(linux.EIO)
 		}
 	}()
@@ -268,7 +268,7 @@ func (c *conn) answer(q *request) {
 // tflush ends a request early. One that waits in the queue never runs; one
 // that runs and changes nothing goes on unseen; any other is waited for.
 func tflush(r *request) error {
-	d := decoder{b: r.body}
+	d := decode(r.body)
 	old := d.u16()
 	if !d.end() {
 		return errMalformed

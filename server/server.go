@@ -9,6 +9,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/hugelgupf/p9/linux"
 	"github.com/hugelgupf/p9/p9"
 	"github.com/rs/zerolog"
 )
@@ -17,7 +18,7 @@ import (
 // several goroutines at once, and may block.
 type Attacher interface {
 	// Attach returns a file that the server owns and closes. An error's errno
-	// (see Errno) becomes the errno of the client's system call.
+	// (see ErrnoOf) becomes the errno of the client's system call.
 	Attach(AttachRequest) (p9.File, error)
 }
 
@@ -38,6 +39,10 @@ type Server struct {
 	Attacher Attacher       // nil: every attach fails with ENOENT
 	Log      zerolog.Logger // level trace logs each message
 	Limits   Limits
+
+	// Errno gives the numbers of errors, of the Attacher's and its files', that
+	// carry none. It says false of those that it does not know, and may be nil.
+	Errno func(error) (linux.Errno, bool)
 
 	once  sync.Once
 	limit Limits // Limits with the defaults filled in

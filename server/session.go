@@ -24,7 +24,7 @@ func newSession(msize uint32) *session {
 
 // tversion starts a new session: nothing of the one before is left.
 func tversion(r *request) error {
-	d := decoder{b: r.body}
+	d := decode(r.body)
 	msize, version := d.u32(), d.view()
 	if !d.end() {
 		return errMalformed
@@ -96,7 +96,7 @@ func (c *conn) endSession() []*fid {
 // tauth says that no authentication is needed, as clients expect it to be
 // said.
 func tauth(r *request) error {
-	d := decoder{b: r.body}
+	d := decode(r.body)
 	d.u32()
 	d.raw()
 	d.raw()
@@ -108,7 +108,7 @@ func tauth(r *request) error {
 }
 
 func tattach(r *request) error {
-	d := decoder{b: r.body}
+	d := decode(r.body)
 	id, afid := d.u32(), d.u32()
 	uname, aname := d.str(), d.str()
 	uid := d.u32()

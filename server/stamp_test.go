@@ -133,10 +133,10 @@ func TestStampsEnd(t *testing.T) {
 // TestStampOverTheWire asks with and without the bit that asks for a stamp.
 func TestStampOverTheWire(t *testing.T) {
 	p := newPlace(t, nil)
-	c := servePipe(t, &Server{Attacher: attachAs{p.FS, asking("root", "all")}})
+	c := serveUnix(t, &Server{Attacher: attachAs{p.FS, asking("root", "all")}})()
 	c.start(1)
 	ask := func(fid uint32, mask uint64) (valid, version uint64) {
-		d := decoder{b: c.must(msgTgetattr, 1, body(fid, mask))}
+		d := decode(c.must(msgTgetattr, 1, body(fid, mask)))
 		valid = d.u64()
 		return valid, le.Uint64(d.b[len(d.b)-8:])
 	}

@@ -4,9 +4,11 @@ import (
 	"encoding/hex"
 	"fmt"
 	"strconv"
+	"syscall"
 
 	"github.com/hugelgupf/p9/linux"
 	"github.com/hugelgupf/p9/p9"
+	"golang.org/x/sys/unix"
 )
 
 const (
@@ -28,7 +30,7 @@ func messageText(frame []byte) string {
 	}
 	b := append([]byte(name), " tag "...)
 	b = strconv.AppendUint(b, uint64(le.Uint16(frame[5:])), 10)
-	d := decoder{b: frame[headerSize:]}
+	d := decode(frame[headerSize:])
 	body := d.b
 	fields := b
 	for _, f := range l.fields {
@@ -80,7 +82,7 @@ func appendField(b []byte, f field, d *decoder) []byte {
 	case kindData:
 		return appendData(b, d.data())
 	case kindDirents:
-		e := decoder{b: d.data()}
+		e := decode(d.data())
 		for len(e.b) > 0 {
 			q, offset, typ, name := e.qid(), e.u64(), e.u8(), e.view()
 			if e.bad {
@@ -151,34 +153,24 @@ func appendQIDText(b []byte, q p9.QID) []byte {
 
 func direntTypeName(t uint8) string {
 	switch t {
-	case dtDir:
+	case unix.DT_DIR:
 		return "dir"
-	case dtReg:
+	case unix.DT_REG:
 		return "reg"
-	case dtLnk:
+	case unix.DT_LNK:
 		return "lnk"
-	case dtUnknown:
+	case unix.DT_UNKNOWN:
 		return "unknown"
 	}
 	return strconv.Itoa(int(t))
 }
 
-// errnoNames has the numbers that the engine itself or usual trees answer.
-var errnoNames = map[linux.Errno]string{
-	linux.EPERM: "EPERM", linux.ENOENT: "ENOENT", linux.EINTR: "EINTR", linux.EIO: "EIO",
-	linux.ENXIO: "ENXIO", linux.E2BIG: "E2BIG", linux.EBADF: "EBADF", linux.EAGAIN: "EAGAIN",
-	linux.ENOMEM: "ENOMEM", linux.EACCES: "EACCES", linux.EBUSY: "EBUSY", linux.EEXIST: "EEXIST",
-	linux.EXDEV: "EXDEV", linux.ENOTDIR: "ENOTDIR", linux.EISDIR: "EISDIR", linux.EINVAL: "EINVAL",
-	linux.ENFILE: "ENFILE", linux.EMFILE: "EMFILE", linux.EFBIG: "EFBIG", linux.ENOSPC: "ENOSPC",
-	linux.EROFS: "EROFS", linux.ERANGE: "ERANGE", linux.ENAMETOOLONG: "ENAMETOOLONG",
-	linux.ENOLCK: "ENOLCK", linux.ENOSYS: "ENOSYS", linux.ENOTEMPTY: "ENOTEMPTY", linux.ELOOP: "ELOOP",
-	linux.ENODATA: "ENODATA", linux.EPROTO: "EPROTO", linux.EOVERFLOW: "EOVERFLOW",
-	linux.EOPNOTSUPP: "EOPNOTSUPP", linux.ESTALE: "ESTALE", linux.ENOPKG: "ENOPKG",
-	linux.ETIMEDOUT: "ETIMEDOUT",
-}
-
+// errnoName is the name of an error number as Linux programs know it.
 func errnoName(n uint32) string {
-	if name := errnoNames[linux.Errno(n)]; name != "" {
+	if n == uint32(linux.EOPNOTSUPP) {
+		return "EOPNOTSUPP" // x/sys has the other name, ENOTSUP
+	}
+	if name := unix.ErrnoName(syscall.Errno(n)); name != "" {
 		return name
 	}
 	return strconv.Itoa(int(n))

@@ -24,13 +24,13 @@ func checkName(name string) error {
 }
 
 func twalk(r *request) error {
-	d := decoder{b: r.body}
+	d := decode(r.body)
 	id, newID, n := d.u32(), d.u32(), int(d.u16())
 	if r.scratch == nil {
 		r.scratch = new(scratch)
 	}
 	names := r.scratch.names[:0]
-	for i := 0; i < n && !d.bad; i++ {
+	for i := 0; i < n && !d.short(); i++ {
 		if name := d.view(); i < maxWalk {
 			names = append(names, name)
 		}
@@ -175,7 +175,7 @@ func walkEach(qids []p9.QID, from p9.File, names []string) ([]p9.QID, p9.File, e
 // tclunk forgets a fid. Its file is closed when the last request that uses it
 // has ended. A value that was written after Txattrcreate is set now.
 func tclunk(r *request) error {
-	d := decoder{b: r.body}
+	d := decode(r.body)
 	id := d.u32()
 	if !d.end() {
 		return errMalformed
@@ -205,7 +205,7 @@ func tclunk(r *request) error {
 
 // tremove removes a file and clunks its fid, the latter in any case.
 func tremove(r *request) error {
-	d := decoder{b: r.body}
+	d := decode(r.body)
 	id := d.u32()
 	if !d.end() {
 		return errMalformed

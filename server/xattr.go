@@ -40,7 +40,7 @@ func (c *conn) holdXattr(x *xattr, n int) error {
 // txattrwalk makes a fid to read one attribute's value, or the list of names,
 // from.
 func txattrwalk(r *request) error {
-	d := decoder{b: r.body}
+	d := decode(r.body)
 	id, newID, name := d.u32(), d.u32(), d.str()
 	if !d.end() {
 		return errMalformed
@@ -56,7 +56,7 @@ func txattrwalk(r *request) error {
 	if !r.mayCall(f.file) {
 		return errLater
 	}
-	value, err := readXattr(f.file, name)
+	value, err := r.readXattr(f.file, name)
 	if err != nil {
 		return err
 	}
@@ -81,7 +81,7 @@ func txattrwalk(r *request) error {
 // readXattr returns an attribute's value, or for the empty name the list of
 // names. Files that know of no attributes have none: any other answer than
 // ENODATA and the empty list makes programs on the client fail.
-func readXattr(file p9.File, name string) (value []byte, err error) {
+func (r *request) readXattr(file p9.File, name string) (value []byte, err error) {
 	if len(name) > maxName {
 		return nil, linux.ERANGE
 	}
@@ -95,7 +95,7 @@ func readXattr(file p9.File, name string) (value []byte, err error) {
 		value, err = file.GetXattr(name)
 	}
 	if err != nil {
-		errno := Errno(err)
+		errno, _ := ErrnoOf(err, r.c.srv.Errno)
 		none := errno == linux.ENODATA || errno == linux.EOPNOTSUPP || errno == linux.ENOSYS
 		switch {
 		case none && name == "":
@@ -139,7 +139,7 @@ func (x *xattr) append(c *conn, offset uint64, p []byte) (int, error) {
 // txattrcreate turns a fid into one that an attribute's value is written to;
 // its clunk sets the attribute.
 func txattrcreate(r *request) error {
-	d := decoder{b: r.body}
+	d := decode(r.body)
 	id, name, size, flags := d.u32(), d.str(), d.u64(), d.u32()
 	switch {
 	case !d.end():

@@ -29,9 +29,15 @@ type client struct {
 	buf []byte
 }
 
+// A servant is what a test serves; a Server is one.
+type servant interface {
+	Serve(context.Context, net.Listener) error
+	Shutdown(context.Context) error
+}
+
 // serveUnix runs s on a unix socket until the test ends, and returns how to
 // connect.
-func serveUnix(tb testing.TB, s *Server) func() *client {
+func serveUnix(tb testing.TB, s servant) func() *client {
 	sock := filepath.Join(tb.TempDir(), "sock")
 	l, err := net.Listen("unix", sock)
 	if err != nil {
@@ -59,24 +65,17 @@ func serveUnix(tb testing.TB, s *Server) func() *client {
 	}
 }
 
-// servePipe runs s on one end of a net.Pipe.
-func servePipe(tb testing.TB, s *Server) *client {
+// servePipe has one end of a net.Pipe served until the test ends.
+func servePipe(tb testing.TB, serve func(net.Conn)) *client {
 	nc, far := net.Pipe()
 	done := make(chan struct{})
-	go func() { defer close(done); s.ServeConn(far, Peer{Network: "pipe"}) }()
+	go func() { defer close(done); serve(far) }()
 	tb.Cleanup(func() { nc.Close(); <-done })
 	return newClient(tb, nc)
 }
 
 func newClient(tb testing.TB, nc net.Conn) *client {
 	return &client{tb: tb, nc: nc, in: bufio.NewReaderSize(nc, 1<<20)}
-}
-
-// dialTree serves a tree and returns a client that has attached fid 0 to it.
-func dialTree(tb testing.TB, t *memTree) *client {
-	c := serveUnix(tb, &Server{Attacher: t, Log: testLog(tb)})()
-	c.start(0)
-	return c
 }
 
 func testLog(tb testing.TB) zerolog.Logger {
@@ -214,6 +213,29 @@ func (c *client) clunk(fid uint32) {
 	c.must(msgTclunk, 1, body(fid))
 }
 
+// skip reads n replies.
+func (c *client) skip(n int) {
+	for range n {
+		head, err := c.in.Peek(5)
+		if err != nil {
+			c.tb.Fatal(err)
+		}
+		if head[4] == msgRlerror {
+			c.tb.Fatalf("reply: %s", messageText(c.recv()))
+		}
+		if _, err := c.in.Discard(int(le.Uint32(head))); err != nil {
+			c.tb.Fatal(err)
+		}
+	}
+}
+
+func (c *client) next(pattern string) {
+	c.tb.Helper()
+	if got := messageText(c.recv()); !matches(got, pattern, 1) {
+		c.tb.Fatalf("got %s, want %s", got, pattern)
+	}
+}
+
 // closed waits for the server to close the connection. It fails if another
 // reply comes, or nothing does.
 func (c *client) closed() error {
@@ -237,9 +259,3 @@ func eventually(tb testing.TB, what string, ok func() bool) {
 		}
 	}
 }
-
-// discardConn is a connection that nothing comes from.
-type discardConn struct{ net.Conn }
-
-func (discardConn) Write(p []byte) (int, error) { return len(p), nil }
-func (discardConn) Close() error                { return nil }
