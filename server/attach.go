@@ -13,6 +13,7 @@ import (
 	"github.com/hugelgupf/p9/p9"
 
 	"github.com/packagefs/packagefs/context"
+	"github.com/packagefs/packagefs/server/p9l"
 	"github.com/packagefs/packagefs/union"
 )
 
@@ -21,7 +22,7 @@ type caller = context.Caller
 
 // Attach implements Attacher: the attach name becomes a context, the context a
 // view, and the view a tree.
-func (fs *FS) Attach(req AttachRequest) (p9.File, error) {
+func (fs *FS) Attach(req p9l.AttachRequest) (p9.File, error) {
 	f, err := fs.attach(req)
 	if err != nil {
 		fs.attachRefused(req, err)
@@ -29,7 +30,7 @@ func (fs *FS) Attach(req AttachRequest) (p9.File, error) {
 	return f, err
 }
 
-func (fs *FS) attach(req AttachRequest) (p9.File, error) {
+func (fs *FS) attach(req p9l.AttachRequest) (p9.File, error) {
 	as, err := fs.identify(req)
 	if err != nil {
 		return nil, err
@@ -77,7 +78,7 @@ func (fs *FS) credOf(as caller) (*union.Cred, error) {
 // server, and trusted networks speak for whomever they name; where they name
 // nobody by number, as the kernel does when it mounts, they may attach to
 // everything. Others speak for themselves.
-func (fs *FS) identify(req AttachRequest) (caller, error) {
+func (fs *FS) identify(req p9l.AttachRequest) (caller, error) {
 	trusted := req.Peer.HasCred && (req.Peer.UID == 0 || req.Peer.UID == uint32(os.Geteuid())) || fs.trusts(req.Peer)
 	switch {
 	case !trusted && !req.Peer.HasCred:
@@ -87,11 +88,11 @@ func (fs *FS) identify(req AttachRequest) (caller, error) {
 		if err != nil {
 			return caller{}, err
 		}
-		if req.UID != NoUID && req.UID != req.Peer.UID || req.UID == NoUID && req.Uname != "" && req.Uname != u.Name {
+		if req.UID != p9l.NoUID && req.UID != req.Peer.UID || req.UID == p9l.NoUID && req.Uname != "" && req.Uname != u.Name {
 			return caller{}, fmt.Errorf("attach: user %s cannot speak for another (n_uname %d, uname %q): %w", u.Name, req.UID, req.Uname, syscall.EACCES)
 		}
 		return caller{User: &u}, nil
-	case req.UID != NoUID:
+	case req.UID != p9l.NoUID:
 		u, err := fs.userByID(req.UID)
 		return caller{User: &u, Trusted: req.UID == 0}, err
 	case req.Uname != "":
@@ -118,7 +119,7 @@ func (fs *FS) userByID(uid uint32) (context.User, error) {
 }
 
 // trusts says whether the peer's address is in a trusted network.
-func (fs *FS) trusts(p Peer) bool {
+func (fs *FS) trusts(p p9l.Peer) bool {
 	addr, err := netip.ParseAddrPort(p.Address)
 	if err != nil {
 		return false

@@ -10,6 +10,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/packagefs/packagefs/context"
+	"github.com/packagefs/packagefs/server/p9l"
 	"github.com/packagefs/packagefs/union"
 )
 
@@ -164,7 +165,7 @@ func (d *saltedDir) WalkPart(qids []p9.QID, names []string, wait bool) ([]p9.QID
 // walk walks within the context. Each name changes the depth by step.
 func (d *saltedDir) walk(qids []p9.QID, names []string, step int, wait bool) ([]p9.QID, p9.File, error) {
 	start := len(qids)
-	qids, to, err := d.File.(PartWalker).WalkPart(qids, names, wait)
+	qids, to, err := d.File.(p9l.PartWalker).WalkPart(qids, names, wait)
 	depth := d.depth
 	for i := start; i < len(qids); i++ {
 		depth += step
@@ -184,13 +185,13 @@ func (d *saltedDir) Unwrap() p9.File { return d.File }
 
 // Ready implements the optional interface of that name.
 func (d *saltedDir) Ready() bool {
-	r, ok := d.File.(Ready)
+	r, ok := d.File.(p9l.Ready)
 	return ok && r.Ready()
 }
 
 // Stamp implements Stamper.
 func (d *saltedDir) Stamp(wait bool) (uint64, error) {
-	s, ok := d.File.(Stamper)
+	s, ok := d.File.(p9l.Stamper)
 	if !ok {
 		return 0, nil
 	}
@@ -199,7 +200,7 @@ func (d *saltedDir) Stamp(wait bool) (uint64, error) {
 
 // DirentType implements DirentTyper.
 func (d *saltedDir) DirentType(e *p9.Dirent) uint8 {
-	if t, ok := d.File.(DirentTyper); ok {
+	if t, ok := d.File.(p9l.DirentTyper); ok {
 		return t.DirentType(e)
 	}
 	return unix.DT_UNKNOWN

@@ -8,6 +8,10 @@ import (
 
 	"github.com/hugelgupf/p9/linux"
 	"github.com/hugelgupf/p9/p9"
+
+	"github.com/packagefs/packagefs/server/p9l"
+	"github.com/packagefs/packagefs/server/p9l/p9ltest"
+	"github.com/packagefs/packagefs/server/p9l/wire"
 )
 
 // TestContextsDirectory tells who finds what in the directory of contexts.
@@ -82,7 +86,7 @@ func TestContextsDirectory(t *testing.T) {
 	} {
 		got := ""
 		if f, err := walk(p.attach(c.who, "contexts"), c.path); err != nil {
-			got = errnoName(uint32(errnoOf(err)))
+			got = wire.ErrnoName(uint32(errnoOf(err)))
 		} else {
 			got = list(f)
 		}
@@ -123,7 +127,7 @@ func TestContextsLive(t *testing.T) {
 // wherever its content is.
 func TestContextsQIDs(t *testing.T) {
 	p := newPlace(t, map[string]string{"user:alice": `toplevel = ["app"]`, "user:bob": `toplevel = ["app"]`})
-	dir := p.attach("root", "contexts").(PartWalker)
+	dir := p.attach("root", "contexts").(p9l.PartWalker)
 	seen := make(map[uint64]string)
 	qids := make(map[string]p9.QID)
 	for _, context := range []string{"user:alice", "user:bob", "user:1002", "package:app", "ctl"} {
@@ -144,7 +148,7 @@ func TestContextsQIDs(t *testing.T) {
 			if q, _, err := f.Open(p9.ReadOnly); err != nil || q != qid {
 				t.Errorf("%s: Open has %v %v, walk %v", context+path, q, err, qid)
 			}
-			up, _, err := f.(PartWalker).WalkPart(nil, []string{".."}, true)
+			up, _, err := f.(p9l.PartWalker).WalkPart(nil, []string{".."}, true)
 			if above, ok := qids[context+strings.TrimSuffix(path, "/"+lastOf(path))]; path != "" && ok && (err != nil || up[0] != above) {
 				t.Errorf("%s/..: %v %v, want %v", context+path, up, err, above)
 			}
@@ -194,27 +198,27 @@ func checkDirents(t *testing.T, f p9.File, path string) {
 func TestContextsOverTheWire(t *testing.T) {
 	p := newPlace(t, map[string]string{"user:alice": `toplevel = ["app"]`})
 	attach := attachAs{p.FS, asking("root", "contexts")}
-	c := serveUnix(t, &Server{Attacher: attach, Log: testLog(t)})()
-	c.start(0)
-	c.walk(0, 1, "user:alice/usr/bin/app")
-	c.must(msgTlopen, 1, body(uint32(1), uint32(0)))
-	if r := c.must(msgTread, 1, body(uint32(1), uint64(0), uint32(100))); string(r[4:]) != "app" {
+	c := p9ltest.Serve(t, &p9l.Server{Attacher: attach, Log: p9ltest.Log(t)})()
+	c.Start(0)
+	c.Walk(0, 1, "user:alice/usr/bin/app")
+	c.Must(wire.Tlopen, 1, p9ltest.Body(uint32(1), uint32(0)))
+	if r := c.Must(wire.Tread, 1, p9ltest.Body(uint32(1), uint64(0), uint32(100))); string(r[4:]) != "app" {
 		t.Errorf("read %q", r)
 	}
-	c.walk(0, 2, "user:alice/usr")
-	c.must(msgTlopen, 1, body(uint32(2), uint32(0)))
-	if r := c.must(msgTreaddir, 1, body(uint32(2), uint64(0), uint32(4000))); !strings.Contains(string(r), "share") {
+	c.Walk(0, 2, "user:alice/usr")
+	c.Must(wire.Tlopen, 1, p9ltest.Body(uint32(2), uint32(0)))
+	if r := c.Must(wire.Treaddir, 1, p9ltest.Body(uint32(2), uint64(0), uint32(4000))); !strings.Contains(string(r), "share") {
 		t.Errorf("readdir %q", r)
 	}
-	c.fails(linux.ENOENT, msgTwalk, body(uint32(0), uint32(3), []string{"user:nosuch"}))
-	c.fails(linux.EROFS, msgTmkdir, body(uint32(0), "x", uint32(0o755), uint32(0)))
-	c.fails(linux.EROFS, msgTunlinkat, body(uint32(0), "user:alice", uint32(0)))
+	c.Fails(linux.ENOENT, wire.Twalk, p9ltest.Body(uint32(0), uint32(3), []string{"user:nosuch"}))
+	c.Fails(linux.EROFS, wire.Tmkdir, p9ltest.Body(uint32(0), "x", uint32(0o755), uint32(0)))
+	c.Fails(linux.EROFS, wire.Tunlinkat, p9ltest.Body(uint32(0), "user:alice", uint32(0)))
 }
 
 // attachAs attaches everybody in the same way.
 type attachAs struct {
 	fs  *FS
-	req AttachRequest
+	req p9l.AttachRequest
 }
 
-func (a attachAs) Attach(AttachRequest) (p9.File, error) { return a.fs.Attach(a.req) }
+func (a attachAs) Attach(p9l.AttachRequest) (p9.File, error) { return a.fs.Attach(a.req) }

@@ -14,6 +14,7 @@ import (
 	"github.com/hugelgupf/p9/p9"
 
 	"github.com/packagefs/packagefs/context"
+	"github.com/packagefs/packagefs/server/p9l"
 )
 
 // The control directory is what an attach of ctl shows, and the entry ctl of
@@ -49,7 +50,7 @@ type visitor struct {
 }
 
 // visitor tells who the peer of an attach is to the control directory.
-func (fs *FS) visitor(req AttachRequest, as caller) visitor {
+func (fs *FS) visitor(req p9l.AttachRequest, as caller) visitor {
 	return visitor{caller: as, admin: fs.isAdmin(as), by: fs.nameOf(req, as)}
 }
 
@@ -96,9 +97,9 @@ func (fs *FS) groups(u context.User) ([]context.Group, error) {
 
 // nameOf names who attaches, for the log and the history of context files: the
 // user who speaks, not the one whom a trusted peer speaks for without a number.
-func (fs *FS) nameOf(req AttachRequest, as caller) string {
+func (fs *FS) nameOf(req p9l.AttachRequest, as caller) string {
 	switch {
-	case as.User != nil && (!as.Trusted || req.UID != NoUID):
+	case as.User != nil && (!as.Trusted || req.UID != p9l.NoUID):
 		return as.User.Name
 	case req.Peer.HasCred:
 		if u, err := fs.userByID(req.Peer.UID); err == nil {

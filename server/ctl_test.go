@@ -14,6 +14,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/packagefs/packagefs/pkgindex/mkpkg"
+	"github.com/packagefs/packagefs/server/p9l/wire"
 )
 
 // walk walks to a path below f.
@@ -25,13 +26,13 @@ func walk(f p9.File, path string) (p9.File, error) {
 // list returns the names in a directory, a space between them, or the errno.
 func list(f p9.File) string {
 	if _, _, err := f.Open(p9.ReadOnly); err != nil {
-		return errnoName(uint32(errnoOf(err)))
+		return wire.ErrnoName(uint32(errnoOf(err)))
 	}
 	var names []string
 	for offset := uint64(0); ; {
 		batch, err := f.Readdir(offset, 3)
 		if err != nil {
-			return errnoName(uint32(errnoOf(err)))
+			return wire.ErrnoName(uint32(errnoOf(err)))
 		}
 		if len(batch) == 0 {
 			return strings.Join(names, " ")
@@ -62,7 +63,7 @@ func (p *place) show(who, path string) string {
 		_, _, err = f.Open(p9.ReadOnly)
 	}
 	if err != nil {
-		return errnoName(uint32(errnoOf(err)))
+		return wire.ErrnoName(uint32(errnoOf(err)))
 	}
 	defer f.Close()
 	return readAll(f)
@@ -77,11 +78,11 @@ func (p *place) order(who, text string) (results, errno string) {
 		_, _, err = f.Open(p9.ReadWrite)
 	}
 	if err != nil {
-		return "", errnoName(uint32(errnoOf(err)))
+		return "", wire.ErrnoName(uint32(errnoOf(err)))
 	}
 	defer f.Close()
 	if _, err := f.WriteAt([]byte(text), 0); err != nil {
-		errno = errnoName(uint32(errnoOf(err)))
+		errno = wire.ErrnoName(uint32(errnoOf(err)))
 	}
 	return readAll(f), errno
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/hugelgupf/p9/p9"
 
 	"github.com/packagefs/packagefs/context"
+	"github.com/packagefs/packagefs/server/p9l"
 )
 
 // hashOf makes the path of a qid for what has a name in a space of names.
@@ -51,7 +52,7 @@ func walkOn(qids []p9.QID, at p9.File, rest []string, wait bool) ([]p9.QID, p9.F
 		return qids, at, nil
 	}
 	defer at.Close()
-	w, ok := at.(PartWalker)
+	w, ok := at.(p9l.PartWalker)
 	if !ok {
 		return qids, nil, nil // it is no directory
 	}
@@ -66,7 +67,7 @@ func walkOn(qids []p9.QID, at p9.File, rest []string, wait bool) ([]p9.QID, p9.F
 }
 
 // walkAll is Walk for files that have WalkPart.
-func walkAll(w PartWalker, names []string) ([]p9.QID, p9.File, error) {
+func walkAll(w p9l.PartWalker, names []string) ([]p9.QID, p9.File, error) {
 	qids, to, err := w.WalkPart(nil, names, true)
 	if err == nil && to == nil {
 		err = syscall.ENOENT

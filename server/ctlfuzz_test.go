@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/packagefs/packagefs/context"
+	"github.com/packagefs/packagefs/server/p9l/wire"
 )
 
 // FuzzControl gives hostile commands: what fails changes nothing, what succeeds
@@ -51,7 +52,7 @@ func FuzzControl(f *testing.F) {
 		if err != nil && after != before {
 			t.Errorf("%q fails and changes something: %v\n%s\n%s", line, err, before, after)
 		}
-		if err != nil && errnoName(uint32(errnoOf(err))) == "EIO" {
+		if err != nil && wire.ErrnoName(uint32(errnoOf(err))) == "EIO" {
 			t.Errorf("%q fails for no reason that is known: %v", line, err)
 		}
 		if len(fs.files.Snapshot().Errors()) > 0 {

@@ -7,6 +7,7 @@ import (
 
 	"github.com/packagefs/packagefs/context"
 	"github.com/packagefs/packagefs/pkgindex"
+	"github.com/packagefs/packagefs/server/p9l"
 )
 
 // meanings are the errors of the packages below that stand for a number. The first
@@ -37,6 +38,6 @@ func meaning(err error) (linux.Errno, bool) {
 // errnoOf is the number that clients get for an error, by the engine or in words
 // of the control directory.
 func errnoOf(err error) linux.Errno {
-	errno, _ := ErrnoOf(err, meaning)
+	errno, _ := p9l.ErrnoOf(err, meaning)
 	return errno
 }

@@ -17,6 +17,7 @@ import (
 
 	"github.com/packagefs/packagefs/context"
 	"github.com/packagefs/packagefs/pkgindex"
+	"github.com/packagefs/packagefs/server/p9l"
 )
 
 // The values of Event.Event.
@@ -272,7 +273,7 @@ func (fs *FS) contextsChanged(snap *context.Snapshot) {
 }
 
 // attachRefused notes an attach that failed.
-func (fs *FS) attachRefused(req AttachRequest, err error) {
+func (fs *FS) attachRefused(req p9l.AttachRequest, err error) {
 	fs.refused.Add(1)
 	reason := err.Error()
 	if why := reasonOf(err); why != "" && !strings.Contains(reason, why) {
@@ -280,7 +281,7 @@ func (fs *FS) attachRefused(req AttachRequest, err error) {
 	}
 	by := req.Peer.String()
 	switch {
-	case req.UID != NoUID:
+	case req.UID != p9l.NoUID:
 		by += " as " + strconv.FormatUint(uint64(req.UID), 10)
 	case req.Uname != "":
 		by += " as " + req.Uname
@@ -336,7 +337,7 @@ func (f *eventReader) read(p []byte, off int64) (n int, more <-chan struct{}, er
 	}
 	if done == int64(len(f.held)) {
 		var fresh []byte
-		fresh, f.next, more = f.fs.events.from(nil, f.next, min(len(p), EventRead))
+		fresh, f.next, more = f.fs.events.from(nil, f.next, min(len(p), p9l.EventRead))
 		if more != nil {
 			if f.ended {
 				return 0, more, nil

@@ -2,12 +2,14 @@ package server
 
 import (
 	stdcontext "context"
+	"encoding/binary"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -15,6 +17,9 @@ import (
 	"github.com/hugelgupf/p9/p9"
 
 	"github.com/packagefs/packagefs/pkgindex/mkpkg"
+	"github.com/packagefs/packagefs/server/p9l"
+	"github.com/packagefs/packagefs/server/p9l/p9ltest"
+	"github.com/packagefs/packagefs/server/p9l/wire"
 )
 
 // readEvents opens the events as somebody. The file is closed with the test.
@@ -54,7 +59,7 @@ func (l *listener) fill(ctx stdcontext.Context) error {
 // next returns the next event that is none of a generation, waiting for it.
 func (l *listener) next() Event {
 	l.Helper()
-	ctx, cancel := stdcontext.WithTimeout(stdcontext.Background(), patience)
+	ctx, cancel := stdcontext.WithTimeout(stdcontext.Background(), p9ltest.Patience)
 	defer cancel()
 	for {
 		line, rest, whole := strings.Cut(l.text, "\n")
@@ -183,7 +188,7 @@ func TestEventOffsets(t *testing.T) {
 	p := newPlace(t, nil)
 	f := p.readEvents("root").f
 	b := make([]byte, 30)
-	if _, err := f.ReadNow(b, 0); !mustWait(err) {
+	if _, err := f.ReadNow(b, 0); !errors.Is(err, syscall.EAGAIN) {
 		t.Errorf("nothing there: %v", err)
 	}
 	if n, err := f.ReadAt(b, 0); n != 0 || err == nil {
@@ -207,10 +212,10 @@ func TestEventOffsets(t *testing.T) {
 		t.Errorf("the rest: %q, %v", rest[:n], err)
 	}
 	end := int64(30 + n)
-	if n, err := f.ReadNow(rest, end); n != 0 || err == nil || mustWait(err) {
+	if n, err := f.ReadNow(rest, end); n != 0 || err == nil || errors.Is(err, syscall.EAGAIN) {
 		t.Errorf("the first read at the end: %d, %v", n, err)
 	}
-	if n, err := f.ReadNow(rest, end); !mustWait(err) {
+	if n, err := f.ReadNow(rest, end); !errors.Is(err, syscall.EAGAIN) {
 		t.Errorf("the second read at the end: %d, %v", n, err)
 	}
 	for _, off := range []int64{-1, end + 1} {
@@ -264,14 +269,14 @@ func TestRefusalsAreFew(t *testing.T) {
 // TestEventsOverTheWire waits, is flushed, and ends with the connection.
 func TestEventsOverTheWire(t *testing.T) {
 	p := newPlace(t, nil)
-	c := serveUnix(t, &Server{Attacher: attachAs{p.FS, asking("root", "ctl")}, Log: testLog(t)})()
-	c.start(0)
-	c.must(msgTwalk, 1, body(uint32(0), uint32(1), []string{"events"}))
-	c.must(msgTlopen, 1, body(uint32(1), uint32(0)))
-	c.send(msgTread, 2, body(uint32(1), uint64(0), uint32(8192)))
-	c.must(msgTgetattr, 3, body(uint32(1), uint64(basicMask))) // the connection goes on
+	c := p9ltest.Serve(t, &p9l.Server{Attacher: attachAs{p.FS, asking("root", "ctl")}, Log: p9ltest.Log(t)})()
+	c.Start(0)
+	c.Must(wire.Twalk, 1, p9ltest.Body(uint32(0), uint32(1), []string{"events"}))
+	c.Must(wire.Tlopen, 1, p9ltest.Body(uint32(1), uint32(0)))
+	c.Send(wire.Tread, 2, p9ltest.Body(uint32(1), uint64(0), uint32(8192)))
+	c.Must(wire.Tgetattr, 3, p9ltest.Body(uint32(1), uint64(wire.BasicMask))) // the connection goes on
 	p.events.add(Event{Event: EventCommand, Command: "hello"})
-	if r := c.recv(); r[4] != msgTread+1 || le.Uint16(r[5:]) != 2 || !strings.Contains(string(r), `"hello"`) {
-		t.Errorf("got %s", messageText(r))
+	if r := c.Recv(); r[4] != wire.Tread+1 || binary.LittleEndian.Uint16(r[5:]) != 2 || !strings.Contains(string(r), `"hello"`) {
+		t.Errorf("got %s", wire.Text(r))
 	}
 }

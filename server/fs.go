@@ -21,6 +21,7 @@ import (
 	"github.com/packagefs/packagefs/context"
 	"github.com/packagefs/packagefs/pkgindex"
 	"github.com/packagefs/packagefs/server/generate"
+	"github.com/packagefs/packagefs/server/p9l"
 	"github.com/packagefs/packagefs/union"
 )
 
@@ -60,7 +61,7 @@ type Config struct {
 
 	NoGenerate []string // names of generated files that are not wanted; see generate.Names
 
-	Limits        Limits
+	Limits        p9l.Limits
 	PackageLimits pkgindex.Limits
 	Log           zerolog.Logger
 
@@ -75,7 +76,7 @@ type FS struct {
 	packages *pkgindex.Store
 	files    *context.Store
 	contexts *context.Contexts
-	engine   *Server
+	engine   *p9l.Server
 	listen   []net.Listener
 	started  time.Time
 	level    *logLevel
@@ -122,7 +123,7 @@ func New(config Config) (*FS, error) {
 		}
 		return &context.Cached{Directory: context.System{}}
 	})
-	fs.engine = &Server{Attacher: fs, Log: config.Log, Limits: config.Limits, Errno: meaning}
+	fs.engine = &p9l.Server{Attacher: fs, Log: config.Log, Limits: config.Limits, Errno: meaning}
 	if err := fs.open(); err != nil {
 		fs.close()
 		return nil, err

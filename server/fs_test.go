@@ -18,6 +18,8 @@ import (
 
 	"github.com/packagefs/packagefs/context"
 	"github.com/packagefs/packagefs/pkgindex/mkpkg"
+	"github.com/packagefs/packagefs/server/p9l"
+	"github.com/packagefs/packagefs/server/p9l/p9ltest"
 )
 
 // town is the user database of these tests.
@@ -130,15 +132,15 @@ func (p *place) context(name, text string) {
 
 // asking reads "PEER as UNAME/UID": a peer is a user on a unix socket, an
 // address, or "local" for a TCP peer on this machine with its user behind it.
-func asking(who, aname string) AttachRequest {
+func asking(who, aname string) p9l.AttachRequest {
 	peer, as, _ := strings.Cut(who, " as ")
-	req := AttachRequest{Aname: aname, UID: NoUID}
+	req := p9l.AttachRequest{Aname: aname, UID: p9l.NoUID}
 	if u, err := (town{}).User(peer); err == nil {
-		req.Peer = Peer{Network: "unix", HasCred: true, UID: u.UID}
+		req.Peer = p9l.Peer{Network: "unix", HasCred: true, UID: u.UID}
 	} else if peer == "7777" {
-		req.Peer = Peer{Network: "unix", HasCred: true, UID: 7777}
+		req.Peer = p9l.Peer{Network: "unix", HasCred: true, UID: 7777}
 	} else {
-		req.Peer = Peer{Network: "tcp", Address: peer + ":999"}
+		req.Peer = p9l.Peer{Network: "tcp", Address: peer + ":999"}
 	}
 	if uname, uid, ok := strings.Cut(as, "/"); ok {
 		req.Uname = uname
@@ -224,7 +226,7 @@ func TestAttach(t *testing.T) {
 }
 
 // attachText attaches, and returns the packages that are seen or the errno.
-func (p *place) attachText(req AttachRequest) string {
+func (p *place) attachText(req p9l.AttachRequest) string {
 	f, err := p.FS.Attach(req)
 	if err != nil {
 		for name, e := range map[string]linux.Errno{"ENOENT": linux.ENOENT, "EACCES": linux.EACCES, "ENOPKG": linux.ENOPKG, "EINVAL": linux.EINVAL, "EIO": linux.EIO} {
@@ -298,7 +300,7 @@ func TestLive(t *testing.T) {
 
 func (p *place) until(what string, ok func() bool) {
 	p.Helper()
-	for end := time.Now().Add(patience); time.Now().Before(end); time.Sleep(time.Millisecond) {
+	for end := time.Now().Add(p9ltest.Patience); time.Now().Before(end); time.Sleep(time.Millisecond) {
 		if ok() {
 			return
 		}

@@ -11,6 +11,7 @@ import (
 	"github.com/hugelgupf/p9/p9"
 
 	"github.com/packagefs/packagefs/pkgindex/mkpkg"
+	"github.com/packagefs/packagefs/server/p9l/wire"
 )
 
 // override writes an override file in one step, or takes it away if the text is
@@ -32,12 +33,12 @@ func (p *place) override(name, text string) {
 func leads(f p9.File, path string) string {
 	f, err := walk(f, path)
 	if err != nil {
-		return errnoName(uint32(errnoOf(err)))
+		return wire.ErrnoName(uint32(errnoOf(err)))
 	}
 	defer f.Close()
 	to, err := f.Readlink()
 	if err != nil {
-		return errnoName(uint32(errnoOf(err)))
+		return wire.ErrnoName(uint32(errnoOf(err)))
 	}
 	return to
 }

@@ -14,6 +14,7 @@ import (
 
 	"github.com/packagefs/packagefs/context"
 	"github.com/packagefs/packagefs/pkgindex/mkpkg"
+	"github.com/packagefs/packagefs/server/p9l/wire"
 )
 
 // program is a package with a program of its name.
@@ -25,11 +26,11 @@ func program(name, version, body string, depends ...string) mkpkg.Spec {
 func reads(f p9.File, path string) string {
 	f, err := walk(f, path)
 	if err != nil {
-		return errnoName(uint32(errnoOf(err)))
+		return wire.ErrnoName(uint32(errnoOf(err)))
 	}
 	defer f.Close()
 	if _, _, err := f.Open(p9.ReadOnly); err != nil {
-		return errnoName(uint32(errnoOf(err)))
+		return wire.ErrnoName(uint32(errnoOf(err)))
 	}
 	text, err := io.ReadAll(io.NewSectionReader(f, 0, 1<<20))
 	if err != nil {

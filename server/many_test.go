@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/packagefs/packagefs/pkgindex/mkpkg"
+	"github.com/packagefs/packagefs/server/p9l"
 )
 
 // BenchmarkAttachKnown attaches to contexts whose views are known: ten thousand
@@ -51,8 +52,8 @@ func BenchmarkAttachKnown(b *testing.B) {
 	fs.contexts.Directory = town{}
 	i := 0
 	attach := func() {
-		f, err := fs.Attach(AttachRequest{
-			Peer: Peer{Network: "unix", HasCred: true}, UID: NoUID, Aname: fmt.Sprintf("group:g%d", i%contexts),
+		f, err := fs.Attach(p9l.AttachRequest{
+			Peer: p9l.Peer{Network: "unix", HasCred: true}, UID: p9l.NoUID, Aname: fmt.Sprintf("group:g%d", i%contexts),
 		})
 		if err != nil {
 			b.Fatal(err)

@@ -7,6 +7,9 @@ import (
 	"github.com/hugelgupf/p9/p9"
 
 	"github.com/packagefs/packagefs/pkgindex/mkpkg"
+	"github.com/packagefs/packagefs/server/p9l"
+	"github.com/packagefs/packagefs/server/p9l/p9ltest"
+	"github.com/packagefs/packagefs/server/p9l/wire"
 )
 
 // oracleAttacher lets p9.Server attach as root.
@@ -31,16 +34,19 @@ func TestOracleUnion(t *testing.T) {
 		p.install(spec)
 	}
 	p.settle()
-	both := newPairOf(t, serveUnix(t, &Server{Attacher: p.FS, Errno: meaning})(), oracleAttacher{p.FS})
-	both.more = []difference{{[]byte{msgTread}, "ok", "EBADF", "p9.Server closes a file with the fid of its attributes"}}
+	both := p9ltest.NewPair(t, p9ltest.Serve(t, &p9l.Server{Attacher: p.FS, Errno: meaning})(), oracleAttacher{p.FS})
+	both.More = []p9ltest.Difference{{
+		Types: []byte{wire.Tread}, Ours: "ok", Theirs: "EBADF",
+		Why: "p9.Server closes a file with the fid of its attributes",
+	}}
 	rng := rand.New(rand.NewSource(11))
 	for range 20_000 {
-		both.do(randomRequest(rng))
+		both.Do(p9ltest.RandomRequest(rng))
 		if t.Failed() {
 			return
 		}
 	}
-	if both.agreed < both.requests/3 {
-		t.Errorf("only %d of %d answers were the same", both.agreed, both.requests)
+	if both.Agreed < both.Requests/3 {
+		t.Errorf("only %d of %d answers were the same", both.Agreed, both.Requests)
 	}
 }

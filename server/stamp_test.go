@@ -6,6 +6,9 @@ import (
 	"github.com/hugelgupf/p9/p9"
 
 	"github.com/packagefs/packagefs/pkgindex/mkpkg"
+	"github.com/packagefs/packagefs/server/p9l"
+	"github.com/packagefs/packagefs/server/p9l/p9ltest"
+	"github.com/packagefs/packagefs/server/p9l/wire"
 )
 
 // TestStamps has a stamp of each context that is another one after each change of
@@ -25,7 +28,7 @@ func TestStamps(t *testing.T) {
 	}
 	alice, bob := top("user:alice"), top("user:bob")
 	stamp := func(f p9.File) uint64 {
-		n, err := f.(Stamper).Stamp(true)
+		n, err := f.(p9l.Stamper).Stamp(true)
 		if err != nil {
 			return 0
 		}
@@ -108,7 +111,7 @@ func TestStampsEnd(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if n, err := top.(Stamper).Stamp(true); n == 0 || err != nil {
+	if n, err := top.(p9l.Stamper).Stamp(true); n == 0 || err != nil {
 		t.Fatalf("stamp %d, %v", n, err)
 	}
 	for _, name := range []string{"package:other/usr", "user:alice/usr/share", "ctl"} {
@@ -116,7 +119,7 @@ func TestStampsEnd(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if s, ok := f.(Stamper); ok {
+		if s, ok := f.(p9l.Stamper); ok {
 			if n, err := s.Stamp(true); n != 0 || err != nil {
 				t.Errorf("%s has stamp %d, %v", name, n, err)
 			}
@@ -125,7 +128,7 @@ func TestStampsEnd(t *testing.T) {
 	if text, errno := p.order("root", "deny add user:alice other\n"); errno != "" {
 		t.Fatal(text)
 	}
-	if n, err := top.(Stamper).Stamp(true); n != 0 || err == nil {
+	if n, err := top.(p9l.Stamper).Stamp(true); n != 0 || err == nil {
 		t.Errorf("what alice may not see has stamp %d, %v", n, err)
 	}
 }
@@ -133,26 +136,28 @@ func TestStampsEnd(t *testing.T) {
 // TestStampOverTheWire asks with and without the bit that asks for a stamp.
 func TestStampOverTheWire(t *testing.T) {
 	p := newPlace(t, nil)
-	c := serveUnix(t, &Server{Attacher: attachAs{p.FS, asking("root", "all")}})()
-	c.start(1)
+	c := p9ltest.Serve(t, &p9l.Server{Attacher: attachAs{p.FS, asking("root", "all")}})()
+	c.Start(1)
 	ask := func(fid uint32, mask uint64) (valid, version uint64) {
-		d := decode(c.must(msgTgetattr, 1, body(fid, mask)))
-		valid = d.u64()
-		return valid, le.Uint64(d.b[len(d.b)-8:])
+		reply := c.Must(wire.Tgetattr, 1, p9ltest.Body(fid, mask))
+		d := wire.Decode(reply)
+		valid = d.U64()
+		d = wire.Decode(reply[len(reply)-8:])
+		return valid, d.U64()
 	}
-	plain, version := ask(1, allMask)
-	if plain&stampMask != 0 {
+	plain, version := ask(1, wire.AllMask)
+	if plain&wire.StampMask != 0 {
 		t.Errorf("valid %#x of what nobody asked for", plain)
 	}
-	valid, stamp := ask(1, basicMask|stampMask)
-	if valid != basicMask|stampMask || stamp == 0 || stamp == version {
+	valid, stamp := ask(1, wire.BasicMask|wire.StampMask)
+	if valid != wire.BasicMask|wire.StampMask || stamp == 0 || stamp == version {
 		t.Errorf("valid %#x, stamp %#x; data version %#x", valid, stamp, version)
 	}
-	if _, again := ask(1, basicMask|stampMask); again != stamp {
+	if _, again := ask(1, wire.BasicMask|wire.StampMask); again != stamp {
 		t.Errorf("stamps %#x and %#x", stamp, again)
 	}
-	c.walk(1, 2, "usr")
-	if valid, _ := ask(2, basicMask|stampMask); valid != basicMask {
+	c.Walk(1, 2, "usr")
+	if valid, _ := ask(2, wire.BasicMask|wire.StampMask); valid != wire.BasicMask {
 		t.Errorf("valid %#x of a directory in the tree", valid)
 	}
 }

@@ -150,7 +150,7 @@ func freshenStale(err error, wait bool) error {
 	return errRetry
 }
 
-// WalkPart walks as many of names as there are; see server.PartWalker.
+// WalkPart walks as many of names as there are; see p9l.PartWalker.
 func (f *dirFile) WalkPart(qids []p9.QID, names []string, wait bool) ([]p9.QID, p9.File, error) {
 	have := len(qids)
 	qids, to, err := f.walk(qids, names, wait)

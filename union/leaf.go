@@ -125,7 +125,7 @@ func (f *leaf) ReadAt(p []byte, off int64) (int, error) {
 	return n, nil
 }
 
-// ReadNow reads from memory or fails with EAGAIN; see server.NowReader.
+// ReadNow reads from memory or fails with EAGAIN; see p9l.NowReader.
 func (f *leaf) ReadNow(p []byte, off int64) (int, error) {
 	q, err := f.clip(p, off)
 	if err != nil {

@@ -141,7 +141,7 @@ func (f *upFile) ReadAt(p []byte, off int64) (int, error) {
 	return n, nil
 }
 
-// ReadNow leaves all but files of packages to a worker; see server.NowReader.
+// ReadNow leaves all but files of packages to a worker; see p9l.NowReader.
 func (f *upFile) ReadNow(p []byte, off int64) (int, error) {
 	if f.open != nil || f.leaf == nil || f.node != nil && f.node.copied.Load() {
 		return 0, errWait

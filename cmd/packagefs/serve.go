@@ -18,6 +18,7 @@ import (
 	"github.com/packagefs/packagefs/cmd/packagefs/internal/client"
 	"github.com/packagefs/packagefs/pkgindex"
 	"github.com/packagefs/packagefs/server"
+	"github.com/packagefs/packagefs/server/p9l"
 )
 
 // ServeCmd serves package directories.
@@ -145,7 +146,7 @@ func (c *ServeCmd) config(env *Env) (server.Config, error) {
 		Admins: c.Admin, Metrics: c.Metrics, NoGenerate: c.NoGenerate,
 		ChunkCache: int64(c.ChunkCache),
 		LayerBytes: uint64(c.LayerBytes), LayerFiles: c.LayerFiles,
-		Limits: server.Limits{
+		Limits: p9l.Limits{
 			Conns: c.MaxConnections, ConnsPerPeer: c.MaxConnectionsPerPeer,
 			Fids: c.MaxFids, Running: c.MaxRequests,
 			MaxMsize: uint32(c.MaxMsize), ReplyBytes: int(c.MaxUnread),

@@ -19,7 +19,7 @@ import (
 	"github.com/hugelgupf/p9/fsimpl/templatefs"
 	"github.com/hugelgupf/p9/p9"
 	"github.com/packagefs/packagefs/cmd/packagefs/internal/client"
-	"github.com/packagefs/packagefs/server"
+	"github.com/packagefs/packagefs/server/p9l"
 )
 
 // A shelf is a tree in memory that tests change while it is served, and that
@@ -143,7 +143,7 @@ func (f *shelfFile) GetAttr(p9.AttrMask) (p9.QID, p9.AttrMask, p9.Attr, error) {
 	}, nil
 }
 
-// Stamp implements server.Stamper.
+// Stamp implements p9l.Stamper.
 func (f *shelfFile) Stamp(bool) (uint64, error) {
 	if _, err := f.item(); err != nil {
 		return 0, err
@@ -231,7 +231,7 @@ func (f *shelfFile) Close() error { f.s.live.Add(-1); return nil }
 // byEngine is a shelf as the engine of packagefs wants it.
 type byEngine struct{ *shelf }
 
-func (e byEngine) Attach(server.AttachRequest) (p9.File, error) { return e.shelf.Attach() }
+func (e byEngine) Attach(p9l.AttachRequest) (p9.File, error) { return e.shelf.Attach() }
 
 // A host serves a shelf on a socket, and can be stopped and started.
 type host struct {
@@ -240,7 +240,7 @@ type host struct {
 
 	t      *testing.T
 	shelf  *shelf
-	engine server.Server
+	engine p9l.Server
 	addr   client.Addr
 	l      net.Listener
 	wg     sync.WaitGroup
@@ -285,7 +285,7 @@ func (h *host) serve(c net.Conn) {
 		p9.NewServer(h.shelf).Handle(c, c)
 		return
 	}
-	h.engine.ServeConn(c, server.PeerOf(c))
+	h.engine.ServeConn(c, p9l.PeerOf(c))
 }
 
 // requests tells how many requests there were, when no more come.

@@ -1,0 +1,151 @@
+package p9l
+
+import (
+	"context"
+	"sync"
+	"sync/atomic"
+
+	"github.com/hugelgupf/p9/linux"
+	"github.com/hugelgupf/p9/p9"
+)
+
+// A gate is a tree whose calls can be held up: reads of "slow", every Mkdir and
+// every write announce themselves in started and go on when pass lets them.
+// Reads of "events" wait for an event or for their context. "panic" panics when
+// it is read. Files can be opened for writing and swallow what is written.
+type gate struct {
+	*memTree
+	started  chan string
+	pass     chan struct{}
+	events   chan string
+	waiting  atomic.Int64 // reads of events at this moment
+	biggest  atomic.Int64 // most bytes that a read of events was asked for
+	writes   atomic.Int64
+	attaches atomic.Int64
+	request  atomic.Pointer[AttachRequest]
+	mu       sync.Mutex
+	set      map[string]string // attributes that were set, of any file
+}
+
+func newGate() *gate {
+	return &gate{
+		memTree: newMemTree(false, "slow=slow data", "fast=fast data", "events=", "panic=", "dir/"),
+		started: make(chan string, 1000),
+		pass:    make(chan struct{}),
+		events:  make(chan string),
+		set:     map[string]string{},
+	}
+}
+
+func (g *gate) Attach(r AttachRequest) (p9.File, error) {
+	g.attaches.Add(1)
+	g.request.Store(&r)
+	return g.wrap(g.handle(g.root).(*memFile)), nil
+}
+
+func (g *gate) wrap(f *memFile) p9.File {
+	if f.n.name == "events" {
+		return &eventFile{gateFile{f, g}}
+	}
+	return &gateFile{f, g}
+}
+
+func (g *gate) hold(what string) {
+	g.started <- what
+	<-g.pass
+}
+
+type gateFile struct {
+	*memFile
+	g *gate
+}
+
+func (f *gateFile) Walk(names []string) ([]p9.QID, p9.File, error) {
+	qids, file, err := f.memFile.Walk(names)
+	if err != nil {
+		return nil, nil, err
+	}
+	return qids, f.g.wrap(file.(*memFile)), nil
+}
+
+func (f *gateFile) Open(p9.OpenFlags) (p9.QID, uint32, error) {
+	return f.memFile.Open(p9.ReadOnly)
+}
+
+func (f *gateFile) ReadAt(p []byte, offset int64) (int, error) {
+	switch f.n.name {
+	case "slow":
+		f.g.hold("read")
+	case "panic":
+		panic("read of the file that panics")
+	}
+	return f.memFile.ReadAt(p, offset)
+}
+
+func (f *gateFile) WriteAt(p []byte, offset int64) (int, error) {
+	f.g.writes.Add(int64(len(p)))
+	if f.n.name == "slow" {
+		f.g.hold("write")
+	}
+	return len(p), nil
+}
+
+func (f *gateFile) Mkdir(string, p9.FileMode, p9.UID, p9.GID) (p9.QID, error) {
+	f.g.hold("mkdir")
+	return p9.QID{Type: p9.TypeDir, Path: 99}, nil
+}
+
+func (f *gateFile) Create(name string, flags p9.OpenFlags, mode p9.FileMode, uid p9.UID, _ p9.GID) (p9.File, p9.QID, uint32, error) {
+	n := &memNode{name: name, parent: f.n, mode: p9.ModeRegular | mode, qid: p9.QID{Path: uint64(uid)}}
+	file := f.g.handle(n).(*memFile)
+	file.opened.Store(true)
+	return f.g.wrap(file), n.qid, 0, nil
+}
+
+func (f *gateFile) SetXattr(name string, value []byte, flags p9.XattrFlags) error {
+	if name == "user.refused" {
+		return linux.EPERM
+	}
+	f.g.mu.Lock()
+	defer f.g.mu.Unlock()
+	f.g.set[name] = string(value)
+	return nil
+}
+
+func (f *gateFile) RemoveXattr(name string) error {
+	f.g.mu.Lock()
+	defer f.g.mu.Unlock()
+	delete(f.g.set, name)
+	return nil
+}
+
+func (f *gateFile) GetXattr(name string) ([]byte, error) {
+	f.g.mu.Lock()
+	defer f.g.mu.Unlock()
+	if v, ok := f.g.set[name]; ok {
+		return []byte(v), nil
+	}
+	return nil, linux.ENODATA
+}
+
+// attribute tells what was set.
+func (g *gate) attribute(name string) (string, bool) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	v, ok := g.set[name]
+	return v, ok
+}
+
+type eventFile struct{ gateFile }
+
+func (f *eventFile) ReadContext(ctx context.Context, p []byte, _ int64) (int, error) {
+	f.g.waiting.Add(1)
+	defer f.g.waiting.Add(-1)
+	f.g.biggest.Store(max(f.g.biggest.Load(), int64(len(p))))
+	select {
+	case e := <-f.g.events:
+		return copy(p, e), nil
+	case <-ctx.Done():
+		return 0, ctx.Err()
+	}
+}

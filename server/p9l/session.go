@@ -1,0 +1,151 @@
+package p9l
+
+import (
+	"strings"
+	"time"
+
+	"github.com/hugelgupf/p9/linux"
+	"github.com/hugelgupf/p9/p9"
+
+	"github.com/packagefs/packagefs/server/p9l/wire"
+)
+
+// A session is what lies between two Tversions.
+type session struct {
+	msize uint32 // 0 before a Tversion succeeded; does not change
+
+	// Guarded by conn.mu.
+	fids  map[uint32]*fid
+	tags  map[uint16]*request // requests that are not answered, other than the reader's
+	ended bool
+}
+
+func newSession(msize uint32) *session {
+	return &session{msize: msize, fids: map[uint32]*fid{}, tags: map[uint16]*request{}}
+}
+
+// tversion starts a new session: nothing of the one before is left.
+func tversion(r *request) error {
+	d := wire.Decode(r.body)
+	msize, version := d.U32(), d.View()
+	if !d.End() {
+		return errMalformed
+	}
+	c := r.c
+	known := version == wire.Dialect || strings.HasPrefix(version, wire.Dialect+".")
+	answer := wire.Dialect
+	if !known || msize < wire.MinMsize {
+		answer = "unknown"
+	} else {
+		msize = min(msize, c.srv.limit.MaxMsize)
+	}
+	for _, f := range c.endSession() {
+		r.closeFile(f.file)
+	}
+	fresh := newSession(0)
+	if answer == wire.Dialect {
+		fresh.msize = msize
+	}
+	c.mu.Lock()
+	c.sess = fresh
+	c.mu.Unlock()
+	r.s = fresh
+	if fresh.msize != 0 {
+		c.versioned()
+	}
+	r.begin(4 + 2 + len(answer))
+	r.out = wire.AppendStr(le.AppendUint32(r.out, msize), answer)
+	return nil
+}
+
+// versioned lifts the time limit for the first message.
+func (c *conn) versioned() {
+	c.nc.SetReadDeadline(time.Time{})
+	if c.draining.Load() {
+		c.drainSoon()
+	}
+}
+
+// endSession drops all requests and fids of the session. It returns the fids
+// whose files are to be closed.
+func (c *conn) endSession() []*fid {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	s := c.sess
+	s.ended = true
+	for _, r := range s.tags {
+		r.silent = true
+		if r.cancel != nil {
+			r.cancel()
+		}
+	}
+	for r := c.queue.pop(); r != nil; r = c.queue.pop() {
+		c.held -= r.cost
+	}
+	clear(s.tags)
+	c.tagged.Store(0)
+	var last []*fid
+	for _, f := range s.fids {
+		c.release(f)
+		if f.refs.Add(-1) == 0 && f.file != nil {
+			last = append(last, f)
+		}
+	}
+	clear(s.fids)
+	return last
+}
+
+// tauth says that no authentication is needed, as clients expect it to be
+// said.
+func tauth(r *request) error {
+	d := wire.Decode(r.body)
+	d.U32()
+	d.Raw()
+	d.Raw()
+	d.U32()
+	if !d.End() {
+		return errMalformed
+	}
+	return linux.ENOENT
+}
+
+func tattach(r *request) error {
+	d := wire.Decode(r.body)
+	id, afid := d.U32(), d.U32()
+	uname, aname := d.Str(), d.Str()
+	uid := d.U32()
+	c := r.c
+	switch {
+	case !d.End():
+		return errMalformed
+	case c.refuse != 0:
+		return c.refuse
+	case afid != wire.NoFid:
+		return linux.EINVAL
+	case c.srv.Attacher == nil:
+		return linux.ENOENT
+	}
+	if err := r.free(id); err != nil {
+		return err
+	}
+	if !r.wait {
+		c.attached = true
+		return errLater
+	}
+	file, err := c.srv.Attacher.Attach(AttachRequest{Peer: c.peer, Uname: uname, Aname: aname, UID: uid})
+	if err != nil {
+		c.log.Info().Err(err).Str("uname", uname).Str("aname", aname).Uint32("uid", uid).Msg("attach failed")
+		return err
+	}
+	qid, _, _, err := file.GetAttr(p9.AttrMask{Mode: true})
+	if err == nil {
+		err = r.insert(id, &fid{file: file, qid: qid, uid: uid})
+	}
+	if err != nil {
+		file.Close()
+		return err
+	}
+	r.begin(wire.QIDSize)
+	r.out = wire.AppendQID(r.out, qid)
+	return nil
+}
