@@ -1,16 +1,11 @@
 package server
 
-import stdcontext "context"
+import (
+	stdcontext "context"
 
-// A CheckRow says whether the context of one package resolves. Rows are ordered
-// by name, then newest version first, then architecture.
-type CheckRow struct {
-	Name         string `json:"name"`
-	Version      string `json:"version"`
-	Architecture string `json:"architecture"`
-	OK           bool   `json:"ok"`
-	Reason       string `json:"reason,omitempty"` // why it does not
-}
+	"github.com/packagefs/packagefs/context"
+	"github.com/packagefs/packagefs/server/api"
+)
 
 // queryCheck checks the packages that the caller may attach to. The answer is kept
 // until packages or context files change, and several callers wait for one check:
@@ -20,9 +15,14 @@ func (fs *FS) queryCheck(q *inquiry) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	rows := make([]CheckRow, len(verdicts))
+	rows := make([]api.CheckRow, len(verdicts))
 	for i, v := range verdicts {
-		rows[i] = CheckRow{v.Package.Name, v.Package.Version, v.Package.Architecture, v.OK, v.Reason}
+		rows[i] = checkRow(&v)
 	}
 	return rows, nil
+}
+
+func checkRow(v *context.Verdict) api.CheckRow {
+	p := v.Package
+	return api.CheckRow{Name: p.Name, Version: p.Version, Architecture: p.Architecture, OK: v.OK, Reason: v.Reason}
 }

@@ -3,6 +3,8 @@ package server
 import (
 	"encoding/json"
 	"testing"
+
+	"github.com/packagefs/packagefs/server/api"
 )
 
 // Checks through the query file: every package with the reason why its context
@@ -22,7 +24,7 @@ func TestQueryCheck(t *testing.T) {
 		if got := string(a.Result); got != want || a.Error != "" {
 			t.Errorf("%s reads %s %s", who, got, a.Error)
 		}
-		var rows []CheckRow
+		var rows []api.CheckRow
 		if err := json.Unmarshal(a.Result, &rows); err != nil {
 			t.Error(err)
 		}

@@ -14,6 +14,7 @@ import (
 	"github.com/hugelgupf/p9/p9"
 
 	"github.com/packagefs/packagefs/context"
+	"github.com/packagefs/packagefs/server/api"
 	"github.com/packagefs/packagefs/server/p9l"
 )
 
@@ -242,13 +243,13 @@ func (f *queryFile) ReadAt(p []byte, off int64) (int, error) {
 
 // answer runs one query.
 func (fs *FS) answer(as caller, question []byte) []byte {
-	var a Answer
+	var a api.Answer
 	result, err := fs.runQuery(as, question)
 	if err == nil {
 		a.Result, err = json.Marshal(result)
 	}
 	if err != nil {
-		a = Answer{Error: err.Error(), Errno: uint32(errnoOf(err))}
+		a = api.Answer{Error: err.Error(), Errno: uint32(errnoOf(err))}
 	}
 	out, err := json.Marshal(a)
 	if err != nil {

@@ -16,6 +16,7 @@ import (
 
 	"github.com/packagefs/packagefs/context"
 	"github.com/packagefs/packagefs/pkgindex"
+	"github.com/packagefs/packagefs/server/api"
 )
 
 // A command is one that the control file takes.
@@ -94,7 +95,7 @@ func (fs *FS) command(as visitor, line string) (text string, err error) {
 	if strings.HasPrefix(strings.TrimSpace(line), "#") {
 		return "", nil
 	}
-	words, err := SplitCommand(line)
+	words, err := api.SplitCommand(line)
 	if err != nil {
 		return "", refuse("%w", err)
 	}
@@ -108,7 +109,7 @@ func (fs *FS) command(as visitor, line string) (text string, err error) {
 	}
 	err = c.run(v)
 	if c.changes && !v.asked {
-		fs.logCommand(as, shorten(JoinCommand(words...)), err)
+		fs.logCommand(as, shorten(api.JoinCommand(words...)), err)
 	}
 	if err != nil {
 		err = fmt.Errorf("%s: %w", c.name, err)
@@ -126,7 +127,7 @@ func (fs *FS) logCommand(as visitor, line string, err error) {
 		return
 	}
 	e.Msg("control command")
-	fs.events.add(Event{Event: EventCommand, Command: line, By: as.by})
+	fs.events.add(api.Event{Event: api.EventCommand, Command: line, By: as.by})
 }
 
 // refuse is the error of what makes no sense.
@@ -205,7 +206,7 @@ func (v *invocation) edit(op context.ChangeOp, key, of string, values []string) 
 	if err := v.fs.files.Edit(v.as.by, change); err != nil {
 		return err
 	}
-	v.printf("%s: %s\n", of, JoinCommand(append([]string{string(op), key}, values...)...))
+	v.printf("%s: %s\n", of, api.JoinCommand(append([]string{string(op), key}, values...)...))
 	if key == "toplevel" && (op == context.OpAdd || op == context.OpSet) {
 		v.noteMissing(values)
 	}
@@ -261,7 +262,7 @@ func (v *invocation) contextHistory() error {
 		if by == "" {
 			by = "-"
 		}
-		v.printf("%s\n", JoinCommand(strconv.Itoa(r.Number), r.Time.UTC().Format(time.RFC3339), by, r.What))
+		v.printf("%s\n", api.JoinCommand(strconv.Itoa(r.Number), r.Time.UTC().Format(time.RFC3339), by, r.What))
 	}
 	return err
 }

@@ -17,6 +17,7 @@ import (
 	"github.com/hugelgupf/p9/p9"
 
 	"github.com/packagefs/packagefs/context"
+	"github.com/packagefs/packagefs/server/api"
 )
 
 // maxText is how long a generated file may become, in bytes.
@@ -174,12 +175,12 @@ func (fs *FS) conflictsText(as visitor, w io.Writer) error {
 
 // contextText explains one context.
 func (fs *FS) contextText(as visitor, name context.AttachName, w io.Writer) error {
-	q := &inquiry{Query: Query{Context: name.String()}, as: as.everything(), name: name, set: fs.packages.Set()}
+	q := &inquiry{Query: api.Query{Context: name.String()}, as: as.everything(), name: name, set: fs.packages.Set()}
 	answer, err := fs.queryExplain(q)
 	if err != nil {
 		return err
 	}
-	x := answer.(Explain)
+	x := answer.(api.Explain)
 	c := columnsOn(w)
 	c.row("context", x.Context)
 	if x.Reason != "" {
@@ -194,10 +195,10 @@ func (fs *FS) contextText(as visitor, name context.AttachName, w io.Writer) erro
 		return err
 	}
 	return errors.Join(c.end(),
-		textSection(w, "errors in context files", x.Errors, func(e ExplainError) []string {
+		textSection(w, "errors in context files", x.Errors, func(e api.ExplainError) []string {
 			return []string{e.File, e.Reason}
 		}),
-		textSection(w, "rules, nearest last", x.Rules, func(r ExplainRule) []string {
+		textSection(w, "rules, nearest last", x.Rules, func(r api.ExplainRule) []string {
 			note := ""
 			if !r.Effective {
 				note = "(a nearer file says otherwise)"
@@ -205,14 +206,14 @@ func (fs *FS) contextText(as visitor, name context.AttachName, w io.Writer) erro
 			return []string{r.Key, r.Value, cmp.Or(r.File, "(default)"), note}
 		}),
 		textSection(w, "roots", x.Roots, func(root string) []string { return []string{root} }),
-		textSection(w, "packages, first wins", x.Packages, func(p ExplainPackage) []string {
+		textSection(w, "packages, first wins", x.Packages, func(p api.ExplainPackage) []string {
 			return []string{p.Package, p.Why}
 		}),
-		textSection(w, "edited files", edits, func(e EditRow) []string { return []string{e.State, e.Path, e.From, e.Package} }),
-		textSection(w, "missing", x.Missing, func(m ExplainMissing) []string {
+		textSection(w, "edited files", edits, func(e api.EditRow) []string { return []string{e.State, e.Path, e.From, e.Package} }),
+		textSection(w, "missing", x.Missing, func(m api.ExplainMissing) []string {
 			return []string{m.Package, m.Reason}
 		}),
-		textSection(w, "conflicts", x.Conflicts, func(c Conflict) []string {
+		textSection(w, "conflicts", x.Conflicts, func(c api.Conflict) []string {
 			return []string{c.Path, c.Winner, "hides " + strings.Join(c.Losers, ", ")}
 		}),
 	)

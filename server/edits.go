@@ -10,6 +10,7 @@ import (
 
 	"github.com/packagefs/packagefs/context"
 	"github.com/packagefs/packagefs/pkgindex"
+	"github.com/packagefs/packagefs/server/api"
 	"github.com/packagefs/packagefs/union"
 )
 
@@ -27,8 +28,8 @@ func (fs *FS) stack(set *pkgindex.Set, name context.AttachName, as caller) (*uni
 }
 
 // editRow tells of one edited file.
-func editRow(e *union.Edit, name context.AttachName) EditRow {
-	row := EditRow{Context: name.String(), Path: e.Path, State: string(e.State)}
+func editRow(e *union.Edit, name context.AttachName) api.EditRow {
+	row := api.EditRow{Context: name.String(), Path: e.Path, State: string(e.State)}
 	if e.Origin != nil {
 		row.From = e.Origin.Package + "=" + e.Origin.Version
 	}
@@ -47,7 +48,7 @@ func (fs *FS) queryEdits(q *inquiry) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	rows := make([]EditRow, 0, len(edits))
+	rows := make([]api.EditRow, 0, len(edits))
 	for i := range edits {
 		rows = append(rows, editRow(&edits[i], v.Name))
 	}
@@ -56,7 +57,7 @@ func (fs *FS) queryEdits(q *inquiry) (any, error) {
 
 // layerRows tells what the layer of a context holds and may hold, and returns its
 // edited files. A context without one has neither.
-func (fs *FS) layerRows(c columns, q *inquiry) ([]EditRow, error) {
+func (fs *FS) layerRows(c columns, q *inquiry) ([]api.EditRow, error) {
 	s, v, err := fs.stack(q.set, q.name, q.as)
 	if err != nil || !s.Own {
 		return nil, nil // why nobody can attach is told already
@@ -73,7 +74,7 @@ func (fs *FS) layerRows(c columns, q *inquiry) ([]EditRow, error) {
 	}
 	c.row("layer", fmt.Sprintf("%d%s bytes in %d%s files", used.Bytes, of(limit.Bytes), used.Files, of(limit.Files)))
 	edits, err := s.Edits()
-	rows := make([]EditRow, 0, len(edits))
+	rows := make([]api.EditRow, 0, len(edits))
 	for i := range edits {
 		rows = append(rows, editRow(&edits[i], v.Name))
 	}
@@ -91,9 +92,9 @@ func (fs *FS) queryEditDiff(q *inquiry) (any, error) {
 	}
 	base, theirs, mine := textNames(&t)
 	if t.Base == nil {
-		return EditDiff{Mine: string(diff.Diff(theirs, t.Theirs, mine, t.Mine))}, nil
+		return api.EditDiff{Mine: string(diff.Diff(theirs, t.Theirs, mine, t.Mine))}, nil
 	}
-	d := EditDiff{Mine: string(diff.Diff(base, t.Base, mine, t.Mine))}
+	d := api.EditDiff{Mine: string(diff.Diff(base, t.Base, mine, t.Mine))}
 	if t.Now != nil {
 		d.Theirs = string(diff.Diff(base, t.Base, theirs, t.Theirs))
 	}
@@ -245,7 +246,7 @@ func (fs *FS) tellEdits(name string, edits []union.Edit, before map[string]strin
 		row := editRow(e, context.AttachName{})
 		told[e.Path] = row.Package
 		if last, ok := before[e.Path]; !ok || last != row.Package {
-			fs.events.add(Event{Event: EventConfig, Context: name, File: e.Path, Package: row.Package, Reason: string(e.State)})
+			fs.events.add(api.Event{Event: api.EventConfig, Context: name, File: e.Path, Package: row.Package, Reason: string(e.State)})
 		}
 	}
 	return told

@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/packagefs/packagefs/pkgindex/mkpkg"
+	"github.com/packagefs/packagefs/server/api"
 )
 
 // ships installs a version of a package with one configuration file, in the place
@@ -47,7 +48,7 @@ func (p *place) edit(content string) {
 func (p *place) status() string {
 	p.Helper()
 	a := p.ask("root", `{"op": "edits", "context": "user:root"}`)
-	var rows []EditRow
+	var rows []api.EditRow
 	if a.Error != "" || json.Unmarshal(a.Result, &rows) != nil {
 		p.Fatalf("%+v", a)
 	}
@@ -80,7 +81,7 @@ func (p *place) configure(words ...string) string {
 	if err != nil {
 		p.Fatal(err)
 	}
-	text, err := p.command(p.visitor(asking("root", ""), as), JoinCommand(append([]string{"config"}, words...)...))
+	text, err := p.command(p.visitor(asking("root", ""), as), api.JoinCommand(append([]string{"config"}, words...)...))
 	if err != nil {
 		return err.Error()
 	}
@@ -115,7 +116,7 @@ func TestEdits(t *testing.T) {
 		events := string(p.events.recent(100))
 		return strings.Contains(events, `"event":"config","package":"conf=3","file":"/etc/conf","context":"user:root","reason":"outdated"`)
 	})
-	var d EditDiff
+	var d api.EditDiff
 	if a := p.ask("root", `{"op": "editdiff", "context": "user:root", "path": "/etc/conf"}`); a.Error != "" || json.Unmarshal(a.Result, &d) != nil {
 		t.Fatalf("%+v", a)
 	}

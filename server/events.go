@@ -17,41 +17,9 @@ import (
 
 	"github.com/packagefs/packagefs/context"
 	"github.com/packagefs/packagefs/pkgindex"
+	"github.com/packagefs/packagefs/server/api"
 	"github.com/packagefs/packagefs/server/p9l"
 )
-
-// The values of Event.Event.
-const (
-	EventPackageLive     = "package-live"     // Package, Architecture, File; also for one that was made anew
-	EventPackageGone     = "package-gone"     // Package, Architecture, File
-	EventPackageRejected = "package-rejected" // File, Reason
-	EventPackageDamaged  = "package-damaged"  // Package, Architecture, File, Reason: what was read of the package file is not what its author made
-	EventContextChanged  = "context-changed"  // Context, File
-	EventContextBroken   = "context-broken"   // Context, File, Reason
-	EventContextGone     = "context-gone"     // Context, File: the file was removed
-	EventGeneration      = "generation"       // Generation; what an attached tree shows may be another now
-	EventAttachRefused   = "attach-refused"   // Context, By, Reason, Missed
-	EventCommand         = "command"          // Command, By: something was changed by the control file
-	EventConfig          = "config"           // Context, File, Package, Reason: a package brings another file under an edited copy, or none
-	EventGenerateFailed  = "generate-failed"  // File, Reason: a generated file is not there; File is the name of what makes it
-	EventMissed          = "missed"           // Missed: the reader was too slow for that many events
-)
-
-// An Event is one line of the events file, as JSON.
-type Event struct {
-	Number       uint64    `json:"number,omitempty"` // one more with each event since the server started
-	Time         time.Time `json:"time,omitzero"`
-	Event        string    `json:"event"`
-	Package      string    `json:"package,omitempty"` // name=version
-	Architecture string    `json:"architecture,omitempty"`
-	File         string    `json:"file,omitempty"`    // base name of a package file or context file
-	Context      string    `json:"context,omitempty"` // an attach name, or system
-	Reason       string    `json:"reason,omitempty"`
-	Generation   uint64    `json:"generation,omitempty"`
-	By           string    `json:"by,omitempty"` // who did it
-	Command      string    `json:"command,omitempty"`
-	Missed       uint64    `json:"missed,omitempty"` // events like this that were left out before it
-}
 
 const (
 	// keptEvents is how many events a reader may be behind.
@@ -88,13 +56,13 @@ func (l *eventLog) time() time.Time {
 }
 
 // add adds an event and wakes the readers.
-func (l *eventLog) add(e Event) {
+func (l *eventLog) add(e api.Event) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.addLocked(e)
 }
 
-func (l *eventLog) addLocked(e Event) {
+func (l *eventLog) addLocked(e api.Event) {
 	for _, text := range []*string{&e.Package, &e.File, &e.Context, &e.Reason, &e.By, &e.Command} {
 		*text = shorten(*text)
 	}
@@ -128,7 +96,7 @@ func shorten(s string) string {
 }
 
 // addRefused adds the event of a refused attach, unless there are too many.
-func (l *eventLog) addRefused(e Event) {
+func (l *eventLog) addRefused(e api.Event) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if second := l.time().Truncate(time.Second); !second.Equal(l.second) {
@@ -156,7 +124,7 @@ func (l *eventLog) from(p []byte, n uint64, want int) (_ []byte, next uint64, mo
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if oldest := l.next - uint64(len(l.kept)); n < oldest {
-		line, err := json.Marshal(Event{Time: l.time().UTC(), Event: EventMissed, Missed: oldest - n})
+		line, err := json.Marshal(api.Event{Time: l.time().UTC(), Event: api.EventMissed, Missed: oldest - n})
 		if err != nil {
 			panic("events: an Event does not encode: " + err.Error())
 		}
@@ -183,9 +151,9 @@ func (l *eventLog) recent(count int) []byte {
 }
 
 // packageEvents tells what differs between two generations of packages.
-func packageEvents(before, after *pkgindex.Set, add func(Event)) {
+func packageEvents(before, after *pkgindex.Set, add func(api.Event)) {
 	event := func(what string, p *pkgindex.Package) {
-		add(Event{Event: what, Package: p.Ref.String(), Architecture: p.Architecture, File: p.File})
+		add(api.Event{Event: what, Package: p.Ref.String(), Architecture: p.Architecture, File: p.File})
 	}
 	old, now := before.Packages, after.Packages
 	for len(old) > 0 || len(now) > 0 {
@@ -204,12 +172,12 @@ func packageEvents(before, after *pkgindex.Set, add func(Event)) {
 		is, now = cutName(now, name)
 		for _, p := range was {
 			if !slices.ContainsFunc(is, func(q *pkgindex.Package) bool { return q.ID == p.ID }) {
-				event(EventPackageGone, p)
+				event(api.EventPackageGone, p)
 			}
 		}
 		for _, p := range is {
 			if !slices.Contains(was, p) {
-				event(EventPackageLive, p)
+				event(api.EventPackageLive, p)
 			}
 		}
 	}
@@ -219,7 +187,7 @@ func packageEvents(before, after *pkgindex.Set, add func(Event)) {
 	}
 	for _, r := range after.Rejected {
 		if !known[r] {
-			add(Event{Event: EventPackageRejected, File: r.File, Reason: r.Reason})
+			add(api.Event{Event: api.EventPackageRejected, File: r.File, Reason: r.Reason})
 		}
 	}
 }
@@ -239,7 +207,7 @@ func (fs *FS) packagesChanged(set *pkgindex.Set) {
 	generation := fs.generation.Add(1)
 	if fs.seen != nil {
 		packageEvents(fs.seen, set, fs.events.add)
-		fs.events.add(Event{Event: EventGeneration, Generation: generation})
+		fs.events.add(api.Event{Event: api.EventGeneration, Generation: generation})
 	}
 	fs.seen = set
 	select {
@@ -250,8 +218,8 @@ func (fs *FS) packagesChanged(set *pkgindex.Set) {
 
 // packageDamaged is told once of each package file that is found damaged.
 func (fs *FS) packageDamaged(d pkgindex.FileDamage) {
-	fs.events.add(Event{
-		Event: EventPackageDamaged, Package: d.Ref.String(), Architecture: d.Architecture, File: d.File, Reason: d.Reason,
+	fs.events.add(api.Event{
+		Event: api.EventPackageDamaged, Package: d.Ref.String(), Architecture: d.Architecture, File: d.File, Reason: d.Reason,
 	})
 }
 
@@ -259,17 +227,17 @@ func (fs *FS) packageDamaged(d pkgindex.FileDamage) {
 func (fs *FS) contextsChanged(snap *context.Snapshot) {
 	generation := fs.generation.Add(1)
 	for _, c := range snap.Since(fs.seenFiles) {
-		e := Event{Event: EventContextChanged, Context: c.Context, File: c.File, Reason: c.Reason}
+		e := api.Event{Event: api.EventContextChanged, Context: c.Context, File: c.File, Reason: c.Reason}
 		switch {
 		case c.Gone:
-			e.Event = EventContextGone
+			e.Event = api.EventContextGone
 		case c.Reason != "":
-			e.Event = EventContextBroken
+			e.Event = api.EventContextBroken
 		}
 		fs.events.add(e)
 	}
 	fs.seenFiles = snap
-	fs.events.add(Event{Event: EventGeneration, Generation: generation})
+	fs.events.add(api.Event{Event: api.EventGeneration, Generation: generation})
 }
 
 // attachRefused notes an attach that failed.
@@ -286,7 +254,7 @@ func (fs *FS) attachRefused(req p9l.AttachRequest, err error) {
 	case req.Uname != "":
 		by += " as " + req.Uname
 	}
-	fs.events.addRefused(Event{Event: EventAttachRefused, Context: req.Aname, By: by, Reason: reason})
+	fs.events.addRefused(api.Event{Event: api.EventAttachRefused, Context: req.Aname, By: by, Reason: reason})
 }
 
 // An eventReader is the file of the events as one reader has it. It begins with

@@ -17,6 +17,7 @@ import (
 	"github.com/hugelgupf/p9/p9"
 
 	"github.com/packagefs/packagefs/pkgindex/mkpkg"
+	"github.com/packagefs/packagefs/server/api"
 	"github.com/packagefs/packagefs/server/p9l"
 	"github.com/packagefs/packagefs/server/p9l/p9ltest"
 	"github.com/packagefs/packagefs/server/p9l/wire"
@@ -57,7 +58,7 @@ func (l *listener) fill(ctx stdcontext.Context) error {
 }
 
 // next returns the next event that is none of a generation, waiting for it.
-func (l *listener) next() Event {
+func (l *listener) next() api.Event {
 	l.Helper()
 	ctx, cancel := stdcontext.WithTimeout(stdcontext.Background(), p9ltest.Patience)
 	defer cancel()
@@ -70,18 +71,18 @@ func (l *listener) next() Event {
 			continue
 		}
 		l.text = rest
-		var e Event
+		var e api.Event
 		if err := json.Unmarshal([]byte(line), &e); err != nil {
 			l.Fatalf("%s: %v", line, err)
 		}
-		if e.Event != EventGeneration {
+		if e.Event != api.EventGeneration {
 			return e
 		}
 	}
 }
 
 // expect skips events until one is as wanted, in the fields that are set there.
-func (l *listener) expect(want Event) Event {
+func (l *listener) expect(want api.Event) api.Event {
 	l.Helper()
 	for {
 		e := l.next()
@@ -100,42 +101,42 @@ func TestEventStream(t *testing.T) {
 	p := newPlace(t, map[string]string{"user:alice": ""})
 	l := p.readEvents("root")
 	p.install(mkpkg.Spec{Name: "new", Version: "1"})
-	if e := l.expect(Event{Event: EventPackageLive}); e.Package != "new=1" || e.File != "new_1.deb" || e.Architecture != "all" || e.Number == 0 || e.Time.IsZero() {
+	if e := l.expect(api.Event{Event: api.EventPackageLive}); e.Package != "new=1" || e.File != "new_1.deb" || e.Architecture != "all" || e.Number == 0 || e.Time.IsZero() {
 		t.Errorf("got %+v", e)
 	}
 	p.install(mkpkg.Spec{Name: "new", Version: "1", Files: []mkpkg.File{{Path: "x", Body: "made anew"}}})
-	l.expect(Event{Event: EventPackageLive, Package: "new=1"})
+	l.expect(api.Event{Event: api.EventPackageLive, Package: "new=1"})
 	if err := os.Remove(filepath.Join(p.packages, "new_1.deb")); err != nil {
 		t.Fatal(err)
 	}
-	if e := l.next(); e.Event != EventPackageGone || e.Package != "new=1" {
+	if e := l.next(); e.Event != api.EventPackageGone || e.Package != "new=1" {
 		t.Errorf("got %+v", e)
 	}
 	p.drop("junk", "junk")
-	l.expect(Event{Event: EventPackageRejected, File: "junk", Reason: "package"})
+	l.expect(api.Event{Event: api.EventPackageRejected, File: "junk", Reason: "package"})
 	p.context("user:alice", `toplevel = ["app"]`)
-	l.expect(Event{Event: EventContextChanged, Context: "user:alice", File: "user:alice.toml"})
+	l.expect(api.Event{Event: api.EventContextChanged, Context: "user:alice", File: "user:alice.toml"})
 	p.context("user:alice", `toplevel = 1`)
-	l.expect(Event{Event: EventContextBroken, Context: "user:alice", File: "user:alice.toml", Reason: "toplevel"})
+	l.expect(api.Event{Event: api.EventContextBroken, Context: "user:alice", File: "user:alice.toml", Reason: "toplevel"})
 	if err := os.Remove(filepath.Join(p.state, "contexts", "user:alice.toml")); err != nil {
 		t.Fatal(err)
 	}
-	l.expect(Event{Event: EventContextGone, Context: "user:alice"})
+	l.expect(api.Event{Event: api.EventContextGone, Context: "user:alice"})
 	if got := p.attachText(asking("bob", "user:alice")); got != "EACCES" {
 		t.Error(got)
 	}
-	l.expect(Event{Event: EventAttachRefused, Context: "user:alice", Reason: "another user"})
+	l.expect(api.Event{Event: api.EventAttachRefused, Context: "user:alice", Reason: "another user"})
 	p.order("root", "toplevel add user:bob app\n")
-	l.expect(Event{Event: EventContextChanged, Context: "user:bob"})
-	l.expect(Event{Event: EventCommand, Command: "toplevel add user:bob app", By: "root"})
+	l.expect(api.Event{Event: api.EventContextChanged, Context: "user:bob"})
+	l.expect(api.Event{Event: api.EventCommand, Command: "toplevel add user:bob app", By: "root"})
 	before := p.generation.Load()
 	p.order("root", "deny add user:bob app\n")
 	for {
-		var e Event
+		var e api.Event
 		if lines, _, more := p.events.from(nil, p.events.position()-1, 1); more != nil || json.Unmarshal(lines, &e) != nil {
 			t.Fatalf("%s", lines)
 		}
-		if e.Event == EventCommand {
+		if e.Event == api.EventCommand {
 			break
 		}
 	}
@@ -155,13 +156,13 @@ func TestEventStream(t *testing.T) {
 func TestEventReaders(t *testing.T) {
 	p := newPlace(t, nil)
 	slow, first := p.readEvents("root"), p.readEvents("root")
-	say := func(text string) { p.events.add(Event{Event: EventCommand, Command: text}) }
+	say := func(text string) { p.events.add(api.Event{Event: api.EventCommand, Command: text}) }
 	say("one")
 	second := p.readEvents("root")
 	say("two")
 	for _, l := range []*listener{first, second} {
 		if l == first {
-			l.expect(Event{Event: EventCommand, Command: "one"})
+			l.expect(api.Event{Event: api.EventCommand, Command: "one"})
 		}
 		if e := l.next(); e.Command != "two" {
 			t.Errorf("got %+v", e)
@@ -170,7 +171,7 @@ func TestEventReaders(t *testing.T) {
 	for i := range keptEvents {
 		say(fmt.Sprint(i))
 	}
-	if e := slow.next(); e.Event != EventMissed || e.Missed != 2 {
+	if e := slow.next(); e.Event != api.EventMissed || e.Missed != 2 {
 		t.Errorf("the slow reader: %+v", e)
 	}
 	for i := range keptEvents {
@@ -194,7 +195,7 @@ func TestEventOffsets(t *testing.T) {
 	if n, err := f.ReadAt(b, 0); n != 0 || err == nil {
 		t.Errorf("nothing there: %d, %v", n, err)
 	}
-	p.events.add(Event{Event: EventCommand, Command: "one"})
+	p.events.add(api.Event{Event: api.EventCommand, Command: "one"})
 	n, err := f.ReadNow(b, 0)
 	if err != nil || n != 30 || !strings.HasPrefix(string(b), `{"number":`) {
 		t.Errorf("got %q, %v", b[:n], err)
@@ -223,7 +224,7 @@ func TestEventOffsets(t *testing.T) {
 			t.Errorf("offset %d: %v", off, err)
 		}
 	}
-	p.events.add(Event{Event: EventCommand, Command: "two"})
+	p.events.add(api.Event{Event: api.EventCommand, Command: "two"})
 	if n, err := f.ReadNow(rest, end); err != nil || !strings.Contains(string(rest[:n]), `"two"`) {
 		t.Errorf("the next event: %q, %v", rest[:n], err)
 	}
@@ -247,17 +248,17 @@ func TestRefusalsAreFew(t *testing.T) {
 	now := time.Unix(1000, 0)
 	l := eventLog{now: func() time.Time { return now }}
 	for range 5000 {
-		l.addRefused(Event{Event: EventAttachRefused})
+		l.addRefused(api.Event{Event: api.EventAttachRefused})
 	}
 	if l.next != refusals {
 		t.Errorf("%d events of a second", l.next)
 	}
 	now = now.Add(time.Second)
-	l.addRefused(Event{Event: EventAttachRefused})
+	l.addRefused(api.Event{Event: api.EventAttachRefused})
 	if last := string(l.recent(1)); !strings.Contains(last, fmt.Sprintf(`"missed":%d`, 5000-refusals)) {
 		t.Errorf("got %s", last)
 	}
-	l.add(Event{Event: EventCommand, Command: strings.Repeat("ü", 2000)})
+	l.add(api.Event{Event: api.EventCommand, Command: strings.Repeat("ü", 2000)})
 	if last := l.recent(1); len(last) > 2*maxEventText || !strings.Contains(string(last), "…") {
 		t.Errorf("%d bytes: %.50s", len(last), last)
 	}
@@ -275,7 +276,7 @@ func TestEventsOverTheWire(t *testing.T) {
 	c.Must(wire.Tlopen, 1, p9ltest.Body(uint32(1), uint32(0)))
 	c.Send(wire.Tread, 2, p9ltest.Body(uint32(1), uint64(0), uint32(8192)))
 	c.Must(wire.Tgetattr, 3, p9ltest.Body(uint32(1), uint64(wire.BasicMask))) // the connection goes on
-	p.events.add(Event{Event: EventCommand, Command: "hello"})
+	p.events.add(api.Event{Event: api.EventCommand, Command: "hello"})
 	if r := c.Recv(); r[4] != wire.Tread+1 || binary.LittleEndian.Uint16(r[5:]) != 2 || !strings.Contains(string(r), `"hello"`) {
 		t.Errorf("got %s", wire.Text(r))
 	}

@@ -20,6 +20,7 @@ import (
 
 	"github.com/packagefs/packagefs/context"
 	"github.com/packagefs/packagefs/pkgindex"
+	"github.com/packagefs/packagefs/server/api"
 	"github.com/packagefs/packagefs/server/generate"
 	"github.com/packagefs/packagefs/server/p9l"
 	"github.com/packagefs/packagefs/union"
@@ -140,7 +141,7 @@ func (fs *FS) open() (err error) {
 	fs.generated = generate.Set{
 		Ref: ownRef(), Off: fs.config.NoGenerate, Log: fs.config.Log,
 		Failed: func(name, reason string) {
-			fs.events.add(Event{Event: EventGenerateFailed, File: name, Reason: reason})
+			fs.events.add(api.Event{Event: api.EventGenerateFailed, File: name, Reason: reason})
 		},
 	}
 	fs.generators = append([]union.Generator{fs.program}, fs.generated.For(nil, nil)...)

@@ -18,6 +18,7 @@ import (
 
 	"github.com/packagefs/packagefs/context"
 	"github.com/packagefs/packagefs/pkgindex/mkpkg"
+	"github.com/packagefs/packagefs/server/api"
 	"github.com/packagefs/packagefs/server/p9l"
 	"github.com/packagefs/packagefs/server/p9l/p9ltest"
 )
@@ -329,7 +330,7 @@ func TestTreesAreShared(t *testing.T) {
 }
 
 // ask sends a query through the file that clients use.
-func (p *place) ask(who, query string) Answer {
+func (p *place) ask(who, query string) api.Answer {
 	p.Helper()
 	_, f, err := p.attach(who, "ctl").Walk([]string{"query"})
 	if err != nil {
@@ -341,7 +342,7 @@ func (p *place) ask(who, query string) Answer {
 	}
 	for i := 0; i < len(query); i += 7 {
 		if _, err := f.WriteAt([]byte(query[i:min(i+7, len(query))]), int64(i)); err != nil {
-			return Answer{Error: err.Error(), Errno: uint32(errnoOf(err))}
+			return api.Answer{Error: err.Error(), Errno: uint32(errnoOf(err))}
 		}
 	}
 	var out []byte
@@ -352,7 +353,7 @@ func (p *place) ask(who, query string) Answer {
 			break
 		}
 	}
-	var a Answer
+	var a api.Answer
 	if err := json.Unmarshal(out, &a); err != nil {
 		p.Fatalf("%s: %v", out, err)
 	}

@@ -9,14 +9,8 @@ import (
 
 	"github.com/packagefs/packagefs/context"
 	"github.com/packagefs/packagefs/pkgindex"
+	"github.com/packagefs/packagefs/server/api"
 )
-
-// A GarbageRow is something in the server's directories that nobody needs.
-type GarbageRow struct {
-	Path  string `json:"path"`
-	What  string `json:"what"`
-	Bytes int64  `json:"bytes"`
-}
 
 // queryGarbage lists what the command gc would remove.
 func (f *FS) queryGarbage(q *inquiry) (any, error) {
@@ -30,24 +24,24 @@ func (f *FS) queryGarbage(q *inquiry) (any, error) {
 func (v *invocation) gc() error {
 	rows, err := v.fs.garbage(true)
 	for _, r := range rows {
-		v.printf("%s\n", JoinCommand("removed", r.Path, r.What))
+		v.printf("%s\n", api.JoinCommand("removed", r.Path, r.What))
 	}
 	return err
 }
 
 // garbage finds what nobody needs, and removes it if remove is set.
-func (f *FS) garbage(remove bool) ([]GarbageRow, error) {
+func (f *FS) garbage(remove bool) ([]api.GarbageRow, error) {
 	found, err := f.packages.Garbage(stdcontext.Background(), remove)
-	rows := []GarbageRow{}
+	rows := []api.GarbageRow{}
 	for _, g := range found {
-		rows = append(rows, GarbageRow{g.Path, g.What, g.Bytes})
+		rows = append(rows, api.GarbageRow{Path: g.Path, What: g.What, Bytes: g.Bytes})
 	}
 	bases, layerErr := f.unusedBases(remove)
 	return append(rows, bases...), errors.Join(err, layerErr)
 }
 
 // unusedBases finds what the layers keep of files that are not edited any more.
-func (f *FS) unusedBases(remove bool) (rows []GarbageRow, err error) {
+func (f *FS) unusedBases(remove bool) (rows []api.GarbageRow, err error) {
 	layers, err := os.ReadDir(filepath.Join(f.config.State, "mutable"))
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
@@ -74,7 +68,7 @@ func (f *FS) unusedBases(remove bool) (rows []GarbageRow, err error) {
 		}
 		for _, path := range unused {
 			if info, err := os.Stat(path); err == nil {
-				rows = append(rows, GarbageRow{path, "kept of a file that is not edited any more", info.Size()})
+				rows = append(rows, api.GarbageRow{Path: path, What: "kept of a file that is not edited any more", Bytes: info.Size()})
 			}
 		}
 		if remove && len(unused) > 0 {
@@ -98,7 +92,7 @@ func (f *FS) queryUnused(q *inquiry) (any, error) {
 		return nil, err
 	}
 	used := make(map[*pkgindex.Package]bool)
-	rows := []PackageRow{}
+	rows := []api.PackageRow{}
 	named := false
 	for _, l := range list {
 		if len(l.Toplevel) > 0 {

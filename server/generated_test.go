@@ -11,6 +11,7 @@ import (
 	"github.com/hugelgupf/p9/p9"
 
 	"github.com/packagefs/packagefs/pkgindex/mkpkg"
+	"github.com/packagefs/packagefs/server/api"
 	"github.com/packagefs/packagefs/server/p9l/wire"
 )
 
@@ -46,7 +47,7 @@ func leads(f p9.File, path string) string {
 // explained returns why a context has what it has at a path.
 func (p *place) explained(context, path string) string {
 	p.Helper()
-	var x PathExplain
+	var x api.PathExplain
 	a := p.ask("root", `{"op": "explain", "context": "`+context+`", "path": "`+path+`"}`)
 	if err := json.Unmarshal(a.Result, &x); err != nil {
 		p.Fatalf("%v: %s", err, a.Error)
@@ -184,7 +185,7 @@ func TestShells(t *testing.T) {
 	if got := p.explained("user:alice", "/etc/shells"); got != "generated: lists the shells of dash=1, bash=1" {
 		t.Errorf("explained as %s", got)
 	}
-	var owners []Owner
+	var owners []api.Owner
 	a := p.ask("root", `{"op": "owns", "context": "user:alice", "path": "/etc/shells"}`)
 	if err := json.Unmarshal(a.Result, &owners); err != nil || len(owners) != 1 || owners[0].Reason != "generated: lists the shells of dash=1, bash=1" {
 		t.Errorf("owns: %s %s", a.Result, a.Error)

@@ -12,27 +12,12 @@ import (
 	"syscall"
 
 	"github.com/packagefs/packagefs/pkgindex"
+	"github.com/packagefs/packagefs/server/api"
 )
 
 // Package files are installed together by the command install, which names a
 // directory that somebody has put them into; see pkgindex.Store.Install. It only
 // begins that: OpInstall tells how it goes.
-
-// The values of InstallStatus.State.
-const (
-	InstallRunning = "indexing"
-	InstallDone    = "installed"
-	InstallFailed  = "failed"
-)
-
-// An InstallStatus tells how far the installation of a directory is.
-type InstallStatus struct {
-	State    string   `json:"state"`
-	Done     int      `json:"done"` // package files that are indexed
-	Total    int      `json:"total"`
-	Packages []string `json:"packages,omitempty"` // that are installed, name=version
-	Reason   string   `json:"reason,omitempty"`   // why it failed; nothing is installed then
-}
 
 // keptInstalls is how many installations are remembered, at least for those who
 // have begun them to ask.
@@ -43,7 +28,7 @@ type installs struct {
 	running sync.WaitGroup
 
 	mu    sync.Mutex // guards what follows
-	state map[string]*InstallStatus
+	state map[string]*api.InstallStatus
 	order []string // of those that have ended
 	ctx   stdcontext.Context
 }
@@ -62,13 +47,13 @@ func (i *installs) begin(name string, run func(ctx stdcontext.Context, progress 
 	if i.ctx == nil || i.ctx.Err() != nil {
 		return fmt.Errorf("the server ends, or has not begun: %w", syscall.EAGAIN)
 	}
-	if s := i.state[name]; s != nil && s.State == InstallRunning {
+	if s := i.state[name]; s != nil && s.State == api.InstallRunning {
 		return fmt.Errorf("it is being installed already: %w", syscall.EBUSY)
 	}
 	if i.state == nil {
-		i.state = make(map[string]*InstallStatus)
+		i.state = make(map[string]*api.InstallStatus)
 	}
-	status := &InstallStatus{State: InstallRunning}
+	status := &api.InstallStatus{State: api.InstallRunning}
 	i.state[name] = status
 	ctx := i.ctx
 	i.running.Go(func() {
@@ -79,12 +64,12 @@ func (i *installs) begin(name string, run func(ctx stdcontext.Context, progress 
 		})
 		i.mu.Lock()
 		defer i.mu.Unlock()
-		status.State = InstallDone
+		status.State = api.InstallDone
 		for _, ref := range refs {
 			status.Packages = append(status.Packages, ref.String())
 		}
 		if err != nil {
-			status.State, status.Reason = InstallFailed, err.Error()
+			status.State, status.Reason = api.InstallFailed, err.Error()
 		}
 		i.forget(name)
 	})
@@ -102,12 +87,12 @@ func (i *installs) forget(name string) {
 }
 
 // status returns how far one is.
-func (i *installs) status(name string) (InstallStatus, bool) {
+func (i *installs) status(name string) (api.InstallStatus, bool) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	s := i.state[name]
 	if s == nil {
-		return InstallStatus{}, false
+		return api.InstallStatus{}, false
 	}
 	status := *s
 	status.Packages = slices.Clone(s.Packages)
@@ -145,19 +130,11 @@ func (fs *FS) queryInstall(q *inquiry) (any, error) {
 	return status, nil
 }
 
-// A PackageDir is where package files are dropped, as the server sees it. Who
-// finds another device and inode at that path is on another machine.
-type PackageDir struct {
-	Path  string `json:"path"`
-	Dev   uint64 `json:"dev"`
-	Inode uint64 `json:"inode"`
-}
-
 // packageDirs lists the package directories.
-func (fs *FS) packageDirs() []PackageDir {
-	var dirs []PackageDir
+func (fs *FS) packageDirs() []api.PackageDir {
+	var dirs []api.PackageDir
 	for _, dir := range fs.config.Packages {
-		d := PackageDir{Path: dir}
+		d := api.PackageDir{Path: dir}
 		if abs, err := filepath.Abs(dir); err == nil {
 			d.Path = abs
 		}
@@ -204,7 +181,7 @@ func (fs *FS) queryRemoval(q *inquiry) (any, error) {
 	for _, v := range before {
 		resolved[v.Package] = v.OK
 	}
-	removal := Removal{Packages: []string{}, Breaks: []CheckRow{}}
+	removal := api.Removal{Packages: []string{}, Breaks: []api.CheckRow{}}
 	for _, p := range q.set.Packages {
 		if gone[p] {
 			removal.Packages = append(removal.Packages, p.Ref.String())
@@ -212,16 +189,10 @@ func (fs *FS) queryRemoval(q *inquiry) (any, error) {
 	}
 	for _, v := range after {
 		if !v.OK && resolved[v.Package] {
-			removal.Breaks = append(removal.Breaks, CheckRow{v.Package.Name, v.Package.Version, v.Package.Architecture, v.OK, v.Reason})
+			removal.Breaks = append(removal.Breaks, checkRow(&v))
 		}
 	}
 	return removal, nil
-}
-
-// A Removal tells what removing packages would do.
-type Removal struct {
-	Packages []string   `json:"packages"` // that go, name=version
-	Breaks   []CheckRow `json:"breaks"`   // packages whose contexts resolve now and would not then
 }
 
 // remove removes package files, all or none.

@@ -14,6 +14,7 @@ import (
 
 	"github.com/packagefs/packagefs/context"
 	"github.com/packagefs/packagefs/pkgindex/mkpkg"
+	"github.com/packagefs/packagefs/server/api"
 	"github.com/packagefs/packagefs/server/p9l/wire"
 )
 
@@ -309,7 +310,7 @@ func TestInterpreter(t *testing.T) {
 	if _, _, attr, err := usr.GetAttr(p9.AttrMaskAll); err != nil || attr.Mode.Permissions() != 0o711 {
 		t.Errorf("usr has %v, %v, not what the package says", attr.Mode, err)
 	}
-	var x Explain
+	var x api.Explain
 	a := p.ask("root", `{"op": "explain", "context": "user:alice"}`)
 	if err := json.Unmarshal(a.Result, &x); err != nil || len(x.Packages) != 1 || len(x.Conflicts) != 2 || x.Conflicts[0].Path != "/"+enterPath ||
 		x.Conflicts[0].Winner != "packagefs="+Version() || strings.Join(x.Conflicts[0].Losers, " ") != "evil=1" {

@@ -15,31 +15,32 @@ import (
 
 	"github.com/packagefs/packagefs/context"
 	"github.com/packagefs/packagefs/pkgindex"
+	"github.com/packagefs/packagefs/server/api"
 	"github.com/packagefs/packagefs/union"
 )
 
 // queries are the operations of the query file.
 var queries = map[string]func(*FS, *inquiry) (any, error){
-	OpPackages: (*FS).queryPackages,
-	OpInfo:     (*FS).queryInfo,
-	OpFiles:    (*FS).queryFiles,
-	OpOwns:     (*FS).queryOwns,
-	OpExplain:  (*FS).queryExplain,
-	OpContexts: (*FS).queryContexts,
-	OpStatus:   (*FS).queryStatus,
-	OpCheck:    (*FS).queryCheck,
-	OpEdits:    (*FS).queryEdits,
-	OpEditDiff: (*FS).queryEditDiff,
-	OpVerify:   (*FS).queryVerify,
-	OpInstall:  (*FS).queryInstall,
-	OpRemoval:  (*FS).queryRemoval,
-	OpGarbage:  (*FS).queryGarbage,
-	OpUnused:   (*FS).queryUnused,
+	api.OpPackages: (*FS).queryPackages,
+	api.OpInfo:     (*FS).queryInfo,
+	api.OpFiles:    (*FS).queryFiles,
+	api.OpOwns:     (*FS).queryOwns,
+	api.OpExplain:  (*FS).queryExplain,
+	api.OpContexts: (*FS).queryContexts,
+	api.OpStatus:   (*FS).queryStatus,
+	api.OpCheck:    (*FS).queryCheck,
+	api.OpEdits:    (*FS).queryEdits,
+	api.OpEditDiff: (*FS).queryEditDiff,
+	api.OpVerify:   (*FS).queryVerify,
+	api.OpInstall:  (*FS).queryInstall,
+	api.OpRemoval:  (*FS).queryRemoval,
+	api.OpGarbage:  (*FS).queryGarbage,
+	api.OpUnused:   (*FS).queryUnused,
 }
 
 // An inquiry is a query with who asks it.
 type inquiry struct {
-	Query
+	api.Query
 	as   caller
 	name context.AttachName // Query.Context, parsed
 	set  *pkgindex.Set
@@ -86,13 +87,13 @@ func (fs *FS) anything(q *inquiry) (*context.View, error) {
 	return fs.view(q)
 }
 
-func packageRow(p *pkgindex.Package, why context.Why) PackageRow {
-	row := PackageRow{
+func packageRow(p *pkgindex.Package, why context.Why) api.PackageRow {
+	row := api.PackageRow{
 		Name: p.Name, Version: p.Version, Architecture: p.Architecture, Format: string(p.Format), File: p.File,
-		State: StateInstalled, Summary: p.Summary, Toplevel: why.Toplevel,
+		State: api.StateInstalled, Summary: p.Summary, Toplevel: why.Toplevel,
 	}
 	if row.Reason = p.Damage(); row.Reason != "" {
-		row.State = StateDamaged
+		row.State = api.StateDamaged
 	}
 	if p.Signer != nil {
 		row.SignedBy = string(p.Signer.KeyID)
@@ -105,13 +106,13 @@ func (fs *FS) queryPackages(q *inquiry) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	rows := make([]PackageRow, 0, len(v.Packages))
+	rows := make([]api.PackageRow, 0, len(v.Packages))
 	for i, p := range v.Packages {
 		rows = append(rows, packageRow(p, v.Why[i]))
 	}
 	if v.Name.Kind == context.KindAll && q.as.Trusted {
 		for _, r := range q.set.Rejected {
-			rows = append(rows, PackageRow{File: r.File, State: StateRejected, Reason: r.Reason})
+			rows = append(rows, api.PackageRow{File: r.File, State: api.StateRejected, Reason: r.Reason})
 		}
 	}
 	return rows, nil
@@ -143,17 +144,17 @@ func (fs *FS) queryInfo(q *inquiry) (any, error) {
 		return nil, err
 	}
 	launched := fs.launchedIn(v)
-	var out []Info
+	var out []api.Info
 	for _, i := range at {
 		p := v.Packages[i]
-		info := Info{
+		info := api.Info{
 			PackageRow: packageRow(p, v.Why[i]), Description: p.Description, Homepage: p.Homepage, Maintainer: p.Maintainer,
 			License: p.License, Source: p.SourceName, MultiArch: p.MultiArch, Essential: p.Essential,
 			Depends: texts(p.Depends), Provides: texts(p.Provides), Conflicts: texts(p.Conflicts), Replaces: texts(p.Replaces),
 			Services: append([]string{}, p.Services...),
 		}
 		if p.Signer != nil {
-			info.Signature = &Signature{KeyID: string(p.Signer.KeyID), Key: p.Signer.Key, Comment: p.Signer.Comment}
+			info.Signature = &api.Signature{KeyID: string(p.Signer.KeyID), Key: p.Signer.Key, Comment: p.Signer.Comment}
 		}
 		layers, err := p.Layers()
 		if err != nil {
@@ -186,7 +187,7 @@ func texts[T fmt.Stringer](list []T) []string {
 }
 
 var typeNames = map[pkgindex.FileType]string{
-	pkgindex.Regular: TypeFile, pkgindex.Directory: TypeDirectory, pkgindex.Symlink: TypeSymlink, pkgindex.Fifo: TypeFifo,
+	pkgindex.Regular: api.TypeFile, pkgindex.Directory: api.TypeDirectory, pkgindex.Symlink: api.TypeSymlink, pkgindex.Fifo: api.TypeFifo,
 }
 
 func (fs *FS) queryFiles(q *inquiry) (any, error) {
@@ -195,7 +196,7 @@ func (fs *FS) queryFiles(q *inquiry) (any, error) {
 		return nil, err
 	}
 	launched := fs.launchedIn(v)
-	rows := []FileRow{}
+	rows := []api.FileRow{}
 	for _, i := range at {
 		p := v.Packages[i]
 		layers, err := p.Layers()
@@ -206,18 +207,18 @@ func (fs *FS) queryFiles(q *inquiry) (any, error) {
 		for _, l := range layers {
 			rows = appendFiles(rows, l, launched)
 		}
-		slices.SortStableFunc(rows[start:], func(a, b FileRow) int { return strings.Compare(a.Path, b.Path) })
+		slices.SortStableFunc(rows[start:], func(a, b api.FileRow) int { return strings.Compare(a.Path, b.Path) })
 		// Of two with one path, the layer that came first is served.
-		rows = slices.CompactFunc(rows, func(a, b FileRow) bool { return a.Package == b.Package && a.Path == b.Path })
+		rows = slices.CompactFunc(rows, func(a, b api.FileRow) bool { return a.Package == b.Package && a.Path == b.Path })
 	}
 	return rows, nil
 }
 
-func appendFiles(rows []FileRow, l pkgindex.Layer, launched launchedFunc) []FileRow {
+func appendFiles(rows []api.FileRow, l pkgindex.Layer, launched launchedFunc) []api.FileRow {
 	first := make(map[pkgindex.InodeID]string) // of hard links
 	for f := range l.Files() {
 		inode := l.Inode(f.Ino)
-		row := FileRow{
+		row := api.FileRow{
 			Path: "/" + f.Path, Type: typeNames[inode.Type], Mode: inode.Mode, UID: inode.UID, GID: inode.GID,
 			MTime: inode.Sec, Mutable: l.Package.Mutable(f.Path, inode), Package: l.Package.Ref.String(),
 			Launcher: launched(l, f),
@@ -260,7 +261,7 @@ func (fs *FS) queryOwns(q *inquiry) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	owners := []Owner{}
+	owners := []api.Owner{}
 	for i, c := range append(served, hidden...) {
 		visible := i < len(served)
 		reason := "served"
@@ -276,7 +277,7 @@ func (fs *FS) queryOwns(q *inquiry) (any, error) {
 		case !visible:
 			reason = "hidden by " + served[0].Package.Ref.String() + ", which comes before it"
 		}
-		o := Owner{Package: c.Package.Ref.String(), Path: path.Clean("/" + q.Path), Type: typeNames[c.Inode.Type], Visible: visible, Reason: reason}
+		o := api.Owner{Package: c.Package.Ref.String(), Path: path.Clean("/" + q.Path), Type: typeNames[c.Inode.Type], Visible: visible, Reason: reason}
 		if c.Launcher {
 			o.Launcher = packageContext(c.Package)
 		}
@@ -293,25 +294,25 @@ func (fs *FS) queryExplain(q *inquiry) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	out := Explain{
+	out := api.Explain{
 		Context: x.Context, Dependencies: string(x.Dependencies), Mutable: string(x.Mutable), Reason: x.Reason,
-		Rules: []ExplainRule{}, Roots: []string{}, Packages: []ExplainPackage{}, Missing: []ExplainMissing{}, Conflicts: []Conflict{},
+		Rules: []api.ExplainRule{}, Roots: []string{}, Packages: []api.ExplainPackage{}, Missing: []api.ExplainMissing{}, Conflicts: []api.Conflict{},
 	}
 	for _, r := range x.Rules {
-		out.Rules = append(out.Rules, ExplainRule{Key: r.Key, Value: strings.Join(r.Values, ", "), File: r.File, Effective: r.Effective})
+		out.Rules = append(out.Rules, api.ExplainRule{Key: r.Key, Value: strings.Join(r.Values, ", "), File: r.File, Effective: r.Effective})
 	}
 	for _, p := range x.Packages {
 		ref := p.Name + "=" + p.Version
-		out.Packages = append(out.Packages, ExplainPackage{ref, p.Reason, p.Toplevel})
+		out.Packages = append(out.Packages, api.ExplainPackage{Package: ref, Why: p.Reason, Toplevel: p.Toplevel})
 		if p.Toplevel {
 			out.Roots = append(out.Roots, ref)
 		}
 	}
 	for _, m := range x.Missing {
-		out.Missing = append(out.Missing, ExplainMissing{m.Package, m.Reason})
+		out.Missing = append(out.Missing, api.ExplainMissing{Package: m.Package, Reason: m.Reason})
 	}
 	for _, e := range x.Errors {
-		out.Errors = append(out.Errors, ExplainError{e.File, e.Reason})
+		out.Errors = append(out.Errors, api.ExplainError{File: e.File, Reason: e.Reason})
 	}
 	if x.Reason == "" {
 		if out.Conflicts, err = fs.conflicts(q); err != nil {
@@ -321,17 +322,17 @@ func (fs *FS) queryExplain(q *inquiry) (any, error) {
 	return out, nil
 }
 
-func (fs *FS) conflicts(q *inquiry) ([]Conflict, error) {
+func (fs *FS) conflicts(q *inquiry) ([]api.Conflict, error) {
 	v, err := fs.view(q)
 	if err != nil {
 		return nil, err
 	}
-	out := []Conflict{}
+	out := []api.Conflict{}
 	for c, err := range fs.treeFor(v, nil).Conflicts() {
 		if err != nil {
 			return nil, err
 		}
-		row := Conflict{Path: c.Path, Winner: c.Winner.Package.Ref.String()}
+		row := api.Conflict{Path: c.Path, Winner: c.Winner.Package.Ref.String()}
 		for _, l := range c.Losers {
 			row.Losers = append(row.Losers, l.Package.Ref.String())
 		}
@@ -346,9 +347,9 @@ func (fs *FS) explainPath(q *inquiry) (any, error) {
 		return nil, err
 	}
 	first := served[0]
-	out := PathExplain{
+	out := api.PathExplain{
 		Context: v.Name.String(), Path: path.Clean("/" + q.Path), Type: typeNames[first.Inode.Type],
-		Package: first.Package.Ref.String(), Target: first.Target, Hides: []PathHidden{},
+		Package: first.Package.Ref.String(), Target: first.Target, Hides: []api.PathHidden{},
 		Mutable: first.Package.Mutable(strings.Trim(path.Clean("/"+q.Path), "/"), first.Inode),
 	}
 	if first.Launcher {
@@ -370,7 +371,7 @@ func (fs *FS) explainPath(q *inquiry) (any, error) {
 		if first.Same(&c) {
 			why = "is the same file"
 		}
-		out.Hides = append(out.Hides, PathHidden{c.Package.Ref.String(), why})
+		out.Hides = append(out.Hides, api.PathHidden{Package: c.Package.Ref.String(), Why: why})
 	}
 	return out, nil
 }
@@ -380,21 +381,21 @@ func (fs *FS) queryContexts(q *inquiry) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	rows := []ContextRow{}
+	rows := []api.ContextRow{}
 	for _, l := range list {
-		rows = append(rows, ContextRow{Context: l.Context, File: l.File, State: l.State, Reason: l.Reason, Toplevel: append([]string{}, l.Toplevel...), Members: l.Members, Public: l.Public})
+		rows = append(rows, api.ContextRow{Context: l.Context, File: l.File, State: l.State, Reason: l.Reason, Toplevel: append([]string{}, l.Toplevel...), Members: l.Members, Public: l.Public})
 	}
 	return rows, nil
 }
 
 func (fs *FS) queryStatus(q *inquiry) (any, error) {
-	s := Status{
+	s := api.Status{
 		Version: Version(), Generation: fs.generation.Load(), Packages: len(q.set.Packages), Rejected: len(q.set.Rejected),
 		Indexing: q.set.Pending, Listen: fs.Addrs(), Uptime: int64(time.Since(fs.started).Seconds()),
 		Connections: fs.engine.Stats().Open, PackageDirs: fs.packageDirs(),
 	}
 	if !fs.isAdmin(q.as) {
-		return Status{Version: s.Version, Uptime: s.Uptime}, nil
+		return api.Status{Version: s.Version, Uptime: s.Uptime}, nil
 	}
 	return s, nil
 }

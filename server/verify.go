@@ -4,18 +4,9 @@ import (
 	stdcontext "context"
 	"fmt"
 	"syscall"
-)
 
-// A VerifyRow says whether what the server has made of a package file is as it
-// was made.
-type VerifyRow struct {
-	Package      string `json:"package"` // name=version
-	Architecture string `json:"architecture"`
-	OK           bool   `json:"ok"`
-	Path         string `json:"path,omitempty"`   // of the first file that is damaged
-	Reason       string `json:"reason,omitempty"` // what is wrong with it
-	Damaged      int    `json:"damaged"`          // count of what is wrong
-}
+	"github.com/packagefs/packagefs/server/api"
+)
 
 // queryVerify reads packages from the disk again, which costs as much as they are
 // large: only administrators may ask for it.
@@ -27,14 +18,14 @@ func (fs *FS) queryVerify(q *inquiry) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	rows := []VerifyRow{}
+	rows := []api.VerifyRow{}
 	for _, i := range at {
 		p := v.Packages[i]
 		damages, err := p.Verify(stdcontext.Background())
 		if err != nil {
 			return nil, err
 		}
-		row := VerifyRow{Package: p.Ref.String(), Architecture: p.Architecture, OK: len(damages) == 0, Damaged: len(damages)}
+		row := api.VerifyRow{Package: p.Ref.String(), Architecture: p.Architecture, OK: len(damages) == 0, Damaged: len(damages)}
 		if len(damages) > 0 {
 			row.Reason = damages[0].Reason
 			if damages[0].Path != "" {

@@ -9,7 +9,7 @@ import (
 
 	pfscontext "github.com/packagefs/packagefs/context"
 	"github.com/packagefs/packagefs/pkgindex"
-	"github.com/packagefs/packagefs/server"
+	"github.com/packagefs/packagefs/server/api"
 )
 
 // CheckCmd finds packages whose own contexts do not resolve.
@@ -29,12 +29,12 @@ Examples:
 }
 
 func (c *CheckCmd) Run(env *Env) error {
-	var rows []server.CheckRow
+	var rows []api.CheckRow
 	var err error
 	if len(c.PackagesFile) > 0 {
 		rows, err = c.checkFiles(env)
 	} else {
-		err = env.query(server.Query{Op: server.OpCheck}, &rows)
+		err = env.query(api.Query{Op: api.OpCheck}, &rows)
 	}
 	if err != nil {
 		return err
@@ -65,7 +65,7 @@ func (c *CheckCmd) Run(env *Env) error {
 }
 
 // checkFiles checks the packages of Packages files.
-func (c *CheckCmd) checkFiles(env *Env) ([]server.CheckRow, error) {
+func (c *CheckCmd) checkFiles(env *Env) ([]api.CheckRow, error) {
 	set, err := c.readFiles(env)
 	if err != nil {
 		return nil, err
@@ -79,9 +79,9 @@ func (c *CheckCmd) checkFiles(env *Env) ([]server.CheckRow, error) {
 	if err != nil {
 		return nil, err
 	}
-	rows := make([]server.CheckRow, len(verdicts))
+	rows := make([]api.CheckRow, len(verdicts))
 	for i, v := range verdicts {
-		rows[i] = server.CheckRow{Name: v.Package.Name, Version: v.Package.Version, Architecture: v.Package.Architecture, OK: v.OK, Reason: v.Reason}
+		rows[i] = api.CheckRow{Name: v.Package.Name, Version: v.Package.Version, Architecture: v.Package.Architecture, OK: v.OK, Reason: v.Reason}
 	}
 	return rows, nil
 }

@@ -7,7 +7,7 @@ import (
 	"os"
 	"strings"
 
-	"github.com/packagefs/packagefs/server"
+	"github.com/packagefs/packagefs/server/api"
 )
 
 // ConfigCmd deals with edited files of packages.
@@ -39,8 +39,8 @@ type ConfigStatusCmd struct {
 }
 
 func (c *ConfigStatusCmd) Run(env *Env) error {
-	var rows []server.EditRow
-	if err := env.query(server.Query{Op: server.OpEdits, Context: env.Aname}, &rows); err != nil {
+	var rows []api.EditRow
+	if err := env.query(api.Query{Op: api.OpEdits, Context: env.Aname}, &rows); err != nil {
 		return err
 	}
 	wanted := rows[:0]
@@ -74,8 +74,8 @@ type ConfigDiffCmd struct {
 }
 
 func (c *ConfigDiffCmd) Run(env *Env) error {
-	var d server.EditDiff
-	if err := env.query(server.Query{Op: server.OpEditDiff, Context: env.Aname, Path: c.Path}, &d); err != nil {
+	var d api.EditDiff
+	if err := env.query(api.Query{Op: api.OpEditDiff, Context: env.Aname, Path: c.Path}, &d); err != nil {
 		return err
 	}
 	_, err := io.WriteString(env.Stdout, d.Mine+d.Theirs)

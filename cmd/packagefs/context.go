@@ -7,7 +7,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/packagefs/packagefs/server"
+	"github.com/packagefs/packagefs/server/api"
 )
 
 // ContextCmd shows and changes context files, through the server.
@@ -44,7 +44,7 @@ func (e *Env) control(words ...string) (string, error) {
 		return "", err
 	}
 	defer ctl.close()
-	return ctl.run(server.JoinCommand(words...))
+	return ctl.run(api.JoinCommand(words...))
 }
 
 // controlPrint gives the server a command and prints the results.
@@ -200,7 +200,7 @@ func (c *ContextHistoryCmd) Run(env *Env) error {
 // each.
 func revisionRows(text string) (rows []revisionRow, err error) {
 	for line := range strings.Lines(text) {
-		words, err := server.SplitCommand(line)
+		words, err := api.SplitCommand(line)
 		if err != nil {
 			return nil, err
 		}

@@ -5,7 +5,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/packagefs/packagefs/server"
+	"github.com/packagefs/packagefs/server/api"
 )
 
 // ContextsCmd lists contexts.
@@ -36,11 +36,11 @@ func (c *ContextsCmd) Validate() error {
 }
 
 func (c *ContextsCmd) Run(env *Env) error {
-	var rows []server.ContextRow
-	if err := env.query(server.Query{Op: server.OpContexts, Context: env.Aname}, &rows); err != nil {
+	var rows []api.ContextRow
+	if err := env.query(api.Query{Op: api.OpContexts, Context: env.Aname}, &rows); err != nil {
 		return err
 	}
-	rows = slices.DeleteFunc(rows, func(r server.ContextRow) bool { return !c.wants(&r) })
+	rows = slices.DeleteFunc(rows, func(r api.ContextRow) bool { return !c.wants(&r) })
 	if c.JSON {
 		return printJSON(env.Stdout, rows)
 	}
@@ -56,8 +56,8 @@ func (c *ContextsCmd) Run(env *Env) error {
 }
 
 // wants tells whether a row is to be listed.
-func (c *ContextsCmd) wants(r *server.ContextRow) bool {
-	if c.Broken && r.State == server.ContextOK {
+func (c *ContextsCmd) wants(r *api.ContextRow) bool {
+	if c.Broken && r.State == api.ContextOK {
 		return false
 	}
 	return len(c.Patterns) == 0 || slices.ContainsFunc(c.Patterns, func(p string) bool {

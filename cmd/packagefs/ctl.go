@@ -11,7 +11,7 @@ import (
 	"syscall"
 
 	"github.com/packagefs/packagefs/cmd/packagefs/internal/client"
-	"github.com/packagefs/packagefs/server"
+	"github.com/packagefs/packagefs/server/api"
 )
 
 // CtlCmd gives commands to the server.
@@ -42,7 +42,7 @@ func (c *CtlCmd) Run(env *Env) error {
 	case 1:
 		return ctl.print(c.Words[0])
 	}
-	return ctl.print(server.JoinCommand(c.Words...))
+	return ctl.print(api.JoinCommand(c.Words...))
 }
 
 // A control is the server's control file, open.

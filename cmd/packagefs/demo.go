@@ -16,6 +16,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/packagefs/packagefs/server"
+	"github.com/packagefs/packagefs/server/api"
 )
 
 // DemoCmd shows the main job.
@@ -142,12 +143,12 @@ func (d *demo) serve() error {
 	}
 	d.step("The server indexes them once, and serves their trees over 9P2000.L")
 	d.say("at %s", d.env.Server)
-	var rows []server.PackageRow
-	if err := d.env.query(server.Query{Op: server.OpPackages, Context: "all"}, &rows); err != nil {
+	var rows []api.PackageRow
+	if err := d.env.query(api.Query{Op: api.OpPackages, Context: "all"}, &rows); err != nil {
 		return err
 	}
 	for _, r := range rows {
-		if r.State == server.StateRejected {
+		if r.State == api.StateRejected {
 			return fmt.Errorf("demo: %s was rejected: %s", r.File, r.Reason)
 		}
 	}
@@ -271,8 +272,8 @@ func (d *demo) await(v demoView, at string) error {
 
 func (d *demo) explain() error {
 	d.step("Why: packagefs explain package:legacy-tool /usr/bin/python")
-	var x server.PathExplain
-	q := server.Query{Op: server.OpExplain, Context: "package:legacy-tool", Path: "/usr/bin/python"}
+	var x api.PathExplain
+	q := api.Query{Op: api.OpExplain, Context: "package:legacy-tool", Path: "/usr/bin/python"}
 	if err := d.env.query(q, &x); err != nil {
 		return err
 	}

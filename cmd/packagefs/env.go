@@ -12,7 +12,7 @@ import (
 	"syscall"
 
 	"github.com/packagefs/packagefs/cmd/packagefs/internal/client"
-	"github.com/packagefs/packagefs/server"
+	"github.com/packagefs/packagefs/server/api"
 )
 
 // Env is what a command runs in.
@@ -78,8 +78,8 @@ func (e *Env) explainAttach(aname string, err error) error {
 	case errors.Is(err, syscall.ENOENT):
 		return fmt.Errorf("%s: no such user, group or name: %w", name, err)
 	case errors.Is(err, syscall.ENOPKG):
-		var x server.Explain
-		if e.query(server.Query{Op: server.OpExplain, Context: aname}, &x) == nil && x.Reason != "" {
+		var x api.Explain
+		if e.query(api.Query{Op: api.OpExplain, Context: aname}, &x) == nil && x.Reason != "" {
 			return fmt.Errorf("%s: %s", name, x.Reason)
 		}
 		return fmt.Errorf("%s: package not installed, or something that it depends on is missing", name)
@@ -105,7 +105,7 @@ func (e *Env) fileError(op, path string, err error) error {
 }
 
 // query asks the server one question and decodes the result.
-func (e *Env) query(q server.Query, result any) error {
+func (e *Env) query(q api.Query, result any) error {
 	root, err := e.attach("ctl")
 	if err != nil {
 		return err
@@ -115,7 +115,7 @@ func (e *Env) query(q server.Query, result any) error {
 	if err != nil {
 		return fmt.Errorf("%s: %w", q.Op, err)
 	}
-	var a server.Answer
+	var a api.Answer
 	if err := json.Unmarshal(data, &a); err != nil {
 		return fmt.Errorf("%s: the server's answer is not understood: %w", q.Op, err)
 	}
@@ -138,7 +138,7 @@ func (e answerError) Error() string { return e.text }
 func (e answerError) Unwrap() error { return e.errno }
 
 // ask writes a question to the query file and reads the answer.
-func ask(ctx context.Context, ctl *client.Fid, q server.Query) ([]byte, error) {
+func ask(ctx context.Context, ctl *client.Fid, q api.Query) ([]byte, error) {
 	question, err := json.Marshal(q)
 	if err != nil {
 		return nil, err

@@ -10,7 +10,7 @@ import (
 	"strings"
 	"syscall"
 
-	"github.com/packagefs/packagefs/server"
+	"github.com/packagefs/packagefs/server/api"
 )
 
 // EventsCmd shows what happens at the server.
@@ -100,7 +100,7 @@ func (p *eventPrinter) print(data []byte) error {
 		if !whole {
 			return nil
 		}
-		var e server.Event
+		var e api.Event
 		if err := json.Unmarshal(line, &e); err != nil {
 			return fmt.Errorf("events: the server's answer is not understood: %w", err)
 		}
@@ -119,7 +119,7 @@ func (p *eventPrinter) print(data []byte) error {
 }
 
 // eventText writes an event for people.
-func eventText(e *server.Event) string {
+func eventText(e *api.Event) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s  %-16s ", e.Time.Local().Format("2006-01-02 15:04:05"), printable(e.Event))
 	word := func(format, value string) {

@@ -7,7 +7,7 @@ import (
 	"io"
 	"strings"
 
-	"github.com/packagefs/packagefs/server"
+	"github.com/packagefs/packagefs/server/api"
 )
 
 // ExplainCmd tells why a context is as it is.
@@ -48,9 +48,9 @@ func (c *ExplainCmd) Run(env *Env) error {
 	if err != nil {
 		return err
 	}
-	q := server.Query{Op: server.OpExplain, Context: context, Path: path}
+	q := api.Query{Op: api.OpExplain, Context: context, Path: path}
 	if path != "" {
-		var x server.PathExplain
+		var x api.PathExplain
 		if err := env.query(q, &x); err != nil {
 			return err
 		}
@@ -59,7 +59,7 @@ func (c *ExplainCmd) Run(env *Env) error {
 		}
 		return printPathExplain(env, &x)
 	}
-	var x server.Explain
+	var x api.Explain
 	if err := env.query(q, &x); err != nil {
 		return err
 	}
@@ -69,7 +69,7 @@ func (c *ExplainCmd) Run(env *Env) error {
 	return printExplain(env, &x)
 }
 
-func printPathExplain(env *Env, x *server.PathExplain) error {
+func printPathExplain(env *Env, x *api.PathExplain) error {
 	name := printable(x.Path)
 	if x.Target != "" {
 		name += " -> " + printable(x.Target)
@@ -111,7 +111,7 @@ func section[T any](w io.Writer, title string, items []T, cells func(T) []string
 	return t.end()
 }
 
-func printExplain(env *Env, x *server.Explain) error {
+func printExplain(env *Env, x *api.Explain) error {
 	w := env.Stdout
 	if x.Reason != "" {
 		fmt.Fprintf(w, "context %s: nobody can attach to it: %s\n", dash(x.Context), printable(x.Reason))
@@ -120,27 +120,27 @@ func printExplain(env *Env, x *server.Explain) error {
 			dash(x.Context), plural(len(x.Packages), "package"), len(x.Roots), x.Dependencies, x.Mutable)
 	}
 	return errors.Join(
-		section(w, "errors in context files, which keep their last good meaning", x.Errors, func(e server.ExplainError) []string {
+		section(w, "errors in context files, which keep their last good meaning", x.Errors, func(e api.ExplainError) []string {
 			return []string{e.File, e.Reason}
 		}),
-		section(w, "rules, nearest last", x.Rules, func(r server.ExplainRule) []string {
+		section(w, "rules, nearest last", x.Rules, func(r api.ExplainRule) []string {
 			note := ""
 			if !r.Effective {
 				note = "(a nearer file says otherwise)"
 			}
 			return []string{r.Key, r.Value, cmp.Or(r.File, "(default)"), note}
 		}),
-		section(w, "packages, first wins", x.Packages, func(p server.ExplainPackage) []string {
+		section(w, "packages, first wins", x.Packages, func(p api.ExplainPackage) []string {
 			kind := "dependency"
 			if p.Toplevel {
 				kind = "toplevel"
 			}
 			return []string{p.Package, kind, p.Why}
 		}),
-		section(w, "missing", x.Missing, func(m server.ExplainMissing) []string {
+		section(w, "missing", x.Missing, func(m api.ExplainMissing) []string {
 			return []string{m.Package, m.Reason}
 		}),
-		section(w, "conflicts", x.Conflicts, func(c server.Conflict) []string {
+		section(w, "conflicts", x.Conflicts, func(c api.Conflict) []string {
 			return []string{c.Path, c.Winner, "hides " + strings.Join(c.Losers, ", ")}
 		}),
 	)

@@ -4,7 +4,7 @@ import (
 	"errors"
 	"fmt"
 
-	"github.com/packagefs/packagefs/server"
+	"github.com/packagefs/packagefs/server/api"
 )
 
 // FilesCmd lists what packages carry.
@@ -23,11 +23,11 @@ func (*FilesCmd) Help() string {
 }
 
 func (c *FilesCmd) Run(env *Env) error {
-	var all []server.FileRow
+	var all []api.FileRow
 	var errs []error
 	for _, p := range c.Packages {
-		var rows []server.FileRow
-		errs = append(errs, env.query(server.Query{Op: server.OpFiles, Context: env.Aname, Package: p}, &rows))
+		var rows []api.FileRow
+		errs = append(errs, env.query(api.Query{Op: api.OpFiles, Context: env.Aname, Package: p}, &rows))
 		all = append(all, rows...)
 	}
 	if c.JSON {
@@ -40,7 +40,7 @@ func (c *FilesCmd) Run(env *Env) error {
 	return errors.Join(append(errs, t.end())...)
 }
 
-func (c *FilesCmd) row(t table, f *server.FileRow) {
+func (c *FilesCmd) row(t table, f *api.FileRow) {
 	if !c.Long {
 		t.row(f.Path)
 		return

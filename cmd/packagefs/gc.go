@@ -3,7 +3,7 @@ package main
 import (
 	"fmt"
 
-	"github.com/packagefs/packagefs/server"
+	"github.com/packagefs/packagefs/server/api"
 )
 
 // GcCmd removes what nobody needs.
@@ -22,8 +22,8 @@ Examples:
 }
 
 func (c *GcCmd) Run(env *Env) error {
-	var rows []server.GarbageRow
-	if err := env.query(server.Query{Op: server.OpGarbage}, &rows); err != nil {
+	var rows []api.GarbageRow
+	if err := env.query(api.Query{Op: api.OpGarbage}, &rows); err != nil {
 		return fmt.Errorf("gc: %w", err)
 	}
 	if !c.DryRun {

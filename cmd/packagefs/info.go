@@ -5,7 +5,7 @@ import (
 	"fmt"
 	"strings"
 
-	"github.com/packagefs/packagefs/server"
+	"github.com/packagefs/packagefs/server/api"
 )
 
 // InfoCmd shows metadata.
@@ -22,11 +22,11 @@ func (*InfoCmd) Help() string {
 }
 
 func (c *InfoCmd) Run(env *Env) error {
-	var all []server.Info
+	var all []api.Info
 	var errs []error
 	for _, p := range c.Packages {
-		var found []server.Info
-		errs = append(errs, env.query(server.Query{Op: server.OpInfo, Context: env.Aname, Package: p}, &found))
+		var found []api.Info
+		errs = append(errs, env.query(api.Query{Op: api.OpInfo, Context: env.Aname, Package: p}, &found))
 		all = append(all, found...)
 	}
 	if c.JSON {
@@ -39,7 +39,7 @@ func (c *InfoCmd) Run(env *Env) error {
 	return errors.Join(errs...)
 }
 
-func printInfo(env *Env, p *server.Info) error {
+func printInfo(env *Env, p *api.Info) error {
 	t := newTable(env.Stdout)
 	field := func(name string, values ...string) {
 		for _, v := range values {

@@ -14,7 +14,7 @@ import (
 
 	"github.com/packagefs/packagefs/pkgindex"
 	"github.com/packagefs/packagefs/pkgindex/signature"
-	"github.com/packagefs/packagefs/server"
+	"github.com/packagefs/packagefs/server/api"
 )
 
 // InstallCmd installs package files.
@@ -86,7 +86,7 @@ func (c *InstallCmd) Run(env *Env) error {
 }
 
 // print tells what was installed, and what was there.
-func (c *InstallCmd) print(env *Env, s *staging, status server.InstallStatus) error {
+func (c *InstallCmd) print(env *Env, s *staging, status api.InstallStatus) error {
 	type row struct {
 		Package string `json:"package,omitempty"`
 		File    string `json:"file,omitempty"`
@@ -111,8 +111,8 @@ func (c *InstallCmd) print(env *Env, s *staging, status server.InstallStatus) er
 // packageDir returns the package directory of the server, which must be one of
 // this machine.
 func (c *InstallCmd) packageDir(env *Env) (string, error) {
-	var status server.Status
-	if err := env.query(server.Query{Op: server.OpStatus}, &status); err != nil {
+	var status api.Status
+	if err := env.query(api.Query{Op: api.OpStatus}, &status); err != nil {
 		return "", err
 	}
 	if len(status.PackageDirs) == 0 {
@@ -124,7 +124,7 @@ func (c *InstallCmd) packageDir(env *Env) (string, error) {
 		if err != nil {
 			return "", err
 		}
-		at := slices.IndexFunc(status.PackageDirs, func(d server.PackageDir) bool { return d.Path == into })
+		at := slices.IndexFunc(status.PackageDirs, func(d api.PackageDir) bool { return d.Path == into })
 		if at < 0 {
 			var paths []string
 			for _, d := range status.PackageDirs {
@@ -241,7 +241,7 @@ func sameContent(a, b string) (bool, error) {
 }
 
 // install lets the server install the directory, and waits until it has.
-func (s *staging) install(env *Env, bar *progressLine) (status server.InstallStatus, err error) {
+func (s *staging) install(env *Env, bar *progressLine) (status api.InstallStatus, err error) {
 	if len(s.files) == 0 {
 		return status, nil
 	}
@@ -253,20 +253,20 @@ func (s *staging) install(env *Env, bar *progressLine) (status server.InstallSta
 		return status, err
 	}
 	defer ctl.close()
-	if _, err := ctl.run(server.JoinCommand("install", s.name)); err != nil {
+	if _, err := ctl.run(api.JoinCommand("install", s.name)); err != nil {
 		return status, s.unsure(err)
 	}
 	err = settled(env, func() (bool, error) {
-		if err := env.query(server.Query{Op: server.OpInstall, Path: s.name}, &status); err != nil {
+		if err := env.query(api.Query{Op: api.OpInstall, Path: s.name}, &status); err != nil {
 			return false, err
 		}
 		bar.show("read %d of %s", status.Done, plural(len(s.files), "package file"))
-		return status.State != server.InstallRunning, nil
+		return status.State != api.InstallRunning, nil
 	})
 	switch {
 	case err != nil:
 		return status, s.unsure(err)
-	case status.State == server.InstallFailed:
+	case status.State == api.InstallFailed:
 		return status, fmt.Errorf("nothing was installed: %s", status.Reason)
 	}
 	return status, nil

@@ -3,7 +3,7 @@ package main
 import (
 	"errors"
 
-	"github.com/packagefs/packagefs/server"
+	"github.com/packagefs/packagefs/server/api"
 )
 
 // OwnsCmd finds packages by path.
@@ -22,11 +22,11 @@ Examples:
 }
 
 func (c *OwnsCmd) Run(env *Env) error {
-	var all []server.Owner
+	var all []api.Owner
 	var errs []error
 	for _, p := range c.Paths {
-		var rows []server.Owner
-		err := env.query(server.Query{Op: server.OpOwns, Context: env.Aname, Path: p}, &rows)
+		var rows []api.Owner
+		err := env.query(api.Query{Op: api.OpOwns, Context: env.Aname, Path: p}, &rows)
 		if err == nil && len(rows) == 0 {
 			err = env.fileError("owns", p, errors.New("no package has it"))
 		}

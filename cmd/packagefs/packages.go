@@ -4,7 +4,7 @@ import (
 	"path"
 	"slices"
 
-	"github.com/packagefs/packagefs/server"
+	"github.com/packagefs/packagefs/server/api"
 )
 
 // PackagesCmd lists what is installed.
@@ -41,15 +41,15 @@ func (c *PackagesCmd) Validate() error {
 }
 
 func (c *PackagesCmd) Run(env *Env) error {
-	var rows []server.PackageRow
-	q := server.Query{Op: server.OpPackages, Context: env.Aname}
+	var rows []api.PackageRow
+	q := api.Query{Op: api.OpPackages, Context: env.Aname}
 	if c.Unused {
-		q = server.Query{Op: server.OpUnused}
+		q = api.Query{Op: api.OpUnused}
 	}
 	if err := env.query(q, &rows); err != nil {
 		return err
 	}
-	rows = slices.DeleteFunc(rows, func(r server.PackageRow) bool { return !c.wants(&r) })
+	rows = slices.DeleteFunc(rows, func(r api.PackageRow) bool { return !c.wants(&r) })
 	if c.JSON {
 		return printJSON(env.Stdout, rows)
 	}
@@ -68,8 +68,8 @@ func (c *PackagesCmd) Run(env *Env) error {
 }
 
 // wants tells whether a row is to be listed.
-func (c *PackagesCmd) wants(r *server.PackageRow) bool {
-	if c.Rejected && r.State != server.StateRejected {
+func (c *PackagesCmd) wants(r *api.PackageRow) bool {
+	if c.Rejected && r.State != api.StateRejected {
 		return false
 	}
 	return len(c.Patterns) == 0 || slices.ContainsFunc(c.Patterns, func(p string) bool {

@@ -6,7 +6,7 @@ import (
 	"os"
 	"strings"
 
-	"github.com/packagefs/packagefs/server"
+	"github.com/packagefs/packagefs/server/api"
 )
 
 // RemoveCmd removes packages.
@@ -28,8 +28,8 @@ Examples:
 }
 
 func (c *RemoveCmd) Run(env *Env) error {
-	var removal server.Removal
-	if err := env.query(server.Query{Op: server.OpRemoval, Packages: c.Packages}, &removal); err != nil {
+	var removal api.Removal
+	if err := env.query(api.Query{Op: api.OpRemoval, Packages: c.Packages}, &removal); err != nil {
 		return fmt.Errorf("remove: %w", err)
 	}
 	refused := len(removal.Breaks) > 0 && !c.Force
@@ -51,7 +51,7 @@ func (c *RemoveCmd) Run(env *Env) error {
 	return err
 }
 
-func (c *RemoveCmd) print(env *Env, removal server.Removal, refused bool) error {
+func (c *RemoveCmd) print(env *Env, removal api.Removal, refused bool) error {
 	for _, p := range removal.Packages {
 		switch {
 		case c.DryRun:
@@ -74,7 +74,7 @@ func (c *RemoveCmd) remove(env *Env) error {
 		return err
 	}
 	defer ctl.close()
-	text, err := ctl.run(server.JoinCommand(append([]string{"remove"}, c.Packages...)...))
+	text, err := ctl.run(api.JoinCommand(append([]string{"remove"}, c.Packages...)...))
 	for line := range strings.Lines(text) {
 		if strings.HasPrefix(line, "note: ") {
 			fmt.Fprint(env.Stderr, line)

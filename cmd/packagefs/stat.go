@@ -7,7 +7,7 @@ import (
 	"time"
 
 	"github.com/packagefs/packagefs/cmd/packagefs/internal/client"
-	"github.com/packagefs/packagefs/server"
+	"github.com/packagefs/packagefs/server/api"
 )
 
 // StatCmd shows attributes.
@@ -56,7 +56,7 @@ func stat(env *Env, root *client.Fid, p string, follow bool) (fileRow, error) {
 	}
 	defer f.Clunk()
 	r, err := readRow(env, f, path.Join("/", p))
-	if err == nil && r.Type == server.TypeFile {
+	if err == nil && r.Type == api.TypeFile {
 		if of, err := f.Xattr(env, "user.packagefs.launcher"); err == nil {
 			r.Launcher = string(of)
 		}

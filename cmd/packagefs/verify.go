@@ -8,7 +8,7 @@ import (
 	"slices"
 
 	"github.com/packagefs/packagefs/pkgindex/signature"
-	"github.com/packagefs/packagefs/server"
+	"github.com/packagefs/packagefs/server/api"
 )
 
 // VerifyCmd checks signatures of package files, and what the server has made of
@@ -137,30 +137,30 @@ func trustedKeys(dir, key string) (*signature.Keys, error) {
 // packages lets the server compare packages with their digests.
 func (c *VerifyCmd) packages(env *Env, selectors []string) error {
 	if len(selectors) == 0 {
-		var rows []server.PackageRow
-		if err := env.query(server.Query{Op: server.OpPackages, Context: "all"}, &rows); err != nil {
+		var rows []api.PackageRow
+		if err := env.query(api.Query{Op: api.OpPackages, Context: "all"}, &rows); err != nil {
 			return fmt.Errorf("verify: %w", err)
 		}
 		for _, r := range rows {
-			there := r.State == server.StateInstalled || r.State == server.StateDamaged
+			there := r.State == api.StateInstalled || r.State == api.StateDamaged
 			if ref := r.Name + "=" + r.Version; there && !slices.Contains(selectors, ref) {
 				selectors = append(selectors, ref)
 			}
 		}
 	}
 	bar := newProgressLine(env.Stderr)
-	var rows []server.VerifyRow
+	var rows []api.VerifyRow
 	var errs []error
 	for i, selector := range selectors {
 		bar.show("verified %d of %s", i, plural(len(selectors), "package"))
-		var some []server.VerifyRow
-		if err := env.query(server.Query{Op: server.OpVerify, Package: selector}, &some); err != nil {
+		var some []api.VerifyRow
+		if err := env.query(api.Query{Op: api.OpVerify, Package: selector}, &some); err != nil {
 			errs = append(errs, fmt.Errorf("verify: %w", err))
 		}
 		rows = append(rows, some...)
 	}
 	bar.clear()
-	damaged := slices.DeleteFunc(slices.Clone(rows), func(r server.VerifyRow) bool { return r.OK })
+	damaged := slices.DeleteFunc(slices.Clone(rows), func(r api.VerifyRow) bool { return r.OK })
 	if c.Repair && len(damaged) > 0 {
 		errs = append(errs, repair(env, damaged))
 	}
@@ -181,7 +181,7 @@ func (c *VerifyCmd) packages(env *Env, selectors []string) error {
 }
 
 // repair has damaged packages made again, and looks whether that was enough.
-func repair(env *Env, damaged []server.VerifyRow) error {
+func repair(env *Env, damaged []api.VerifyRow) error {
 	ctl, err := env.openControl()
 	if err != nil {
 		return err
@@ -189,7 +189,7 @@ func repair(env *Env, damaged []server.VerifyRow) error {
 	defer ctl.close()
 	var errs []error
 	for _, r := range damaged {
-		if _, err := ctl.run(server.JoinCommand("repair", r.Package)); err != nil {
+		if _, err := ctl.run(api.JoinCommand("repair", r.Package)); err != nil {
 			errs = append(errs, err)
 			continue
 		}
@@ -205,12 +205,12 @@ func repair(env *Env, damaged []server.VerifyRow) error {
 // repaired waits until a package is made again, and verifies it.
 func repaired(env *Env, ref string) error {
 	return settled(env, func() (bool, error) {
-		var status server.Status
-		if err := env.query(server.Query{Op: server.OpStatus}, &status); err != nil || status.Indexing > 0 {
+		var status api.Status
+		if err := env.query(api.Query{Op: api.OpStatus}, &status); err != nil || status.Indexing > 0 {
 			return false, err
 		}
-		var rows []server.VerifyRow
-		if err := env.query(server.Query{Op: server.OpVerify, Package: ref}, &rows); err != nil {
+		var rows []api.VerifyRow
+		if err := env.query(api.Query{Op: api.OpVerify, Package: ref}, &rows); err != nil {
 			return false, fmt.Errorf("verify: it could not be made again: %w; see: packagefs packages --rejected", err)
 		}
 		for _, r := range rows {

@@ -12,7 +12,7 @@ import (
 
 	"github.com/hugelgupf/p9/p9"
 	"github.com/packagefs/packagefs/cmd/packagefs/internal/client"
-	"github.com/packagefs/packagefs/server"
+	"github.com/packagefs/packagefs/server/api"
 )
 
 const (
@@ -127,20 +127,20 @@ func readRow(ctx context.Context, f *client.Fid, at string) (fileRow, error) {
 func typeName(m p9.FileMode) string {
 	switch {
 	case m.IsRegular():
-		return server.TypeFile
+		return api.TypeFile
 	case m.IsDir():
-		return server.TypeDirectory
+		return api.TypeDirectory
 	case m.IsSymlink():
-		return server.TypeSymlink
+		return api.TypeSymlink
 	case m.IsNamedPipe():
-		return server.TypeFifo
+		return api.TypeFifo
 	}
 	return "other"
 }
 
 // modeText writes a mode as ls does: -rwsr-xr-x.
 func (r *fileRow) modeText() string {
-	kind := map[string]string{server.TypeDirectory: "d", server.TypeSymlink: "l", server.TypeFifo: "p", server.TypeFile: "-"}
+	kind := map[string]string{api.TypeDirectory: "d", api.TypeSymlink: "l", api.TypeFifo: "p", api.TypeFile: "-"}
 	b := []byte(cmp.Or(kind[r.Type], "?") + fs.FileMode(r.Mode & 0o777).String()[1:])
 	for i, c := range []struct {
 		bit    uint32
