@@ -68,7 +68,7 @@ func clauses(t testing.TB, s string) []pkgindex.Clause {
 	if strings.TrimSpace(s) == "" {
 		return nil
 	}
-	c, err := pkgindex.ParseDebianRelations(s)
+	c, err := pkgindex.ParseDebian(s, "")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -6,7 +6,6 @@ import (
 	"path"
 	"reflect"
 	"slices"
-	"strings"
 )
 
 // An Alternative is a path at which each tree has a symlink to one of several
@@ -30,15 +29,6 @@ type Alternatives struct {
 
 // maxTargets is how many files one alternative of one override file may lead to.
 const maxTargets = 1000
-
-// Leads returns the path that a symlink at link with that target leads to, all
-// relative and clean but the target.
-func Leads(link, target string) string {
-	if !path.IsAbs(target) {
-		target = path.Join("/", path.Dir(link), target)
-	}
-	return strings.TrimPrefix(path.Clean(target), "/")
-}
 
 // parseAlternatives checks the key alternatives. Path aliases apply to the paths
 // of links, as they do to those of packages.
@@ -108,15 +98,4 @@ func (t *table) alternatives(have *Alternatives) *Alternatives {
 		return have
 	}
 	return next
-}
-
-// IsUnit says whether s is the name of a systemd unit, which may be an instance
-// of a template: getty@tty1.service.
-func IsUnit(s string) bool {
-	const allowed = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789:-_.\\@"
-	if strings.Trim(s, allowed) != "" || len(s) > 255 {
-		return false
-	}
-	kind := path.Ext(s)
-	return unitTypes[kind] && s != kind && s[0] != '@' && s[0] != '.'
 }

@@ -65,7 +65,7 @@ func debMeta(fields map[string]string) (Meta, error) {
 	// "Source: name (version)" where the versions differ.
 	m.SourceName, _, _ = strings.Cut(fields["source"], " ")
 	for _, field := range [...]string{"pre-depends", "depends"} {
-		clauses, err := parseDebian(fields[field], m.Architecture)
+		clauses, err := ParseDebian(fields[field], m.Architecture)
 		if err != nil {
 			return m, fmt.Errorf("%s: %w", field, err)
 		}
@@ -77,7 +77,7 @@ func debMeta(fields map[string]string) (Meta, error) {
 	}{
 		{"provides", &m.Provides}, {"conflicts", &m.Conflicts}, {"breaks", &m.Conflicts}, {"replaces", &m.Replaces},
 	} {
-		clauses, err := parseDebian(fields[list.field], m.Architecture)
+		clauses, err := ParseDebian(fields[list.field], m.Architecture)
 		if err != nil {
 			return m, fmt.Errorf("%s: %w", list.field, err)
 		}

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"path"
 	"strings"
 
 	"github.com/packagefs/packagefs/pkgindex/pfs"
@@ -40,11 +39,11 @@ type Sink interface {
 // short.
 func ReadPackage(r io.ReaderAt, size int64, name string, limits Limits, sink Sink) error {
 	s := source{r: r, size: size, limits: limits.withDefaults(), sink: sink}
-	return describe(name, s.read())
+	return Describe(name, s.read())
 }
 
-// describe says of the package file of that name what is wrong with it, or nil.
-func describe(name string, err error) error {
+// Describe says of the package file of that name what is wrong with it, or nil.
+func Describe(name string, err error) error {
 	if err == nil {
 		return nil
 	}
@@ -180,22 +179,3 @@ func checkMeta(m Meta) error {
 
 // unprintable holds for what is not a visible ASCII character.
 func unprintable(r rune) bool { return r <= ' ' || r > '~' }
-
-// unitTypes are the suffixes of systemd units that a package may bring.
-var unitTypes = map[string]bool{
-	".service": true, ".socket": true, ".timer": true, ".path": true, ".target": true,
-	".mount": true, ".automount": true, ".swap": true, ".slice": true,
-}
-
-// ServiceOf tells whether a file or link at p, a path as in Entry, is a
-// systemd unit (ssh.service) or an init script (init.d/ssh), and its name.
-func ServiceOf(p string) (string, bool) {
-	dir, base := path.Split(p)
-	switch dir {
-	case "usr/lib/systemd/system/", "usr/lib/systemd/user/", "lib/systemd/system/", "lib/systemd/user/":
-		return base, unitTypes[path.Ext(base)] && base[0] != '.'
-	case "etc/init.d/":
-		return "init.d/" + base, base != "" && base[0] != '.' && base != "README"
-	}
-	return "", false
-}

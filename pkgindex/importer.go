@@ -30,7 +30,7 @@ func fileID(info fs.FileInfo) string {
 // errChanged says that a package file was written to while it was read.
 var errChanged = errors.New("it changed while it was read; it is read again when its writer closes it")
 
-// An importer is the Sink that makes index and payload out of one package file,
+// An importer is the Sink and TableSink that makes index and payload out of one package file,
 // in one pass.
 type importer struct {
 	builder  *builder
@@ -79,16 +79,19 @@ func (im *importer) Add(e Entry, content io.Reader) error {
 		}
 		im.hash.Sum(digest[:0])
 	}
-	return im.enter(e, offset, digest)
+	return im.AddAt(e, offset, digest)
 }
 
-// enter enters a member; offset and digest are those of a regular file.
-func (im *importer) enter(e Entry, offset int64, digest [32]byte) error {
+// AddAt enters a member; offset and digest are those of a regular file.
+func (im *importer) AddAt(e Entry, offset int64, digest [32]byte) error {
 	if name, ok := ServiceOf(e.Path); ok && e.Type != Directory {
 		im.services[name] = true
 	}
 	return im.builder.add(e, offset, digest)
 }
+
+// Reserve makes room for about n members.
+func (im *importer) Reserve(n int) { im.builder.reserve(n) }
 
 // writerOnly hides everything else, so that io.CopyBuffer uses the buffer.
 type writerOnly struct{ io.Writer }
@@ -141,7 +144,7 @@ func (s *Store) readInto(im *importer, f *os.File, size int64, name string) erro
 		return err
 	}
 	if native {
-		return describe(name, s.importNative(im, f, size))
+		return Describe(name, s.importNative(im, f, size))
 	}
 	return ReadPackage(f, size, name, s.config.Limits, im)
 }

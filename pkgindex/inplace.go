@@ -37,21 +37,7 @@ const checkAtOnce = 8 * mib
 // importNative takes a native package file over, whose contents stay where they
 // are. What it costs depends on the number of files and not on their sizes.
 func (s *Store) importNative(im *importer, f *os.File, size int64) error {
-	n := &native{source: &source{r: f, size: size, limits: s.config.Limits.withDefaults(), sink: im}}
-	start := func(text []byte, about int) error {
-		im.builder.reserve(about)
-		return n.start(text, about)
-	}
-	table, err := pfs.Open(f, size, start, func(m *pfs.Member) error {
-		e, err := n.entry(m)
-		if err == nil {
-			err = im.enter(e, m.Offset, m.Digest)
-		}
-		return err
-	})
-	if err == nil {
-		err = n.end()
-	}
+	table, err := ReadTable(f, size, s.config.Limits, im)
 	if err != nil {
 		return err
 	}

@@ -2,21 +2,16 @@ package pkgindex
 
 import (
 	"archive/tar"
-	"bytes"
 	"cmp"
 	"errors"
 	"fmt"
 	"io"
 	"maps"
 	"math"
-	"path"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
-
-	"github.com/bmatcuk/doublestar/v4"
-	"github.com/pelletier/go-toml/v2"
 
 	"github.com/packagefs/packagefs/pkgindex/pfs"
 )
@@ -49,6 +44,42 @@ func (s *source) readPfs() error {
 		return err
 	}
 	return n.end()
+}
+
+// A TableSink takes what ReadTable finds.
+type TableSink interface {
+	Sink // of the members, Add gets only the links that the metadata has
+
+	// Reserve is called once, before Start, with about how many members follow.
+	Reserve(members int)
+
+	// AddAt is called in the place of Add for each member. Of a regular file that is
+	// no hard link the content begins at offset of all contents, and has that
+	// SHA-256.
+	AddAt(e Entry, offset int64, digest [32]byte) error
+}
+
+// ReadTable reads metadata and table of contents of the native package file of size
+// bytes in r, and none of the contents, which are not verified. It returns the table
+// by which they are read. Errors are as those of ReadPackage, but do not say which
+// file it is; see Describe.
+func ReadTable(r io.ReaderAt, size int64, limits Limits, sink TableSink) (*pfs.Table, error) {
+	n := &native{source: &source{r: r, size: size, limits: limits.withDefaults(), sink: sink}}
+	start := func(text []byte, about int) error {
+		sink.Reserve(about)
+		return n.start(text, about)
+	}
+	table, err := pfs.Open(r, size, start, func(m *pfs.Member) error {
+		e, err := n.entry(m)
+		if err == nil {
+			err = sink.AddAt(e, m.Offset, m.Digest)
+		}
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return table, n.end()
 }
 
 // pass hands an entry to the sink.
@@ -126,8 +157,8 @@ func CheckNative(text []byte) (Meta, error) {
 }
 
 func (n *native) parse(text []byte) (Meta, error) {
-	if err := toml.NewDecoder(bytes.NewReader(text)).DisallowUnknownFields().Decode(&n.meta); err != nil {
-		return Meta{}, describeTOML(err)
+	if err := decodeTOML(text, &n.meta); err != nil {
+		return Meta{}, err
 	}
 	d := &n.meta
 	m := Meta{
@@ -156,13 +187,14 @@ func (n *native) parse(text []byte) (Meta, error) {
 	}
 	n.exact = make(map[string]bool)
 	for _, g := range d.Mutable {
-		if !doublestar.ValidatePattern(g) || !strings.HasPrefix(g, "/") {
-			return m, fmt.Errorf("mutable %q: not a glob of absolute paths such as /etc/**", g)
+		pattern, err := parseGlob("mutable", g)
+		if err != nil {
+			return m, err
 		}
-		if strings.ContainsAny(g, globSyntax) {
-			n.marks = append(n.marks, strings.TrimPrefix(g, "/"))
+		if isPattern(g) {
+			n.marks = append(n.marks, pattern)
 		} else {
-			n.exact[strings.TrimPrefix(g, "/")] = true
+			n.exact[pattern] = true
 		}
 	}
 	for p, target := range d.Links {
@@ -248,25 +280,9 @@ func (n *native) declared() error {
 	return nil
 }
 
-// globSyntax are the characters that a glob cannot have without meaning them.
-const globSyntax = `*?[]{}\\`
-
-// globOf is a glob that the path p, as in Entry, matches alone.
-func globOf(p string) string {
-	var b strings.Builder
-	b.WriteByte('/')
-	for i := range len(p) {
-		if strings.IndexByte(globSyntax, p[i]) >= 0 {
-			b.WriteByte('\\')
-		}
-		b.WriteByte(p[i])
-	}
-	return b.String()
-}
-
 // absolute refuses what is no clean absolute path.
 func absolute(p string) error {
-	if !strings.HasPrefix(p, "/") || p == "/" || path.Clean(p) != p || slices.ContainsFunc(strings.Split(p, "/"), longName) || strings.Contains(p, "\x00") {
+	if !isClean(p) {
 		return fmt.Errorf("%q is not a clean absolute path", p)
 	}
 	return nil

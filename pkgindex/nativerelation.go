@@ -13,6 +13,9 @@ import (
 // not write, such as rpm's perl(strict), stands in double quotes there, with a
 // backslash before each double quote and backslash in it.
 
+// MaxName is the length in bytes of the longest name of a capability.
+const MaxName = 1024
+
 // nativeClause writes a clause.
 func nativeClause(c Clause) string {
 	terms := make([]string, len(c))
@@ -39,7 +42,7 @@ func nativeTerm(t Term) string {
 // out.
 func parseNative(s, arch string) ([]Clause, error) {
 	if !strings.Contains(s, `"`) {
-		return parseDebian(s, arch)
+		return ParseDebian(s, arch)
 	}
 	return parseClauses(s, arch, splitUnquoted, parseNativeTerm)
 }
@@ -68,11 +71,17 @@ func parseNativeTerm(s, arch string) (t Term, applies bool, err error) {
 		err = fmt.Errorf("%q is out of place", rest)
 	}
 	t.Name = name.String()
-	if err == nil && (t.Name == "" || len(t.Name) > maxRpmName || !utf8.ValidString(t.Name) ||
-		strings.ContainsFunc(t.Name, func(r rune) bool { return unicode.IsSpace(r) || unicode.IsControl(r) })) {
+	if err == nil && !validCapability(t.Name) {
 		err = fmt.Errorf("%q is no name of a package or capability", t.Name[:min(len(t.Name), 100)])
 	}
 	return t, applies, err
+}
+
+// validCapability holds for what can be the name of a package or a capability, as
+// rpm calls what packages provide: perl(strict), /usr/bin/sh.
+func validCapability(s string) bool {
+	return s != "" && len(s) <= MaxName && utf8.ValidString(s) &&
+		!strings.ContainsFunc(s, func(r rune) bool { return unicode.IsSpace(r) || unicode.IsControl(r) })
 }
 
 // splitUnquoted splits s at each sep, a byte, that is not in double quotes.

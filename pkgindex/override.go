@@ -1,15 +1,10 @@
 package pkgindex
 
 import (
-	"bytes"
-	"errors"
 	"fmt"
 	"path"
 	"slices"
 	"strings"
-
-	"github.com/bmatcuk/doublestar/v4"
-	"github.com/pelletier/go-toml/v2"
 
 	"github.com/packagefs/packagefs/pkgindex/dirwatch"
 )
@@ -58,15 +53,14 @@ func readOverride(file string, aliases Aliases) (*override, error) {
 
 func parseOverride(base string, data []byte, aliases Aliases) (*override, error) {
 	o := &override{file: base}
-	dec := toml.NewDecoder(bytes.NewReader(data)).DisallowUnknownFields()
-	if err := dec.Decode(o); err != nil {
-		return nil, describeTOML(err)
+	if err := decodeTOML(data, o); err != nil {
+		return nil, err
 	}
 	if _, err := ParseRef(strings.TrimSuffix(base, overrideSuffix)); err != nil {
 		return nil, fmt.Errorf("its name must be NAME.toml or NAME=VERSION.toml: %w", err)
 	}
 	for _, s := range o.Provides {
-		clauses, err := ParseDebianRelations(s)
+		clauses, err := ParseDebian(s, "")
 		if err != nil {
 			return nil, fmt.Errorf("provides %q: %w", s, err)
 		}
@@ -78,7 +72,7 @@ func parseOverride(base string, data []byte, aliases Aliases) (*override, error)
 		}
 	}
 	for _, s := range o.Depends {
-		clauses, err := ParseDebianRelations(s)
+		clauses, err := ParseDebian(s, "")
 		if err != nil {
 			return nil, fmt.Errorf("depends %q: %w", s, err)
 		}
@@ -103,30 +97,6 @@ func parseOverride(base string, data []byte, aliases Aliases) (*override, error)
 		return nil, err
 	}
 	return o, o.buildLinks(aliases)
-}
-
-// parseGlobs reads a list of globs; it returns nil for none.
-func parseGlobs(key string, list []string) (globs, error) {
-	if list == nil {
-		return nil, nil
-	}
-	parsed := globs{}
-	for _, g := range list {
-		g, err := parseGlob(key, g)
-		if err != nil {
-			return nil, err
-		}
-		parsed = append(parsed, g)
-	}
-	return parsed, nil
-}
-
-// parseGlob reads a glob of absolute paths, and makes it one of relative ones.
-func parseGlob(key, g string) (string, error) {
-	if !doublestar.ValidatePattern(g) || !strings.HasPrefix(g, "/") {
-		return "", fmt.Errorf("%s %q: not a glob of absolute paths such as /etc/**", key, g)
-	}
-	return strings.TrimPrefix(g, "/"), nil
 }
 
 // buildLinks makes the index that brings the links.
@@ -163,15 +133,13 @@ func (o *override) buildLinks(aliases Aliases) error {
 func linkPath(key, p, target string) (string, error) {
 	rel := strings.TrimPrefix(p, "/")
 	switch {
-	case !strings.HasPrefix(p, "/") || rel == "" || path.Clean(p) != p || strings.Contains(p, "\x00") || slices.ContainsFunc(strings.Split(rel, "/"), longName):
+	case !isClean(p):
 		return "", fmt.Errorf("%s %q: not a clean absolute path", key, p)
 	case target == "" || len(target) > 4095 || strings.Contains(target, "\x00"):
 		return "", fmt.Errorf("%s %q: its target must have 1 to 4095 bytes", key, p)
 	}
 	return rel, nil
 }
-
-func longName(s string) bool { return len(s) > 255 }
 
 // apply returns the package with the override applied; a nil override changes
 // nothing.
@@ -187,27 +155,4 @@ func (o *override) apply(src *imported) *Package {
 		return slices.ContainsFunc(c, func(t Term) bool { return slices.Contains(o.DropDepends, t.Name) })
 	}), o.depends)
 	return p
-}
-
-// describeTOML makes a decoder's error say line and key.
-func describeTOML(err error) error {
-	var strict *toml.StrictMissingError
-	if errors.As(err, &strict) && len(strict.Errors) > 0 {
-		e := strict.Errors[0]
-		line, _ := e.Position()
-		return fmt.Errorf("line %d: unknown key %q", line, strings.Join(e.Key(), "."))
-	}
-	var dec *toml.DecodeError
-	if errors.As(err, &dec) {
-		line, _ := dec.Position()
-		return fmt.Errorf("line %d: %w", line, dec)
-	}
-	return err
-}
-
-// globs are patterns of relative paths, in which ** matches across slashes.
-type globs []string
-
-func (g globs) match(p string) bool {
-	return slices.ContainsFunc(g, func(pattern string) bool { return doublestar.MatchUnvalidated(pattern, p) })
 }

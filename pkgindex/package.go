@@ -35,6 +35,10 @@ type Package struct {
 	enabled  []string  // services that the override enables
 }
 
+// NewPackage returns a package that has metadata and no files: what is said to be
+// somewhere else.
+func NewPackage(m Meta) *Package { return &Package{Meta: m, ID: packageID(m)} }
+
 // packageID is a hash: 64 bits are enough for qids to differ.
 func packageID(m Meta) uint64 {
 	h := fnv.New64a()

@@ -57,8 +57,8 @@ func apkMeta(text []byte) (m Meta, datahash []byte, err error) {
 				err = fmt.Errorf("datahash %q is no SHA-256", value)
 			}
 		case "depend", "provides", "replaces", "conflict":
-			for relation := range strings.FieldsSeq(value) {
-				if err := m.addAlpine(key, relation); err != nil {
+			for text := range strings.FieldsSeq(value) {
+				if err := addAlpine(&m, key, text); err != nil {
 					return fmt.Errorf("%s: %w", key, err)
 				}
 			}
@@ -72,8 +72,8 @@ func apkMeta(text []byte) (m Meta, datahash []byte, err error) {
 }
 
 // addAlpine adds one relation of .PKGINFO's key.
-func (m *Meta) addAlpine(key, relation string) error {
-	t, conflict, err := parseAlpineTerm(relation)
+func addAlpine(m *Meta, key, text string) error {
+	t, conflict, err := parseAlpineTerm(text)
 	if err != nil {
 		return err
 	}
@@ -81,19 +81,19 @@ func (m *Meta) addAlpine(key, relation string) error {
 	case key == "conflict" || key == "depend" && conflict:
 		m.Conflicts = append(m.Conflicts, t)
 	case conflict:
-		return fmt.Errorf("%q: ! is not allowed here", relation)
+		return fmt.Errorf("%q: ! is not allowed here", text)
 	case key == "depend":
 		m.Depends = append(m.Depends, Clause{t})
 	case key == "replaces":
 		m.Replaces = append(m.Replaces, t)
 	default:
-		return m.addProvides(t)
+		return addProvides(m, t)
 	}
 	return nil
 }
 
 // addProvides adds a virtual package, whose version can only be an equal one.
-func (m *Meta) addProvides(t Term) error {
+func addProvides(m *Meta, t Term) error {
 	if t.Op != OpAny && t.Op != OpEqual {
 		return fmt.Errorf("%q: only = is allowed here", t)
 	}
@@ -132,7 +132,7 @@ func archMeta(text []byte, limits Limits) (m Meta, backup map[string]bool, err e
 			}
 			backup[p] = true
 		case "depend", "conflict", "provides", "replaces":
-			if err := m.addPacman(key, value); err != nil {
+			if err := addPacman(&m, key, value); err != nil {
 				return fmt.Errorf("%s: %w", key, err)
 			}
 		}
@@ -143,8 +143,8 @@ func archMeta(text []byte, limits Limits) (m Meta, backup map[string]bool, err e
 }
 
 // addPacman adds one relation of .PKGINFO's key.
-func (m *Meta) addPacman(key, relation string) error {
-	t, err := parsePacmanTerm(relation)
+func addPacman(m *Meta, key, text string) error {
+	t, err := parsePacmanTerm(text)
 	if err != nil {
 		return err
 	}
@@ -156,7 +156,7 @@ func (m *Meta) addPacman(key, relation string) error {
 	case "replaces":
 		m.Replaces = append(m.Replaces, t)
 	default:
-		return m.addProvides(t)
+		return addProvides(m, t)
 	}
 	return nil
 }

@@ -7,6 +7,17 @@ import (
 	"strings"
 )
 
+// A Term is one package relation without alternatives: "libc6 (>= 2.36)".
+type Term struct {
+	Name    string
+	Arch    string // Debian's qualifier behind a colon, mostly empty
+	Op      Op
+	Version string // empty where Op is OpAny
+}
+
+// A Clause is a list of alternatives, in order of preference: "a | b (>= 2)".
+type Clause []Term
+
 // String writes a term as Debian does: "libc6:amd64 (>= 2.36)".
 func (t Term) String() string {
 	s := t.Name
@@ -28,15 +39,11 @@ func (c Clause) String() string {
 	return strings.Join(terms, " | ")
 }
 
-// ParseDebianRelations reads a relation field as Debian writes it, such as
+// ParseDebian reads a relation field as Debian writes it, such as
 // "a (>= 1) | b:any, c". It reads what Clause.String writes, Alpine's "~" and
-// names with colons included. Terms restricted to architectures are kept;
-// build profiles count as not set.
-func ParseDebianRelations(s string) ([]Clause, error) { return parseDebian(s, "") }
-
-// parseDebian leaves out the terms that are restricted to architectures other
-// than arch, if arch is not empty.
-func parseDebian(s, arch string) ([]Clause, error) {
+// names with colons included. Terms that are restricted to architectures other
+// than arch are left out, none if arch is empty; build profiles count as not set.
+func ParseDebian(s, arch string) ([]Clause, error) {
 	return parseClauses(s, arch, strings.SplitSeq, parseDebianTerm)
 }
 
@@ -115,19 +122,19 @@ func bracketed(s string, open, closing byte) (inner, rest string, ok bool, err e
 // mean <= and >=.
 func parseDebianVersion(s string) (Op, string, error) {
 	end := len(s) - len(strings.TrimLeft(s, "<=>~"))
-	version := strings.TrimSpace(s[end:])
-	if !validVersion(version) {
+	want := strings.TrimSpace(s[end:])
+	if !validVersion(want) {
 		return "", "", fmt.Errorf("(%s) has no version", s)
 	}
 	switch op := Op(s[:end]); op {
 	case "<":
-		return OpEarlierEqual, version, nil
+		return OpEarlierEqual, want, nil
 	case ">":
-		return OpLaterEqual, version, nil
+		return OpLaterEqual, want, nil
 	case "": // dpkg takes a version alone for =
-		return OpEqual, version, nil
+		return OpEqual, want, nil
 	case OpEarlier, OpEarlierEqual, OpEqual, OpLaterEqual, OpLater, OpPrefix:
-		return op, version, nil
+		return op, want, nil
 	}
 	return "", "", fmt.Errorf("%q is none of << <= = >= >>", s[:end])
 }
@@ -217,13 +224,13 @@ var comparisons = map[string]Op{
 // parseAlpineTerm reads "name>=1.2", "!name", "name@tag". A conflict is marked
 // by an exclamation mark.
 func parseAlpineTerm(s string) (t Term, conflict bool, err error) {
-	relation, conflict := strings.CutPrefix(s, "!")
-	i := strings.IndexAny(relation, "<>=~@")
+	plain, conflict := strings.CutPrefix(s, "!")
+	i := strings.IndexAny(plain, "<>=~@")
 	if i < 0 {
-		i = len(relation)
+		i = len(plain)
 	}
-	t.Name = relation[:i]
-	rest := relation[i:]
+	t.Name = plain[:i]
+	rest := plain[i:]
 	if strings.HasPrefix(rest, "@") {
 		end := strings.IndexAny(rest, "<>=~")
 		if end < 0 {

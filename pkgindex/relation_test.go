@@ -36,7 +36,7 @@ func TestDebianRelations(t *testing.T) {
 		{"so:libc.musl-x86_64.so.1, cmd:sh (~ 1.2), python3:any, x:amd64", "", "so:libc.musl-x86_64.so.1, cmd:sh (~ 1.2), python3:any, x:amd64"},
 		{"libstdc++6 (>= 13), perl5.36", "", "libstdc++6 (>= 13), perl5.36"},
 	} {
-		clauses, err := parseDebian(c.in, c.arch)
+		clauses, err := ParseDebian(c.in, c.arch)
 		if err != nil {
 			t.Errorf("%q: %v", c.in, err)
 			continue
@@ -45,12 +45,12 @@ func TestDebianRelations(t *testing.T) {
 		if have != c.want {
 			t.Errorf("%q for %q:\nhave %s\nwant %s", c.in, c.arch, have, c.want)
 		}
-		again, err := ParseDebianRelations(have)
+		again, err := ParseDebian(have, "")
 		if err != nil || clausesText(again) != have {
 			t.Errorf("%q: read again: %s, %v", have, clausesText(again), err)
 		}
 	}
-	if c, _ := ParseDebianRelations("a:any, b:so"); c[0][0].Arch != "any" || c[0][0].Name != "a" || c[1][0].Name != "b:so" {
+	if c, _ := ParseDebian("a:any, b:so", ""); c[0][0].Arch != "any" || c[0][0].Name != "a" || c[1][0].Name != "b:so" {
 		t.Errorf("architecture qualifiers: %+v", c)
 	}
 }
@@ -72,7 +72,7 @@ func TestDebianRelationErrors(t *testing.T) {
 		{"a/b", "no package name"},
 		{"a@b", "no package name"},
 	} {
-		_, err := ParseDebianRelations(c.in)
+		_, err := ParseDebian(c.in, "")
 		if err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%q: %v, want %q", c.in, err, c.want)
 		}
@@ -146,11 +146,42 @@ func TestPacmanTerms(t *testing.T) {
 }
 
 func ExampleClause_String() {
-	clauses, _ := ParseDebianRelations("exim4 (>= 4.90) | mail-transport-agent, python3:any")
+	clauses, _ := ParseDebian("exim4 (>= 4.90) | mail-transport-agent, python3:any", "")
 	for _, c := range clauses {
 		fmt.Println(c)
 	}
 	// Output:
 	// exim4 (>= 4.90) | mail-transport-agent
 	// python3:any
+}
+
+// FuzzRelation: what was read is written in a form that reads the same.
+func FuzzRelation(f *testing.F) {
+	for _, s := range []string{
+		"a (>= 1) | b:any, c [amd64]", "a [!amd64 any-i386] <!x y> <z>", "so:libc.musl-x86_64.so.1, cmd:x (~ 1)",
+		"busybox>=1.36", "!conflict<2", "a@edge=1", "libfoo.so=1-64", "a(1", "a (<< 1:2.3~rc1-4+b5) , ,|",
+	} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, s string) {
+		if clauses, err := ParseDebian(s, "amd64"); err == nil {
+			text := clausesText(clauses)
+			again, err := ParseDebian(text, "")
+			if err != nil || clausesText(again) != text {
+				t.Errorf("%q is %q, and that is %q, %v", s, text, clausesText(again), err)
+			}
+		}
+		for _, parse := range []func(string) (Term, error){
+			parsePacmanTerm, func(s string) (Term, error) { term, _, err := parseAlpineTerm(s); return term, err },
+		} {
+			term, err := parse(s)
+			if err != nil {
+				continue
+			}
+			clauses, err := ParseDebian(term.String(), "")
+			if err != nil || clausesText(clauses) != term.String() {
+				t.Errorf("%q is %q, and that is %q, %v", s, term, clausesText(clauses), err)
+			}
+		}
+	})
 }

@@ -62,11 +62,11 @@ func rpmMeta(h *rpmHeader, files *rpmFiles) (Meta, error) {
 	if t.err != nil {
 		return m, t.err
 	}
-	if err := m.addRequires(h, files); err != nil {
+	if err := addRequires(&m, h, files); err != nil {
 		return m, fmt.Errorf("requires: %w", err)
 	}
-	provides := func(name string, flags uint64, version string) error {
-		term, err := rpmTerm(name, flags, version)
+	provides := func(name string, flags uint64, evr string) error {
+		term, err := rpmTerm(name, flags, evr)
 		if term.Op != OpEqual { // a range is kept as any version
 			term.Op, term.Version = OpAny, ""
 		}
@@ -78,13 +78,13 @@ func rpmMeta(h *rpmHeader, files *rpmFiles) (Meta, error) {
 	if err := eachRpmRelation(h, rpmTagProvideName, rpmTagProvideFlags, rpmTagProvideVers, provides); err != nil {
 		return m, fmt.Errorf("provides: %w", err)
 	}
-	m.provideFiles(files)
+	provideFiles(&m, files)
 	into := func(list *[]Term) func(string, uint64, string) error {
-		return func(name string, flags uint64, version string) error {
+		return func(name string, flags uint64, evr string) error {
 			if strings.HasPrefix(name, "(") {
 				return nil // no single package is against it
 			}
-			term, err := rpmTerm(name, flags, version)
+			term, err := rpmTerm(name, flags, evr)
 			*list = append(*list, term)
 			return err
 		}
@@ -130,7 +130,7 @@ func rpmSourceName(file string) string {
 }
 
 // eachRpmRelation calls do with each relation of three parallel lists.
-func eachRpmRelation(h *rpmHeader, names, flags, versions uint32, do func(name string, flags uint64, version string) error) error {
+func eachRpmRelation(h *rpmHeader, names, flags, versions uint32, do func(name string, flags uint64, evr string) error) error {
 	t := &tagReader{h: h}
 	n, f, v := t.texts(names), t.ints(flags), t.texts(versions)
 	t.check((f.len() == len(n) || f.len() == 0) && (len(v) == len(n) || v == nil), "its relations are of unequal number")
@@ -155,9 +155,9 @@ func eachRpmRelation(h *rpmHeader, names, flags, versions uint32, do func(name s
 
 // addRequires leaves out what rpm itself must be able to do, and files that the
 // package brings.
-func (m *Meta) addRequires(h *rpmHeader, files *rpmFiles) error {
+func addRequires(m *Meta, h *rpmHeader, files *rpmFiles) error {
 	seen := make(map[Term]bool)
-	return eachRpmRelation(h, rpmTagRequireName, rpmTagRequireFlags, rpmTagRequireVers, func(name string, flags uint64, version string) error {
+	return eachRpmRelation(h, rpmTagRequireName, rpmTagRequireFlags, rpmTagRequireVers, func(name string, flags uint64, evr string) error {
 		if flags&(rpmOfRpm|rpmWeak) != 0 || strings.HasPrefix(name, "rpmlib(") || flags&rpmScripts != 0 && flags&rpmFound == 0 {
 			return nil
 		}
@@ -166,7 +166,7 @@ func (m *Meta) addRequires(h *rpmHeader, files *rpmFiles) error {
 			m.Depends = append(m.Depends, clauses...)
 			return err
 		}
-		term, err := rpmTerm(name, flags, version)
+		term, err := rpmTerm(name, flags, evr)
 		if err != nil {
 			return err
 		}
@@ -181,7 +181,7 @@ func (m *Meta) addRequires(h *rpmHeader, files *rpmFiles) error {
 
 // provideFiles adds the paths that other packages may require: programs and
 // what is in /etc. Repositories list the same ones as primary.
-func (m *Meta) provideFiles(files *rpmFiles) {
+func provideFiles(m *Meta, files *rpmFiles) {
 	have := make(map[string]bool, len(m.Provides))
 	for _, t := range m.Provides {
 		have[t.Name] = true
@@ -192,7 +192,7 @@ func (m *Meta) provideFiles(files *rpmFiles) {
 		if files.isDir(i) || !strings.Contains(p, "bin/") && !strings.HasPrefix(p, "/etc/") && p != "/usr/lib/sendmail" {
 			continue
 		}
-		if p = rpmName(p); !have[p] && len(p) <= maxRpmName {
+		if p = rpmName(p); !have[p] && len(p) <= MaxName {
 			have[p] = true
 			paths = append(paths, p)
 		}

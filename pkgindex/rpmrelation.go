@@ -4,8 +4,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"unicode"
-	"unicode/utf8"
 )
 
 // The flags of a relation.
@@ -27,25 +25,21 @@ var rpmOps = map[uint64]Op{
 	rpmLess | rpmEqual: OpEarlierEqual, rpmGreater | rpmEqual: OpLaterEqual,
 }
 
-// maxRpmName is the length of the longest name that a relation may have.
-const maxRpmName = 1024
-
-// rpmTerm makes a term of one relation that is not a boolean one.
-func rpmTerm(name string, flags uint64, version string) (Term, error) {
+// rpmTerm makes a term of one relation that is not a boolean one; evr is a version
+// as rpm has it, epoch:version-release.
+func rpmTerm(name string, flags uint64, evr string) (Term, error) {
 	op, ok := rpmOps[flags&rpmSense]
 	switch {
 	case !ok:
 		return Term{}, fmt.Errorf("%q: its comparison has the flags %#x", name, flags)
-	case name == "" || len(name) > maxRpmName || !utf8.ValidString(name) || strings.ContainsFunc(name, func(r rune) bool {
-		return unicode.IsSpace(r) || unicode.IsControl(r)
-	}):
+	case !validCapability(name):
 		return Term{}, fmt.Errorf("%q is no name of a package or capability", name[:min(len(name), 100)])
-	case op == OpAny || version == "":
+	case op == OpAny || evr == "":
 		return Term{Name: rpmName(name)}, nil
-	case !validVersion(version):
-		return Term{}, fmt.Errorf("%q: %q is no version", name, version)
+	case !validVersion(evr):
+		return Term{}, fmt.Errorf("%q: %q is no version", name, evr)
 	}
-	return Term{Name: rpmName(name), Op: op, Version: version}, nil
+	return Term{Name: rpmName(name), Op: op, Version: evr}, nil
 }
 
 // rpmName gives paths the place that path aliases give the files, so that
@@ -172,14 +166,14 @@ func (r *rich) operand() ([]Clause, error) {
 		return r.group()
 	}
 	name := r.word()
-	flags, version := uint64(0), ""
+	flags, evr := uint64(0), ""
 	if op, ok := map[string]uint64{
 		"<": rpmLess, "<=": rpmLess | rpmEqual, "=": rpmEqual, "==": rpmEqual, ">=": rpmGreater | rpmEqual, ">": rpmGreater,
 	}[r.peek()]; ok {
 		r.word()
-		flags, version = op, r.word()
+		flags, evr = op, r.word()
 	}
-	t, err := rpmTerm(name, flags, version)
+	t, err := rpmTerm(name, flags, evr)
 	if err != nil {
 		return nil, err
 	}

@@ -302,3 +302,24 @@ func BenchmarkCompare(b *testing.B) {
 		})
 	}
 }
+
+// FuzzVersion: every scheme is a total order over all strings.
+func FuzzVersion(f *testing.F) {
+	for _, v := range [][3]string{
+		{"1.0-1", "1:0.9~rc1", "1.0+dfsg-2"}, {"1.2_rc1-r1", "1.2~0abc", "1.2a_p3"}, {"1.0", "1.0-1", "1.0-2"},
+		{"1.", "1..a", "1.1"}, {"r5.gabc", "r15", "01"}, {"", "$", "\xff"},
+		{"1.0~rc1^git2-1", "1.0^20240101-1", "1:1.0-1~x"},
+	} {
+		f.Add(v[0], v[1], v[2])
+	}
+	f.Fuzz(func(t *testing.T, a, b, c string) {
+		for scheme := range versionParts {
+			checkOrder(t, scheme, a, b, c)
+			for _, op := range []Op{OpAny, OpEarlier, OpEarlierEqual, OpEqual, OpLaterEqual, OpLater, OpPrefix} {
+				if ok := scheme.Satisfies(a, op, a); ok != (op == OpAny || a == "" && scheme == RpmScheme || a != "" && op != OpEarlier && op != OpLater) {
+					t.Errorf("%s: %q satisfies %q %q: %v", scheme, a, op, a, ok)
+				}
+			}
+		}
+	})
+}

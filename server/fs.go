@@ -36,7 +36,7 @@ type Config struct {
 
 	// Assumed are packages that the root file system has already: they fulfil
 	// what others need, and are never served.
-	Assumed []*pkgindex.Package
+	Assumed []pkgindex.Meta
 
 	// Trust is a directory of public keys of minisign: package files with another
 	// signature are set aside, and with RequireSignatures those with none.
@@ -166,7 +166,7 @@ func (fs *FS) open() (err error) {
 	}
 	fs.seenFiles = fs.files.Snapshot()
 	fs.files.Subscribe(fs.contextsChanged)
-	fs.contexts = &context.Contexts{Store: fs.files, Assumed: fs.config.Assumed}
+	fs.contexts = &context.Contexts{Store: fs.files, Assumed: withoutFiles(fs.config.Assumed)}
 	for _, addr := range fs.config.Listen {
 		l, err := Listen(addr)
 		if err != nil {
@@ -206,6 +206,15 @@ func (fs *FS) Addrs() []string {
 		out = append(out, l.Addr().Network()+":"+l.Addr().String())
 	}
 	return out
+}
+
+// withoutFiles makes packages of what is said of packages that are somewhere else.
+func withoutFiles(metas []pkgindex.Meta) []*pkgindex.Package {
+	packages := make([]*pkgindex.Package, len(metas))
+	for i, m := range metas {
+		packages[i] = pkgindex.NewPackage(m)
+	}
+	return packages
 }
 
 // Settle waits until every package file that is complete now is live or set

@@ -158,13 +158,13 @@ func (c *ServeCmd) config(env *Env) (server.Config, error) {
 }
 
 // assumed reads what the root file system has.
-func (c *ServeCmd) assumed() (all []*pkgindex.Package, err error) {
+func (c *ServeCmd) assumed() (all []pkgindex.Meta, err error) {
 	for _, d := range c.Assume {
-		packages, err := d.Read()
+		metas, err := d.Read()
 		if err != nil {
 			return nil, fmt.Errorf("serve: --assume: %w", err)
 		}
-		all = append(all, packages...)
+		all = append(all, metas...)
 	}
 	return all, nil
 }

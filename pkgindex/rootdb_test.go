@@ -142,15 +142,15 @@ busybox=1.36.1-r5 x86_64 : depends [so:libc.musl-x86_64.so.1], provides [cmd:sh 
 		if err != nil {
 			t.Fatal(err)
 		}
-		ps, err := d.Read()
+		all, err := d.Read()
 		if err != nil {
 			t.Errorf("%s: %v", c.kind, err)
 		}
 		var b strings.Builder
 		var schemes []Scheme
-		for _, p := range ps {
-			b.WriteString(metaLine(p.Meta) + "\n")
-			schemes = append(schemes, p.Scheme)
+		for _, m := range all {
+			b.WriteString(metaLine(m) + "\n")
+			schemes = append(schemes, m.Scheme)
 		}
 		if b.String() != c.want {
 			t.Errorf("%s:\n%s", c.kind, &b)

@@ -44,7 +44,7 @@ func (d RootDatabase) String() string { return d.Kind + ":" + d.Root }
 // rootDatabases are what the package managers keep, and how it is read.
 var rootDatabases = map[string]struct {
 	path string
-	read func(string) ([]*Package, error)
+	read func(string) ([]Meta, error)
 }{
 	"dpkg":   {"var/lib/dpkg/status", readDpkgStatus},
 	"apk":    {"lib/apk/db/installed", readApkInstalled},
@@ -56,24 +56,21 @@ func (d RootDatabase) Path() string {
 	return filepath.Join(d.Root, rootDatabases[d.Kind].path)
 }
 
-// Read returns the packages that are installed in the root. They have metadata
-// only.
-func (d RootDatabase) Read() ([]*Package, error) {
-	ps, err := rootDatabases[d.Kind].read(d.Path())
+// Read returns what the packages say of themselves that are installed in the root.
+func (d RootDatabase) Read() ([]Meta, error) {
+	all, err := rootDatabases[d.Kind].read(d.Path())
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("packages of %s: %w; is %s the root of a system that %s manages?", d, err, d.Root, d.Kind)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("packages of %s: %w", d, err)
 	}
-	return ps, nil
+	return all, nil
 }
-
-func assumed(m Meta) *Package { return &Package{Meta: m, ID: packageID(m)} }
 
 // readDpkgStatus reads dpkg's status file. Packages that are there in part, or
 // whose configuration files alone are left, do not count.
-func readDpkgStatus(file string) (ps []*Package, err error) {
+func readDpkgStatus(file string) (all []Meta, err error) {
 	f, err := os.Open(file)
 	if err != nil {
 		return nil, err
@@ -90,17 +87,17 @@ func readDpkgStatus(file string) (ps []*Package, err error) {
 		if err != nil {
 			return false, fmt.Errorf("package %q: %w", fields["package"], err)
 		}
-		ps = append(ps, assumed(m))
+		all = append(all, m)
 		return true, nil
 	})
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", file, err)
 	}
-	return ps, nil
+	return all, nil
 }
 
 // readApkInstalled reads apk's database: a paragraph a package, lines "K:value".
-func readApkInstalled(file string) (ps []*Package, err error) {
+func readApkInstalled(file string) (all []Meta, err error) {
 	f, err := os.Open(file)
 	if err != nil {
 		return nil, err
@@ -111,13 +108,13 @@ func readApkInstalled(file string) (ps []*Package, err error) {
 		if err != nil {
 			return false, err
 		}
-		ps = append(ps, assumed(m))
+		all = append(all, m)
 		return true, nil
 	})
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", file, err)
 	}
-	return ps, nil
+	return all, nil
 }
 
 // apkKeys are the keys of apk's database that relate packages, and what
@@ -140,8 +137,8 @@ func apkInstalled(paragraph string) (Meta, error) {
 		case "o":
 			m.SourceName = value
 		case "D", "p", "r":
-			for relation := range strings.FieldsSeq(value) {
-				if err := m.addAlpine(apkKeys[key], relation); err != nil {
+			for text := range strings.FieldsSeq(value) {
+				if err := addAlpine(&m, apkKeys[key], text); err != nil {
 					return m, fmt.Errorf("package %q: %w", m.Name, err)
 				}
 			}
@@ -152,12 +149,12 @@ func apkInstalled(paragraph string) (Meta, error) {
 
 // readPacmanLocal reads pacman's database: a directory a package, and in each a
 // file desc.
-func readPacmanLocal(dir string) ([]*Package, error) {
+func readPacmanLocal(dir string) ([]Meta, error) {
 	entries, err := os.ReadDir(dir)
 	if err != nil {
 		return nil, err
 	}
-	var ps []*Package
+	var all []Meta
 	for _, e := range entries {
 		if !e.IsDir() {
 			continue // ALPM_DB_VERSION
@@ -170,9 +167,9 @@ func readPacmanLocal(dir string) ([]*Package, error) {
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", file, err)
 		}
-		ps = append(ps, assumed(m))
+		all = append(all, m)
 	}
-	return ps, nil
+	return all, nil
 }
 
 // maxDesc bounds a desc file, in bytes.
@@ -211,8 +208,8 @@ func readPacmanDesc(file string) (Meta, error) {
 			key = line
 			continue
 		}
-		if relation := pacmanKeys[key]; relation != "" {
-			if err := m.addPacman(relation, line); err != nil {
+		if pkginfoKey := pacmanKeys[key]; pkginfoKey != "" {
+			if err := addPacman(&m, pkginfoKey, line); err != nil {
 				return m, err
 			}
 			continue
