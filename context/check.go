@@ -7,6 +7,7 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"github.com/packagefs/packagefs/context/solver"
 	"github.com/packagefs/packagefs/pkgindex"
 )
 
@@ -34,7 +35,7 @@ func (c *Contexts) Check(ctx stdcontext.Context, set *pkgindex.Set, caller Calle
 	m.checking.Lock()
 	defer m.checking.Unlock()
 	if m.verdicts == nil {
-		check := newCheck(m.universe(), s.rules)
+		check := newCheck(m.catalog(), s.rules)
 		if err := check.run(ctx, progress); err != nil {
 			return nil, err
 		}
@@ -43,7 +44,7 @@ func (c *Contexts) Check(ctx stdcontext.Context, set *pkgindex.Set, caller Calle
 	open := caller.Trusted || s.rules.unrestricted() && s.may.unrestricted()
 	var out []Verdict
 	for _, v := range m.verdicts {
-		if s.may != nil && !s.may.allows(v.Package) {
+		if s.may != nil && !s.may.Allows(v.Package.Ref) {
 			continue
 		}
 		if !v.OK && !open {
@@ -56,28 +57,29 @@ func (c *Contexts) Check(ctx stdcontext.Context, set *pkgindex.Set, caller Calle
 
 // A check is one run over all packages.
 type check struct {
-	*universe
+	pool     *solver.Pool
 	rules    *rules
 	verdicts []Verdict
-	place    map[*pkgindex.Package]int // in verdicts
-	proven   []atomic.Bool             // by verdict: the package was seen in a closure
-	order    []int                     // of verdicts
-	next     atomic.Int64              // of order
+	verdict  []int         // by place in the Set: which of verdicts is of the package, or −1
+	proven   []atomic.Bool // by verdict: the package was seen in a closure
+	order    []int         // of verdicts
+	next     atomic.Int64  // of order
 	done     atomic.Int64
 }
 
 // newCheck leaves out packages that are denied: nobody attaches to them.
-func newCheck(u *universe, r *rules) *check {
-	c := &check{universe: u, rules: r, place: make(map[*pkgindex.Package]int)}
+func newCheck(of *catalog, r *rules) *check {
+	c := &check{pool: of.pool, rules: r, verdict: make([]int, len(of.set.Packages))}
 	needed := make(map[string]bool)
-	for _, p := range u.set.Packages {
+	for i, p := range of.set.Packages {
 		for _, clause := range p.Depends {
 			for _, t := range clause[:min(1, len(clause))] {
 				needed[t.Name] = true
 			}
 		}
-		if !r.denies(p) {
-			c.place[p] = len(c.verdicts)
+		c.verdict[i] = -1
+		if !r.Denies(p.Ref) {
+			c.verdict[i] = len(c.verdicts)
 			c.verdicts = append(c.verdicts, Verdict{Package: p})
 		}
 	}
@@ -128,18 +130,16 @@ func (c *check) run(ctx stdcontext.Context, progress func(done, total int)) erro
 // decide decides about some packages: first by closures of several of them, and
 // then one by one about those that no such closure has.
 func (c *check) decide(ctx stdcontext.Context, some []int) {
-	byBase := make(map[string][]int32)
+	byBase := make(map[string][]*pkgindex.Meta)
 	for _, at := range some {
 		if p := c.verdicts[at].Package; !c.proven[at].Load() {
-			base := c.base(p)
-			byBase[base] = append(byBase[base], c.relations().number[p])
+			base := c.pool.Base(&p.Meta)
+			byBase[base] = append(byBase[base], &p.Meta)
 		}
 	}
 	for base, roots := range byBase {
 		if len(roots) > 1 {
-			s := newSolver(newPolicy(c.graph(base), c.rules, nil, false), solverLimits{dead: preferring})
-			c.together(s, roots)
-			s.release()
+			c.pool.Together(solver.Question{Base: base, Rules: c.rules}, roots, func(i int) { c.prove(i, base) })
 		}
 	}
 	for _, at := range some {
@@ -149,30 +149,11 @@ func (c *check) decide(ctx stdcontext.Context, some []int) {
 	}
 }
 
-// together tries to find closures of as many roots as it can. That it finds none
-// says nothing: the rules bar more here than in the context of each.
-func (c *check) together(s *solver, roots []int32) {
-	if _, how := s.solve(roots); how == found {
-		c.prove(s)
-		return
-	}
-	if half := len(roots) / 2; half > 1 {
-		c.together(s, roots[:half])
-		c.together(s, roots[half:])
-	}
-}
-
-// prove notes that each package that the solver found to be there has its own
-// closure there. Where it is the root, packages that run everywhere must count as
-// the same architecture.
-func (c *check) prove(s *solver) {
-	for _, l := range s.trail {
-		if i := s.vars[l.variable()].pkg; !l.negated() && i < s.assumed {
-			p := s.packages[i]
-			if at, ok := c.place[p]; ok && c.base(p) == s.policy.base {
-				c.proven[at].Store(true)
-			}
-		}
+// prove notes that the package at i of the Set has its own closure. Where it is the
+// root, packages that run everywhere must count as the same architecture.
+func (c *check) prove(i int, base string) {
+	if at := c.verdict[i]; at >= 0 && c.pool.Base(&c.verdicts[at].Package.Meta) == base {
+		c.proven[at].Store(true)
 	}
 }
 
@@ -183,10 +164,13 @@ func (c *check) one(at int) {
 		v.OK = true
 		return
 	}
-	root := v.Package
-	o := newPolicy(c.graph(c.base(root)), c.rules, map[string]*pkgindex.Package{root.Name: root}, false)
-	result := resolve(o, []*pkgindex.Package{root})
-	if v.OK = len(result.failed) == 0; !v.OK {
-		v.Reason = result.failed[0].reason
+	failed := c.pool.Resolve(ownQuestion(c.pool, c.rules, &v.Package.Meta), []*pkgindex.Meta{&v.Package.Meta}).Failed
+	if v.OK = len(failed) == 0; !v.OK {
+		v.Reason = failed[0].Reason
 	}
+}
+
+// ownQuestion is that of the context of root alone.
+func ownQuestion(pool *solver.Pool, r *rules, root *pkgindex.Meta) solver.Question {
+	return solver.Question{Base: pool.Base(root), Rules: r, Shown: map[string]*pkgindex.Meta{root.Name: root}}
 }

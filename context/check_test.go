@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/packagefs/packagefs/context/solver/solvertest"
 	"github.com/packagefs/packagefs/pkgindex"
 )
 
@@ -73,16 +74,15 @@ func TestCheckAgainstResolve(t *testing.T) {
 			t.Fatal(err)
 		}
 		m := contexts.memoFor(set)
-		u := m.universe()
+		u := m.catalog().pool
 		rules, err := m.rules(systemLayer)
 		if err != nil {
 			t.Fatal(err)
 		}
 		for _, v := range vs {
-			o := newPolicy(u.graph(u.base(v.Package)), rules, map[string]*pkgindex.Package{v.Package.Name: v.Package}, false)
-			c := resolve(o, []*pkgindex.Package{v.Package})
-			if v.OK != (len(c.failed) == 0) || !v.OK && v.Reason != c.failed[0].reason {
-				t.Fatalf("round %d: %s %s: check says %v %s, its context %v in\n%s", round, v.Package.Ref, v.Package.Architecture, v.OK, v.Reason, c.failed, text)
+			left := u.Resolve(ownQuestion(u, rules, &v.Package.Meta), []*pkgindex.Meta{&v.Package.Meta}).Failed
+			if v.OK != (len(left) == 0) || !v.OK && v.Reason != left[0].Reason {
+				t.Fatalf("round %d: %s %s: check says %v %s, its context %v in\n%s", round, v.Package.Ref, v.Package.Architecture, v.OK, v.Reason, left, text)
 			}
 			if v.OK {
 				ok++
@@ -102,7 +102,7 @@ func manyArchives(r *rand.Rand, n int) string {
 	name := regexp.MustCompile(`\b[a-f]\b`)
 	var b strings.Builder
 	for part := range n {
-		for line := range strings.Lines(randomArchive(r)) {
+		for line := range strings.Lines(solvertest.Random(r)) {
 			b.WriteString(name.ReplaceAllString(line, fmt.Sprintf("${0}%d", part)))
 			if strings.HasPrefix(line, " ") {
 				continue
@@ -121,7 +121,7 @@ func manyArchives(r *rand.Rand, n int) string {
 }
 
 func TestCheckTellsProgressAndStops(t *testing.T) {
-	set := setOf(t, pigeons(20, 20, false))
+	set := setOf(t, solvertest.Pigeons(20, 20, false))
 	contexts := &Contexts{Directory: people(""), Architecture: "amd64"}
 	last := 0
 	_, err := contexts.Check(t.Context(), set, Caller{Trusted: true}, func(done, total int) {

@@ -13,23 +13,10 @@
 //
 // # How a closure is found
 //
-// A closure is a set of packages in which each has what it needs, no two are in
-// conflict, and no two are versions of one name (unless they are Multi-Arch: same
-// and of one version). The solver finds one if there is one. It prefers what is
-// needed anyway; where only versions of one name are the choice, the newest, and
-// it decides about those first; then the order of a clause's alternatives; then,
-// of packages that provide one virtual package, the one that brings the fewest
-// others. What nothing needs in the end is left out. The answer depends on
-// nothing but packages and rules. Contexts.Assumed are packages of the root file
-// system: they meet needs, and no view has them.
-//
-// The solver learns from every dead end, and sees by counting when more packages
-// want a place than there are places. After 2,000 dead ends it takes any answer
-// instead of the preferred one, and after 500,000 it gives up and says so; the
-// whole of Debian does not bring it to a hundredth of the first.
-//
-// The reason of a failure is told from a smallest set of needs that cannot all be
-// met: of packages as near to the root as can be, and none of them superfluous.
+// A closure is a set of packages in which each has what it needs and no two are in
+// conflict; package solver finds it. The rules of a context are what it must keep
+// to. Contexts.Assumed are packages of the root file system: they meet needs, and no
+// view has them.
 //
 // # What rules apply where
 //

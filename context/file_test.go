@@ -135,7 +135,7 @@ func FuzzContextFile(f *testing.F) {
 				}
 			}
 			set := setOf(t, "bash 1:\npython3.11 3.11.2:\n")
-			fmt.Fprint(new(strings.Builder), r.explain(true), r.allows(set.Packages[0]), r.refusal(set.Packages[1].Ref))
+			fmt.Fprint(new(strings.Builder), r.explain(true), r.Allows(set.Packages[0].Ref), r.refusal(set.Packages[1].Ref))
 		}
 	})
 }

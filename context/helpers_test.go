@@ -1,6 +1,7 @@
 package context
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -8,79 +9,20 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/packagefs/packagefs/context/solver"
+	"github.com/packagefs/packagefs/context/solver/solvertest"
 	"github.com/packagefs/packagefs/pkgindex"
 	"github.com/rs/zerolog"
 )
 
-// setOf reads packages as text. A line "NAME VERSION: DEPENDS" begins one; indented
-// lines "key: value" say more of it.
+// setOf reads packages as text; see solvertest.Packages.
 func setOf(t testing.TB, text string) *pkgindex.Set {
 	t.Helper()
 	var all []*pkgindex.Package
-	for line := range strings.Lines(text) {
-		key, value, ok := strings.Cut(strings.TrimRight(line, "\n"), ": ")
-		if !ok {
-			key, ok = strings.CutSuffix(strings.TrimRight(line, " \n"), ":")
-		}
-		if strings.TrimSpace(line) == "" {
-			continue
-		}
-		if !ok {
-			t.Fatalf("no colon in %q", line)
-		}
-		if strings.HasPrefix(line, " ") {
-			setKey(t, all[len(all)-1], strings.TrimSpace(key), value)
-			continue
-		}
-		name, version, _ := strings.Cut(key, " ")
-		p := &pkgindex.Package{ID: uint64(len(all) + 1)}
-		p.Ref = pkgindex.Ref{Name: name, Version: version}
-		p.Architecture, p.Scheme, p.Format = "amd64", pkgindex.DebianScheme, pkgindex.Deb
-		p.Depends = clauses(t, value)
-		all = append(all, p)
+	for i, m := range solvertest.Packages(t, text) {
+		all = append(all, &pkgindex.Package{ID: uint64(i + 1), Meta: *m})
 	}
 	return pkgindex.NewSet(1, all, nil)
-}
-
-func setKey(t testing.TB, p *pkgindex.Package, key, value string) {
-	t.Helper()
-	switch key {
-	case "provides":
-		p.Provides = terms(t, value)
-	case "conflicts":
-		p.Conflicts = terms(t, value)
-	case "replaces":
-		p.Replaces = terms(t, value)
-	case "arch":
-		p.Architecture = value
-	case "multi-arch":
-		p.MultiArch = value
-	case "scheme":
-		p.Scheme = pkgindex.Scheme(value)
-		p.Format = map[string]pkgindex.Format{"alpine": pkgindex.Apk, "pacman": pkgindex.Arch, "rpm": pkgindex.Rpm}[value]
-	default:
-		t.Fatalf("unknown key %q", key)
-	}
-}
-
-func clauses(t testing.TB, s string) []pkgindex.Clause {
-	t.Helper()
-	if strings.TrimSpace(s) == "" {
-		return nil
-	}
-	c, err := pkgindex.ParseDebian(s, "")
-	if err != nil {
-		t.Fatal(err)
-	}
-	return c
-}
-
-func terms(t testing.TB, s string) (out []pkgindex.Term) {
-	t.Helper()
-	for _, c := range clauses(t, s) {
-		out = append(out, c...)
-	}
-	return out
 }
 
 // refs writes packages as one line: name=version where a Set has more than one
@@ -91,7 +33,7 @@ func refs(set *pkgindex.Set, v *View) string {
 		s := p.Name
 		if len(set.Named(p.Name)) > 1 {
 			s += "=" + p.Version
-			if architecture(p.Architecture) != "amd64" {
+			if solver.Architecture(p.Architecture) != "amd64" {
 				s += ":" + p.Architecture
 			}
 		}
@@ -223,4 +165,24 @@ func missing(v *View) string {
 	}
 	slices.Sort(out)
 	return strings.Join(out, "\n")
+}
+
+// outcome writes a view or a refusal as text.
+func outcome(set *pkgindex.Set, v *View, err error) string {
+	if err == nil {
+		return refs(set, v)
+	}
+	var e *Error
+	if !errors.As(err, &e) {
+		return "error " + err.Error()
+	}
+	for name, class := range map[string]error{
+		"ErrAttachName": ErrAttachName, "ErrUnknown": ErrUnknown, "ErrDenied": ErrDenied,
+		"ErrNotInstalled": ErrNotInstalled, "ErrUnresolvable": ErrUnresolvable, "ErrBroken": ErrBroken,
+	} {
+		if errors.Is(err, class) {
+			return name + " " + e.Reason
+		}
+	}
+	return "no class " + err.Error()
 }

@@ -27,8 +27,8 @@ type memo struct {
 // the keys tell their contents apart, so that the change of one context costs
 // the others nothing.
 type results struct {
-	set      *pkgindex.Set
-	universe func() *universe
+	set     *pkgindex.Set
+	catalog func() *catalog
 
 	mu       sync.Mutex // guards what follows
 	made     map[string]*rules
@@ -60,7 +60,7 @@ func (c *Contexts) memoFor(set *pkgindex.Set) *memo {
 	} else {
 		m.results = &results{
 			set: set, made: make(map[string]*rules), views: make(map[string]*work),
-			universe: sync.OnceValue(func() *universe { return newUniverse(set, c.Assumed, c.Architecture) }),
+			catalog: sync.OnceValue(func() *catalog { return newCatalog(set, c.Assumed, c.Architecture) }),
 		}
 	}
 	if last == nil || last.set.Generation <= set.Generation {

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/packagefs/packagefs/context/solver"
 	"github.com/packagefs/packagefs/pkgindex"
 )
 
@@ -75,7 +76,7 @@ func compareByName(a, b *pkgindex.Package) int {
 	}
 	return cmp.Or(
 		strings.Compare(string(a.Scheme), string(b.Scheme)),
-		strings.Compare(architecture(a.Architecture), architecture(b.Architecture)),
+		strings.Compare(solver.Architecture(a.Architecture), solver.Architecture(b.Architecture)),
 		strings.Compare(a.Architecture, b.Architecture),
 		strings.Compare(a.Version, b.Version),
 		cmp.Compare(a.ID, b.ID),
@@ -126,7 +127,7 @@ func replaceEdges(ms []member) (after [][]int, into []int) {
 		for _, t := range m.pkg.Replaces {
 			at, ok := first[t.Name]
 			for ; ok && at < len(ms) && ms[at].pkg.Name == t.Name; at++ {
-				if p := ms[at].pkg; at != i && meetsVersion(m.pkg, t, p.Scheme, p.Version) {
+				if p := ms[at].pkg; at != i && solver.MeetsVersion(&m.pkg.Meta, t, p.Scheme, p.Version) {
 					after[i] = append(after[i], at)
 				}
 			}

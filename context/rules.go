@@ -68,18 +68,19 @@ func newRules(layers []layer, key string) *rules {
 // unrestricted says that the rules hide nothing. So do no rules at all.
 func (r *rules) unrestricted() bool { return r == nil || r.allowAll && len(r.deny.list) == 0 }
 
-func (r *rules) denies(p *pkgindex.Package) bool { return r.deny.index(p.Ref) >= 0 }
+// Denies says whether there is no such package for a context of these rules.
+func (r *rules) Denies(ref pkgindex.Ref) bool { return r.deny.index(ref) >= 0 }
 
-// allows says whether a context of these rules may show p.
-func (r *rules) allows(p *pkgindex.Package) bool {
-	return (r.allowAll || r.allow.index(p.Ref) >= 0) && !r.denies(p)
+// Allows says whether a context of these rules may show that package.
+func (r *rules) Allows(ref pkgindex.Ref) bool {
+	return (r.allowAll || r.allow.index(ref) >= 0) && !r.Denies(ref)
 }
 
 // allowsRef says whether ref, or some version of it where it has none, could be
 // allowed. It does not depend on what is installed.
 func (r *rules) allowsRef(ref pkgindex.Ref) bool {
 	if ref.Version != "" {
-		return (r.allowAll || r.allow.index(ref) >= 0) && r.deny.index(ref) < 0
+		return r.Allows(ref)
 	}
 	return (r.allowAll || r.allow.names(ref.Name)) && !r.deny.namesAll(ref.Name)
 }
@@ -97,14 +98,20 @@ func (r *rules) pin(name string) (version, file string, ok bool) {
 	return "", "", false
 }
 
-// pinned says whether the pins admit p.
-func (r *rules) pinned(p *pkgindex.Package) bool {
-	version, _, ok := r.pin(p.Name)
-	return !ok || match(version, p.Version)
+// PinOf is pin, with the context that has it.
+func (r *rules) PinOf(name string) (version, context string) {
+	version, file, _ := r.pin(name)
+	return version, strings.TrimSuffix(file, fileSuffix)
 }
 
-// bars says whether there is a package that rules keep out of closures.
-func (r *rules) bars() bool {
+// Admits says whether the pins admit that version of that name.
+func (r *rules) Admits(ref pkgindex.Ref) bool {
+	version, _, ok := r.pin(ref.Name)
+	return !ok || match(version, ref.Version)
+}
+
+// Exclude says whether there is a package that rules keep out of closures.
+func (r *rules) Exclude() bool {
 	return len(r.deny.list) > 0 || slices.ContainsFunc(r.layers, func(l layer) bool { return len(l.file.Pin) > 0 })
 }
 
@@ -122,8 +129,8 @@ func denied(deny *patterns, ref pkgindex.Ref) bool {
 	return ref.Version == "" && deny.namesAll(ref.Name) || ref.Version != "" && deny.index(ref) >= 0
 }
 
-// denyFiles names the contexts whose files deny ref.
-func (r *rules) denyFiles(ref pkgindex.Ref) string {
+// DeniedBy names the contexts whose files deny ref.
+func (r *rules) DeniedBy(ref pkgindex.Ref) string {
 	var contexts []string
 	for _, l := range r.layers {
 		if denied(newPatterns(l.file.Deny), ref) {

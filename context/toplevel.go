@@ -7,6 +7,7 @@ import (
 	"sort"
 	"strings"
 
+	"github.com/packagefs/packagefs/context/solver"
 	"github.com/packagefs/packagefs/pkgindex"
 )
 
@@ -16,21 +17,21 @@ type pick struct {
 	why Why
 }
 
-func packagesOf(picks []pick) []*pkgindex.Package {
-	out := make([]*pkgindex.Package, len(picks))
+func rootsOf(picks []pick) []*pkgindex.Meta {
+	out := make([]*pkgindex.Meta, len(picks))
 	for i, p := range picks {
-		out[i] = p.pkg
+		out[i] = &p.pkg.Meta
 	}
 	return out
 }
 
-// allowed says whether the attach name may select p.
-func (b *builder) allowed(p *pkgindex.Package) bool {
+// allowed says whether the attach name may select that package.
+func (b *builder) allowed(ref pkgindex.Ref) bool {
 	if b.name.Kind == KindPackage || b.name.Kind == KindAll {
 		// The allow list of system is one for users, not for packages.
-		return !b.rules.denies(p) && (b.may == nil || b.may.allows(p))
+		return !b.rules.Denies(ref) && (b.may == nil || b.may.Allows(ref))
 	}
-	return b.rules.allows(p)
+	return b.rules.Allows(ref)
 }
 
 func (b *builder) allowedRef(ref pkgindex.Ref) (ok bool, reason string) {
@@ -40,7 +41,7 @@ func (b *builder) allowedRef(ref pkgindex.Ref) (ok bool, reason string) {
 	if b.may != nil && !b.may.allowsRef(ref) {
 		return false, b.may.refusal(ref)
 	}
-	if ref.Version == "" && b.rules.deny.namesAll(ref.Name) || b.rules.deny.index(ref) >= 0 {
+	if ref.Version == "" && b.rules.deny.namesAll(ref.Name) || b.rules.Denies(ref) {
 		return false, b.rules.refusal(ref)
 	}
 	return true, ""
@@ -50,8 +51,8 @@ func (b *builder) allowedRef(ref pkgindex.Ref) (ok bool, reason string) {
 // of two versions of one name the last counts.
 func (b *builder) selected() ([]pick, error) {
 	refs := b.name.Selectors(func(ref pkgindex.Ref) bool {
-		return slices.ContainsFunc(b.set.Named(ref.Name), func(p *pkgindex.Package) bool {
-			return (ref.Version == "" || p.Version == ref.Version) && b.allowed(p)
+		return slices.ContainsFunc(b.catalog.set.Named(ref.Name), func(p *pkgindex.Package) bool {
+			return (ref.Version == "" || p.Version == ref.Version) && b.allowed(p.Ref)
 		})
 	})
 	var picks []pick
@@ -75,20 +76,20 @@ func (b *builder) selectOne(ref pkgindex.Ref) (*pkgindex.Package, error) {
 	if ok, reason := b.allowedRef(ref); !ok {
 		return nil, &Error{Class: ErrDenied, Reason: fmt.Sprintf("%s is %s", ref, reason)}
 	}
-	of := b.set.Named(ref.Name)
+	of := b.catalog.set.Named(ref.Name)
 	if len(of) == 0 {
 		return nil, &Error{Class: ErrNotInstalled, Reason: ref.String() + " is not installed"}
 	}
-	fits := b.sorted(of, func(p *pkgindex.Package) bool {
-		if ref.Version != "" && p.Version != ref.Version {
+	fits := b.catalog.sorted(of, func(have pkgindex.Ref) bool {
+		if ref.Version != "" && have.Version != ref.Version {
 			return false
 		}
-		return b.allowed(p) && (ref.Version != "" || b.rules.pinned(p))
+		return b.allowed(have) && (ref.Version != "" || b.rules.Admits(have))
 	})
 	if len(fits) > 0 {
 		return fits[0], nil
 	}
-	reason := installedVersions(nil, of)
+	reason := solver.InstalledVersions(nil, metas(of))
 	if version, file, ok := b.rules.pin(ref.Name); ok && ref.Version == "" {
 		reason += fmt.Sprintf(", but %s pins it to %s", file, version)
 	}
@@ -97,13 +98,13 @@ func (b *builder) selectOne(ref pkgindex.Ref) (*pkgindex.Package, error) {
 
 // everything makes every allowed package toplevel, one version of each name.
 func (b *builder) everything() {
-	b.members = slices.Grow(b.members, len(b.set.Packages))
-	for ps := range b.named {
+	b.members = slices.Grow(b.members, len(b.catalog.set.Packages))
+	for ps := range b.catalog.named {
 		name := ps[0].Name
 		if b.shown[name] != nil {
 			continue
 		}
-		allowed := b.sorted(ps, b.rules.allows)
+		allowed := b.catalog.sorted(ps, b.rules.Allows)
 		if len(allowed) == 0 {
 			continue
 		}
@@ -117,7 +118,7 @@ func (b *builder) everything() {
 
 // pinnedOf returns the first that the pins admit.
 func (b *builder) pinnedOf(ps []*pkgindex.Package) *pkgindex.Package {
-	if i := slices.IndexFunc(ps, b.rules.pinned); i >= 0 {
+	if i := slices.IndexFunc(ps, func(p *pkgindex.Package) bool { return b.rules.Admits(p.Ref) }); i >= 0 {
 		return ps[i]
 	}
 	return nil
@@ -125,7 +126,7 @@ func (b *builder) pinnedOf(ps []*pkgindex.Package) *pkgindex.Package {
 
 func (b *builder) missPin(name, from string, installed []*pkgindex.Package) {
 	version, file, _ := b.rules.pin(name)
-	reason := fmt.Sprintf("%s pins it to %s: %s", file, version, installedVersions(nil, installed))
+	reason := fmt.Sprintf("%s pins it to %s: %s", file, version, solver.InstalledVersions(nil, metas(installed)))
 	b.miss(name, from, reason, reason)
 }
 
@@ -159,7 +160,7 @@ func (b *builder) toplevel() []pick {
 // rules allow.
 func (b *builder) matching(p Pattern) (names []string) {
 	prefix := literal(p.Name)
-	ps := b.set.Packages
+	ps := b.catalog.set.Packages
 	ps = ps[sort.Search(len(ps), func(i int) bool { return ps[i].Name >= prefix }):]
 	for _, q := range ps {
 		if !strings.HasPrefix(q.Name, prefix) || prefix == p.Name && q.Name != prefix {
@@ -168,7 +169,7 @@ func (b *builder) matching(p Pattern) (names []string) {
 		if len(names) > 0 && names[len(names)-1] == q.Name {
 			continue
 		}
-		if match(p.Name, q.Name) && p.matchVersion(q.Version) && b.rules.allows(q) {
+		if match(p.Name, q.Name) && p.matchVersion(q.Version) && b.rules.Allows(q.Ref) {
 			names = append(names, q.Name)
 		}
 	}
@@ -182,13 +183,13 @@ func (b *builder) missEntry(e toplevelEntry) {
 		b.miss(text, from, "no installed package matches that may be shown", "no installed package matches")
 		return
 	}
-	of := b.set.Named(e.Name)
-	allowed := b.sorted(of, b.rules.allows)
+	of := b.catalog.set.Named(e.Name)
+	allowed := b.catalog.sorted(of, b.rules.Allows)
 	switch {
 	case len(of) == 0:
 		b.miss(text, from, "not installed", "not installed")
 	case len(allowed) > 0:
-		reason := installedVersions(nil, allowed)
+		reason := solver.InstalledVersions(nil, metas(allowed))
 		b.miss(text, from, reason, reason)
 	default:
 		b.miss(text, from, "it is "+b.rules.refusal(of[0].Ref), "not installed")
@@ -199,7 +200,7 @@ func (b *builder) missEntry(e toplevelEntry) {
 // asks for, else what the pins admit, else the newest. Entries that ask for
 // another one are noted.
 func (b *builder) pickOf(name string, entries []toplevelEntry) (p *pkgindex.Package, by toplevelEntry) {
-	allowed := b.sorted(b.set.Named(name), b.rules.allows)
+	allowed := b.catalog.sorted(b.catalog.set.Named(name), b.rules.Allows)
 	for _, e := range entries {
 		if e.Version == "" {
 			continue

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/packagefs/packagefs/context/solver"
 	"github.com/packagefs/packagefs/pkgindex"
 )
 
@@ -75,7 +76,7 @@ type Missing struct {
 
 // build makes the view of a subject, without its Name.
 func (m *memo) build(s *subject) (*View, error) {
-	b := &builder{universe: m.universe(), subject: s, shown: make(map[string]*pkgindex.Package)}
+	b := &builder{catalog: m.catalog(), subject: s, shown: make(map[string]*pkgindex.Meta)}
 	v := &View{Generation: m.set.Generation, Dependencies: s.rules.dependencies, Mutable: s.rules.mutable}
 	var err error
 	switch s.name.Kind {
@@ -106,14 +107,14 @@ func (m *memo) build(s *subject) (*View, error) {
 		digest.Write(id[:])
 	}
 	if s.name.Kind == KindPackage {
-		v.Preferred = slices.Concat(rootsOf(members), v.Preferred)
+		v.Preferred = slices.Concat(toplevelOf(members), v.Preferred)
 	}
 	v.Key = hex.EncodeToString(digest.Sum(nil)[:16])
 	return v, nil
 }
 
-// rootsOf returns the toplevel packages among members.
-func rootsOf(members []member) (roots []*pkgindex.Package) {
+// toplevelOf returns the toplevel packages among members.
+func toplevelOf(members []member) (roots []*pkgindex.Package) {
 	for _, m := range members {
 		if m.why.Toplevel {
 			roots = append(roots, m.pkg)
@@ -124,10 +125,10 @@ func rootsOf(members []member) (roots []*pkgindex.Package) {
 
 // builder gathers the members of one view.
 type builder struct {
-	*universe
+	catalog *catalog
 	*subject
 	members []member
-	shown   map[string]*pkgindex.Package // toplevel packages by name, one each
+	shown   map[string]*pkgindex.Meta // toplevel packages by name, one each
 	missing []Missing
 
 	selectors int                        // how many toplevel packages the attach name brings
@@ -137,7 +138,7 @@ type builder struct {
 func (b *builder) add(p *pkgindex.Package, why Why) {
 	b.members = append(b.members, member{p, why, b.added[p]})
 	if why.Toplevel {
-		b.shown[p.Name] = p
+		b.shown[p.Name] = &p.Meta
 	}
 }
 
@@ -160,7 +161,7 @@ func (b *builder) allView() error {
 		named[p.pkg] = p.why.Pattern
 	}
 	b.adds(picks)
-	for _, p := range b.set.Packages {
+	for _, p := range b.catalog.set.Packages {
 		b.add(p, Why{Toplevel: true, Pattern: cmp.Or(named[p], "all")})
 	}
 	return nil
@@ -177,15 +178,15 @@ func (b *builder) packageView() error {
 	for _, p := range picks {
 		b.add(p.pkg, p.why)
 	}
-	root := picks[0].pkg
-	o := newPolicy(b.graph(b.base(root)), b.rules, b.shown, false)
-	c := resolve(o, packagesOf(picks))
-	for _, f := range c.failed {
-		if f.root == root {
-			return &Error{Class: ErrUnresolvable, Reason: f.reason}
+	root := &picks[0].pkg.Meta
+	q := solver.Question{Base: b.catalog.pool.Base(root), Rules: b.rules, Shown: b.shown}
+	c := b.catalog.pool.Resolve(q, rootsOf(picks))
+	for _, f := range c.Failed {
+		if f.Root == root {
+			return &Error{Class: ErrUnresolvable, Reason: f.Reason}
 		}
 	}
-	b.addClosure(o, c)
+	b.addClosure(q, c)
 	return nil
 }
 
@@ -204,31 +205,32 @@ func (b *builder) userView() error {
 	} else {
 		picks = append(picks, b.toplevel()...)
 	}
-	roots := packagesOf(picks)
+	roots := rootsOf(picks)
 	if b.rules.dependencies == Hidden {
 		roots = roots[:b.selectors]
 	}
 	if len(roots) > 0 {
-		o := newPolicy(b.graph(b.native), b.rules, b.shown, true)
-		b.addClosure(o, resolve(o, roots))
+		q := solver.Question{Base: b.catalog.pool.Native(), Rules: b.rules, Shown: b.shown, Bounded: true}
+		b.addClosure(q, b.catalog.pool.Resolve(q, roots))
 	}
 	return nil
 }
 
 // addClosure adds the dependencies of a closure, as far as they may be shown,
 // and notes what failed.
-func (b *builder) addClosure(o *policy, c *closure) {
-	for _, f := range c.failed {
-		b.miss(f.root.Ref.String(), "", "shown without all it needs: "+f.reason, "shown without all it needs")
+func (b *builder) addClosure(q solver.Question, c *solver.Closure) {
+	for _, f := range c.Failed {
+		b.miss(f.Root.Ref.String(), "", "shown without all it needs: "+f.Reason, "shown without all it needs")
 	}
-	for _, choice := range c.chosen {
-		p := choice.pkg
+	all := b.catalog.set.Packages
+	for _, choice := range c.Chosen {
+		p := choice.Package
 		switch {
-		case choice.by == nil || b.shown[p.Name] == p || o.isAssumed(p):
-		case o.bounded && !b.rules.allows(p):
-			b.miss(p.Ref.String(), "", fmt.Sprintf("%s needs it, but it is %s", choice.by.pkg.Ref, b.rules.refusal(p.Ref)), "")
+		case choice.By == nil || b.shown[p.Name] == p || choice.At >= len(all): // a root, or of the root file system
+		case q.Bounded && !b.rules.Allows(p.Ref):
+			b.miss(p.Ref.String(), "", fmt.Sprintf("%s needs it, but it is %s", choice.By.Package.Ref, b.rules.refusal(p.Ref)), "")
 		default:
-			b.add(p, Why{By: choice.by.pkg, Clause: choice.clause})
+			b.add(all[choice.At], Why{By: all[choice.By.At], Clause: choice.Clause})
 		}
 	}
 }

@@ -1,4 +1,4 @@
-package context
+package solver
 
 import (
 	"slices"
@@ -11,14 +11,15 @@ import (
 // one package meets are followed first; the others are decisions. At a dead end it
 // goes back to the last decision that took part in it. It notes what was tried.
 type story struct {
-	*policy
-	core  *core
-	steps int
+	policy *policy
+	graph  *graph
+	core   *core
+	steps  int
 
-	chosen   map[string][]*choice   // by name
-	provided map[string][]*choice   // by what they provide
+	chosen   map[string][]*Choice   // by name
+	provided map[string][]*Choice   // by what they provide
 	against  map[string][]objection // by the name objected to
-	trail    []*choice              // all that is chosen, in order
+	trail    []*Choice              // all that is chosen, in order
 
 	forced, open         []need // to be fulfilled, from the next one on
 	nextForced, nextOpen int
@@ -27,13 +28,13 @@ type story struct {
 
 // A need is a clause of a chosen package.
 type need struct {
-	by         *choice
+	by         *Choice
 	clause     pkgindex.Clause
-	candidates []*pkgindex.Package
+	candidates []*pkgindex.Meta
 }
 
 type objection struct {
-	by   *choice
+	by   *Choice
 	term pkgindex.Term
 }
 
@@ -52,9 +53,10 @@ type moment struct{ trail, forced, nextForced, open, nextOpen, decisions int }
 func newStory(o *policy, c *core) *story {
 	return &story{
 		policy:   o,
+		graph:    o.graph,
 		core:     c,
-		chosen:   make(map[string][]*choice),
-		provided: make(map[string][]*choice),
+		chosen:   make(map[string][]*Choice),
+		provided: make(map[string][]*Choice),
 		against:  make(map[string][]objection),
 	}
 }
@@ -80,11 +82,11 @@ const storyLimit = 20_000
 // way around. It returns nil if it finds none within the limit.
 func (s *story) run(roots []int32) *failure {
 	for _, i := range roots {
-		root := s.packages[i]
+		root := s.graph.packages[i]
 		if o := s.obstacle(root); o != nil {
 			return &failure{root: root, attempts: []attempt{{pkg: root, obstacle: o}}}
 		}
-		s.choose(&choice{pkg: root})
+		s.choose(&Choice{Package: root, At: int(i)})
 	}
 	limit := storyLimit + len(s.core.needs)
 	for s.steps < limit {
@@ -137,7 +139,7 @@ func (s *story) follow(n need) *failure {
 	p := n.candidates[0]
 	o := s.obstacle(p)
 	if o == nil {
-		s.choose(&choice{p, n.by, n.clause, len(s.decisions)})
+		s.choose(s.choice(n, p))
 		return nil
 	}
 	f.blame = append(f.blame, o.by.level)
@@ -152,7 +154,7 @@ func (s *story) try(d *decision) *failure {
 		d.next++
 		o := s.obstacle(p)
 		if o == nil {
-			s.choose(&choice{p, d.by, d.clause, len(s.decisions)})
+			s.choose(s.choice(d.need, p))
 			return nil
 		}
 		d.blamed(o.by.level)
@@ -196,7 +198,7 @@ func (d *decision) attempted(a attempt) {
 func (s *story) fulfilled(n need) bool {
 	for _, p := range n.candidates {
 		for _, c := range s.chosen[p.Name] {
-			if c.pkg == p {
+			if c.Package == p {
 				return true
 			}
 		}
@@ -207,22 +209,22 @@ func (s *story) fulfilled(n need) bool {
 // obstacle returns what stands against choosing p: another version of it, or a
 // conflict. Of several it takes that of the earliest decision, so that a dead end
 // goes back as far as it can.
-func (s *story) obstacle(p *pkgindex.Package) *obstacle {
+func (s *story) obstacle(p *pkgindex.Meta) *obstacle {
 	var first *obstacle
-	found := func(by *choice, t pkgindex.Term, mine bool) {
+	found := func(by *Choice, t pkgindex.Term, mine bool) {
 		if first == nil || by.level < first.by.level {
 			first = &obstacle{by, t, mine}
 		}
 	}
 	for _, c := range s.chosen[p.Name] {
-		if c.pkg != p && !coinstallable(c.pkg, p) {
+		if c.Package != p && !coinstallable(c.Package, p) {
 			found(c, pkgindex.Term{}, false)
 		}
 	}
 	for _, t := range p.Conflicts {
-		for _, some := range [][]*choice{s.chosen[t.Name], s.provided[t.Name]} {
+		for _, some := range [][]*Choice{s.chosen[t.Name], s.provided[t.Name]} {
 			for _, c := range some {
-				if s.objects(p, t, c.pkg) {
+				if s.graph.objects(p, t, c.Package) {
 					found(c, t, true)
 				}
 			}
@@ -230,7 +232,7 @@ func (s *story) obstacle(p *pkgindex.Package) *obstacle {
 	}
 	check := func(name string) {
 		for _, o := range s.against[name] {
-			if s.objects(o.by.pkg, o.term, p) {
+			if s.graph.objects(o.by.Package, o.term, p) {
 				found(o.by, o.term, false)
 			}
 		}
@@ -242,24 +244,29 @@ func (s *story) obstacle(p *pkgindex.Package) *obstacle {
 	return first
 }
 
-func (s *story) choose(c *choice) {
+// choice is p, by which the need is met.
+func (s *story) choice(n need, p *pkgindex.Meta) *Choice {
+	return &Choice{p, int(s.graph.number[p]), n.by, n.clause, len(s.decisions)}
+}
+
+func (s *story) choose(c *Choice) {
 	s.trail = append(s.trail, c)
-	s.chosen[c.pkg.Name] = append(s.chosen[c.pkg.Name], c)
-	for _, t := range c.pkg.Provides {
+	s.chosen[c.Package.Name] = append(s.chosen[c.Package.Name], c)
+	for _, t := range c.Package.Provides {
 		s.provided[t.Name] = append(s.provided[t.Name], c)
 	}
-	for _, t := range c.pkg.Conflicts {
+	for _, t := range c.Package.Conflicts {
 		s.against[t.Name] = append(s.against[t.Name], objection{c, t})
 	}
-	i := s.number[c.pkg]
-	for at, clause := range c.pkg.Depends {
+	i := int32(c.At)
+	for at, clause := range c.Package.Depends {
 		if !s.core.has(i, int32(at)) {
 			continue
 		}
 		n := need{by: c, clause: clause}
-		packages, _ := s.admitted(&s.node(i).needs[at])
+		packages, _ := s.policy.admitted(&s.graph.node(i).needs[at])
 		for _, j := range packages {
-			n.candidates = append(n.candidates, s.packages[j])
+			n.candidates = append(n.candidates, s.graph.packages[j])
 		}
 		if len(n.candidates) <= 1 {
 			s.forced = append(s.forced, n)
@@ -273,11 +280,11 @@ func (s *story) choose(c *choice) {
 func (s *story) forget() {
 	c := s.trail[len(s.trail)-1]
 	s.trail = s.trail[:len(s.trail)-1]
-	drop(s.chosen, c.pkg.Name)
-	for _, t := range c.pkg.Provides {
+	drop(s.chosen, c.Package.Name)
+	for _, t := range c.Package.Provides {
 		drop(s.provided, t.Name)
 	}
-	for _, t := range c.pkg.Conflicts {
+	for _, t := range c.Package.Conflicts {
 		drop(s.against, t.Name)
 	}
 }

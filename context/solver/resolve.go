@@ -1,4 +1,4 @@
-package context
+package solver
 
 import (
 	"slices"
@@ -6,24 +6,27 @@ import (
 	"github.com/packagefs/packagefs/pkgindex"
 )
 
-// closure is what the rest of the package sees of the resolver: an answer to
-// which packages must be there so that each root has what it needs.
-type closure struct {
-	chosen []*choice // roots first, each behind the one that needs it
-	failed []failedRoot
+// A Closure is an answer to which packages must be there so that each root has what
+// it needs.
+type Closure struct {
+	Chosen []*Choice // roots first, each behind the one that needs it
+	Failed []Failed
 }
 
-type failedRoot struct {
-	root   *pkgindex.Package
-	reason string // in words, for administrators
+// Failed is a root that is left out.
+type Failed struct {
+	Root   *pkgindex.Meta
+	Reason string // in words, for administrators
 }
 
-// A choice is a package in a closure, and why it is there.
-type choice struct {
-	pkg    *pkgindex.Package
-	by     *choice // nil for a root
-	clause pkgindex.Clause
-	level  int // in a story: how many decisions had been taken
+// A Choice is a package in a Closure, and why it is there.
+type Choice struct {
+	Package *pkgindex.Meta
+	At      int             // among the packages of NewPool; behind them stand those that the root file system has
+	By      *Choice         // that needs it; nil for a root
+	Clause  pkgindex.Clause // of By
+
+	level int // in a story: how many decisions had been taken
 }
 
 // searchLimit is how many dead ends one search may meet. Whether packages can be
@@ -32,20 +35,21 @@ type choice struct {
 // what others cost.
 const searchLimit = 500_000
 
-// resolve finds one consistent closure of roots under a policy. It prefers, at
-// each step: what is needed anyway; then, where versions of one name are the
-// choice, the newest; then the order of alternatives; then, of those that provide
-// one virtual package, the one that brings the fewest packages, and the first by
-// name. A root that cannot be there together with those in front of it is left
-// out and told of. Where a closure exists it is found.
-func resolve(o *policy, roots []*pkgindex.Package) *closure {
+// Resolve finds one consistent closure of roots. It prefers, at each step: what is
+// needed anyway; then, where versions of one name are the choice, the newest; then
+// the order of alternatives; then, of those that provide one virtual package, the
+// one that brings the fewest packages, and the first by name. A root that cannot be
+// there together with those in front of it is left out and told of. Where a closure
+// exists it is found.
+func (u *Pool) Resolve(q Question, roots []*pkgindex.Meta) *Closure {
+	o := u.policy(q)
 	s := newSolver(o, solverLimits{dead: searchLimit})
 	defer s.release()
-	c := &closure{}
+	c := &Closure{}
 	var accepted []int32
 	rest := make([]int32, len(roots))
 	for i, p := range roots {
-		rest[i] = o.number[p]
+		rest[i] = o.graph.number[p]
 	}
 	for step := len(rest); ; {
 		step = min(step, len(rest))
@@ -57,7 +61,7 @@ func resolve(o *policy, roots []*pkgindex.Package) *closure {
 		case step > 1:
 			step /= 2
 		default:
-			c.failed = append(c.failed, failedRoot{o.packages[rest[0]], o.why(accepted, rest[0], how)})
+			c.Failed = append(c.Failed, Failed{o.graph.packages[rest[0]], o.why(accepted, rest[0], how)})
 			rest = rest[1:]
 			step = 1
 		}
@@ -65,7 +69,7 @@ func resolve(o *policy, roots []*pkgindex.Package) *closure {
 			if how != found {
 				s.solve(accepted)
 			}
-			c.chosen = s.closure(accepted)
+			c.Chosen = s.closure(accepted)
 			return c
 		}
 	}
@@ -73,8 +77,8 @@ func resolve(o *policy, roots []*pkgindex.Package) *closure {
 
 // closure follows the needs of roots through what the search found to be there,
 // and leaves out what no need turned out to be met by alone.
-func (s *solver) closure(roots []int32) []*choice {
-	w := walk{solver: s, choices: make(map[int32]*choice)}
+func (s *solver) closure(roots []int32) []*Choice {
+	w := walk{solver: s, choices: make(map[int32]*Choice)}
 	for _, i := range roots {
 		w.reach(i, nil, nil)
 	}
@@ -88,23 +92,22 @@ func (s *solver) closure(roots []int32) []*choice {
 
 // A walk goes from packages to those that meet their needs.
 type walk struct {
-	*solver
-	chosen  []*choice
-	choices map[int32]*choice // by package
+	solver  *solver
+	chosen  []*Choice
+	choices map[int32]*Choice // by package
 	next    int               // of chosen
 	several []several         // needs that more than one package meets
 }
 
 type several struct {
-	by     *choice
-	need   int
-	met    []int32 // packages
-	closed bool
+	by   *Choice
+	need int
+	met  []int32 // packages
 }
 
-func (w *walk) reach(i int32, by *choice, clause pkgindex.Clause) {
+func (w *walk) reach(i int32, by *Choice, clause pkgindex.Clause) {
 	if w.choices[i] == nil {
-		c := &choice{pkg: w.packages[i], by: by, clause: clause}
+		c := &Choice{Package: w.solver.graph.packages[i], At: int(i), By: by, Clause: clause}
 		w.choices[i] = c
 		w.chosen = append(w.chosen, c)
 	}
@@ -114,17 +117,17 @@ func (w *walk) reach(i int32, by *choice, clause pkgindex.Clause) {
 func (w *walk) follow() {
 	for ; w.next < len(w.chosen); w.next++ {
 		c := w.chosen[w.next]
-		v := &w.vars[w.variable[w.number[c.pkg]]-1]
+		v := &w.solver.vars[w.solver.variable[c.At]-1]
 		for at := v.needs; at < v.needs+v.count; at++ {
-			need := &w.clauses[at]
+			need := &w.solver.clauses[at]
 			var met []int32
 			for _, o := range need.options {
-				if w.vars[o].value > 0 {
-					met = append(met, w.vars[o].pkg)
+				if w.solver.vars[o].value > 0 {
+					met = append(met, w.solver.vars[o].pkg)
 				}
 			}
 			if len(met) == 1 {
-				w.reach(met[0], c, c.pkg.Depends[need.need])
+				w.reach(met[0], c, c.Package.Depends[need.need])
 			} else {
 				w.several = append(w.several, several{by: c, need: int(need.need), met: met})
 			}
@@ -138,7 +141,7 @@ func (w *walk) open() bool {
 	for ; len(w.several) > 0; w.several = w.several[1:] {
 		n := &w.several[0]
 		if !slices.ContainsFunc(n.met, func(i int32) bool { return w.choices[i] != nil }) {
-			w.reach(n.met[0], n.by, n.by.pkg.Depends[n.need])
+			w.reach(n.met[0], n.by, n.by.Package.Depends[n.need])
 			return true
 		}
 	}

@@ -1,4 +1,4 @@
-package context
+package solver
 
 import (
 	"fmt"
@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/packagefs/packagefs/context/solver/solvertest"
 	"github.com/packagefs/packagefs/pkgindex"
 )
 
@@ -73,20 +74,20 @@ func TestSolverAgainstEveryAssignment(t *testing.T) {
 	yes, no, dead := 0, 0, 0
 	for round := range 300 {
 		f := randomFormula(r, variables, 58+r.IntN(20))
-		set := setOf(t, f.archive())
+		set := archive(t, f.archive())
 		want := f.holds(variables)
 		for _, hard := range []int{0, 1} {
 			o := policyFor(set)
 			s := newSolver(o, solverLimits{hard: hard})
-			app := o.number[set.Named("app")[0]]
+			app := numberOf(set, "app")
 			_, how := s.solve([]int32{app})
 			if (how == found) != want || how == gaveUp {
 				t.Fatalf("round %d, hard %d: outcome %v, want %v for\n%v", round, hard, how, want, f)
 			}
 			if how == found {
-				var got []*pkgindex.Package
+				var got []*pkgindex.Meta
 				for _, c := range s.closure([]int32{app}) {
-					got = append(got, c.pkg)
+					got = append(got, c.Package)
 				}
 				if why := inconsistent(got); why != "" {
 					t.Fatalf("round %d, hard %d: %s", round, hard, why)
@@ -110,17 +111,17 @@ func TestSolverAgainstEveryAssignment(t *testing.T) {
 func TestSolverAsksAgain(t *testing.T) {
 	r := rand.New(rand.NewPCG(5, 6))
 	for round := range 300 {
-		text := randomArchive(r)
-		set := setOf(t, text)
+		text := solvertest.Random(r)
+		set := archive(t, text)
 		o := policyFor(set)
 		s := newSolver(o, solverLimits{hard: 1 + round%2*5})
 		for range 5 {
-			some := r.Perm(len(set.Packages))[:2]
+			some := r.Perm(len(set))[:2]
 			roots := []int32{int32(some[0]), int32(some[1])}
 			_, how := s.solve(roots)
-			possible := someSubset(set.Packages, set.Packages[some[0]], set.Packages[some[1]])
+			possible := someSubset(set, set[some[0]], set[some[1]])
 			if (how == found) != possible {
-				t.Fatalf("round %d: %v %v: found %v, possible %v in\n%s", round, set.Packages[some[0]].Ref, set.Packages[some[1]].Ref, how, possible, text)
+				t.Fatalf("round %d: %v %v: found %v, possible %v in\n%s", round, set[some[0]].Ref, set[some[1]].Ref, how, possible, text)
 			}
 		}
 		s.release()
@@ -132,10 +133,11 @@ func TestSolverAsksAgain(t *testing.T) {
 func TestSolverForgets(t *testing.T) {
 	r := rand.New(rand.NewPCG(7, 8))
 	f := randomFormula(r, 190, 860)
-	o := policyFor(setOf(t, f.archive()))
+	set := archive(t, f.archive())
+	o := policyFor(set)
 	s := newSolver(o, solverLimits{dead: searchLimit})
 	defer s.release()
-	_, how := s.solve([]int32{o.number[o.set.Named("app")[0]]})
+	_, how := s.solve([]int32{numberOf(set, "app")})
 	if how != refuted {
 		t.Fatalf("outcome %v after %d dead ends", how, s.dead)
 	}
@@ -147,14 +149,14 @@ func TestSolverForgets(t *testing.T) {
 // The search has an end where the question has none in reach.
 func TestSolverGivesUp(t *testing.T) {
 	r := rand.New(rand.NewPCG(7, 8))
-	set := setOf(t, randomFormula(r, 190, 860).archive())
+	set := archive(t, randomFormula(r, 190, 860).archive())
 	o := policyFor(set)
 	s := newSolver(o, solverLimits{dead: 500})
 	defer s.release()
-	if _, how := s.solve([]int32{o.number[set.Named("app")[0]]}); how != gaveUp || s.dead != 500 {
+	if _, how := s.solve([]int32{numberOf(set, "app")}); how != gaveUp || s.dead != 500 {
 		t.Fatalf("outcome %v after %d dead ends", how, s.dead)
 	}
-	if words := o.why(nil, o.number[set.Named("app")[0]], gaveUp); !strings.Contains(words, "gave up") {
+	if words := o.why(nil, numberOf(set, "app"), gaveUp); !strings.Contains(words, "gave up") {
 		t.Error(words)
 	}
 }
@@ -164,22 +166,22 @@ func TestCoresAreMinimal(t *testing.T) {
 	r := rand.New(rand.NewPCG(9, 10))
 	cores, size := 0, 0
 	for round := range 1500 {
-		text := randomArchive(r)
-		set := setOf(t, text)
+		text := solvertest.Random(r)
+		set := archive(t, text)
 		o := policyFor(set)
-		root := int32(r.IntN(len(set.Packages)))
-		if someSubset(set.Packages, set.Packages[root]) {
+		root := int32(r.IntN(len(set)))
+		if someSubset(set, set[root]) {
 			continue
 		}
 		c := o.core(nil, root)
 		if c == nil {
-			t.Fatalf("round %d: no core for %s in\n%s", round, set.Packages[root].Ref, text)
+			t.Fatalf("round %d: no core for %s in\n%s", round, set[root].Ref, text)
 		}
 		cores, size = cores+1, size+len(c.needs)
 		for skip := -1; skip < len(c.needs); skip++ {
 			bare := bareSet(set, c, skip)
 			if possible := someSubset(bare, bare[root]); possible != (skip >= 0) {
-				t.Fatalf("round %d: %s without need %d of %v: possible %v in\n%s", round, set.Packages[root].Ref, skip, c.needs, possible, text)
+				t.Fatalf("round %d: %s without need %d of %v: possible %v in\n%s", round, set[root].Ref, skip, c.needs, possible, text)
 			}
 		}
 	}
@@ -190,9 +192,9 @@ func TestCoresAreMinimal(t *testing.T) {
 
 // bareSet is the packages with no needs but those of the core, one of them left
 // out.
-func bareSet(set *pkgindex.Set, c *core, skip int) []*pkgindex.Package {
-	out := make([]*pkgindex.Package, len(set.Packages))
-	for i, p := range set.Packages {
+func bareSet(set []*pkgindex.Meta, c *core, skip int) []*pkgindex.Meta {
+	out := make([]*pkgindex.Meta, len(set))
+	for i, p := range set {
 		bare := *p
 		bare.Depends = nil
 		for at, n := range c.needs {
@@ -211,28 +213,29 @@ func TestRootsInFrontWin(t *testing.T) {
 	r := rand.New(rand.NewPCG(11, 12))
 	partial := 0
 	for round := range 600 {
-		text := randomArchive(r)
-		set := setOf(t, text)
-		var roots []*pkgindex.Package
-		for _, i := range r.Perm(len(set.Packages))[:4] {
-			roots = append(roots, set.Packages[i])
+		text := solvertest.Random(r)
+		set := archive(t, text)
+		var roots []*pkgindex.Meta
+		for _, i := range r.Perm(len(set))[:4] {
+			roots = append(roots, set[i])
 		}
-		var want, got []*pkgindex.Package
+		var want, got []*pkgindex.Meta
 		for _, p := range roots {
-			if someSubset(set.Packages, append(slices.Clone(want), p)...) {
+			if someSubset(set, append(slices.Clone(want), p)...) {
 				want = append(want, p)
 			}
 		}
-		c := resolve(policyFor(set), roots)
-		got = slices.DeleteFunc(slices.Clone(roots), func(p *pkgindex.Package) bool {
-			return slices.ContainsFunc(c.failed, func(f failedRoot) bool { return f.root == p })
+		u := poolOf(set)
+		c := u.Resolve(Question{Base: u.Native()}, roots)
+		got = slices.DeleteFunc(slices.Clone(roots), func(p *pkgindex.Meta) bool {
+			return slices.ContainsFunc(c.Failed, func(f Failed) bool { return f.Root == p })
 		})
 		if !slices.Equal(got, want) {
-			t.Fatalf("round %d: %v left out in\n%s", round, c.failed, text)
+			t.Fatalf("round %d: %v left out in\n%s", round, c.Failed, text)
 		}
-		var all []*pkgindex.Package
-		for _, c := range c.chosen {
-			all = append(all, c.pkg)
+		var all []*pkgindex.Meta
+		for _, c := range c.Chosen {
+			all = append(all, c.Package)
 		}
 		if why := inconsistent(all); why != "" {
 			t.Fatalf("round %d: %s in\n%s", round, why, text)

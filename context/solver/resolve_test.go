@@ -1,18 +1,17 @@
-package context
+package solver
 
 import (
-	"errors"
 	"fmt"
 	"math/rand/v2"
 	"slices"
 	"strings"
 	"testing"
 
+	"github.com/packagefs/packagefs/context/solver/solvertest"
 	"github.com/packagefs/packagefs/pkgindex"
 )
 
-// What package: contexts resolve to, for an administrator. want is the view, or
-// the class of the error and what its reason says.
+// What a package resolves to: want is the closure, or why there is none.
 func TestClosures(t *testing.T) {
 	for _, c := range []struct{ story, packages, root, want string }{
 		{"a package that needs nothing",
@@ -45,7 +44,7 @@ func TestClosures(t *testing.T) {
 			"app 1: mta\nexim 4:\n provides: mta\nmta 1:", "app", "app (mta)"},
 		{"a relation with a version, and one who provides the name without",
 			"app 1: mta (>= 2)\nexim 4:\n provides: mta", "app",
-			"ErrUnresolvable app needs mta (>= 2): exim=4 provides it, but not in that version"},
+			"app needs mta (>= 2): exim=4 provides it, but not in that version"},
 		{"a relation with a version, and one who provides it with one",
 			"app 1: api (>= 2)\nx 1:\n provides: api (= 1)\ny 1:\n provides: api (= 2)", "app", "app (y)"},
 		{"a package that provides what it needs",
@@ -67,7 +66,7 @@ func TestClosures(t *testing.T) {
 		{"another architecture does not do",
 			"app 1: lib\nlib 2:\n arch: i386\nlib 1:", "app", "app (lib=1)"},
 		{"none of the right architecture",
-			"app 1: lib\nlib 2:\n arch: i386", "app", "ErrUnresolvable app needs lib: installed for i386 only"},
+			"app 1: lib\nlib 2:\n arch: i386", "app", "app needs lib: installed for i386 only"},
 		{"a tool of any architecture does",
 			"app 1: tool\ntool 2:\n arch: i386\n multi-arch: foreign", "app", "app (tool)"},
 		{"what is for every architecture does",
@@ -75,7 +74,7 @@ func TestClosures(t *testing.T) {
 		{"an interpreter that admits any, asked so",
 			"app 1: python:any\npython 3:\n arch: arm64\n multi-arch: allowed", "app", "app (python)"},
 		{"an interpreter that admits any, not asked so",
-			"app 1: python\npython 3:\n arch: arm64\n multi-arch: allowed", "app", "ErrUnresolvable app needs python: installed for arm64 only"},
+			"app 1: python\npython 3:\n arch: arm64\n multi-arch: allowed", "app", "app needs python: installed for arm64 only"},
 		{"an architecture that is named",
 			"app 1: lib:i386\nlib 1:\nlib 1:\n arch: i386", "app", "app (lib=1:i386)"},
 		{"one library for two architectures",
@@ -83,7 +82,7 @@ func TestClosures(t *testing.T) {
 			"app", "app (lib=1) (lib=1:i386) (wine)"},
 		{"but not at two versions",
 			"app 1: lib, wine\nwine 1: lib\n arch: i386\n multi-arch: foreign\nlib 1:\n multi-arch: same\nlib 2:\n multi-arch: same\n arch: i386",
-			"app", "ErrUnresolvable app needs wine, wine needs lib: lib=2 cannot be there together with lib=1 (which app needs)"},
+			"app", "app needs wine, wine needs lib: lib=2 cannot be there together with lib=1 (which app needs)"},
 		{"a package of another architecture than the machine's brings its own",
 			"app 1: lib, data\n arch: i386\nlib 1:\n arch: i386\nlib 1:\ndata 1: lib\n arch: all", "app", "app (data) (lib=1:i386)"},
 		{"the machine's own architecture before a newer version of another",
@@ -91,7 +90,7 @@ func TestClosures(t *testing.T) {
 
 		{"a relation with a version is for the same format only",
 			"app 1: lib (>= 1)\nlib 5:\n scheme: alpine\n arch: x86_64", "app",
-			"ErrUnresolvable app needs lib (>= 1): installed is 5 (not comparable: apk)"},
+			"app needs lib (>= 1): installed is 5 (not comparable: apk)"},
 		{"one without a version takes another format",
 			"app 1: lib\nlib 5:\n scheme: alpine\n arch: x86_64", "app", "app (lib)"},
 		{"but its own first",
@@ -113,81 +112,32 @@ func TestClosures(t *testing.T) {
 			"app 1: lib (= 1:2.0)\n scheme: rpm\n arch: noarch\nlib 1:2.0-7:\n scheme: rpm\n arch: noarch", "app", "app (lib)"},
 
 		{"what is not installed is named",
-			"app 1: nosuch", "app", "ErrUnresolvable app needs nosuch: not installed"},
+			"app 1: nosuch", "app", "app needs nosuch: not installed"},
 		{"and by what way it is needed",
 			"app 1: liba\nliba 1: libb (>= 2)\nlibb 1:", "app",
-			"ErrUnresolvable app needs liba, liba needs libb (>= 2): installed is 1"},
+			"app needs liba, liba needs libb (>= 2): installed is 1"},
 		{"the versions that are there are listed",
 			"blender 3: python3 (>= 3.11)\npython3 2.7.18:\npython3 3.9.2:", "blender",
-			"ErrUnresolvable blender needs python3 (>= 3.11): installed are 3.9.2 and 2.7.18"},
+			"blender needs python3 (>= 3.11): installed are 3.9.2 and 2.7.18"},
 		{"no alternative is installed",
-			"app 1: a | b", "app", "ErrUnresolvable app needs a | b: none of them is installed"},
+			"app 1: a | b", "app", "app needs a | b: none of them is installed"},
 		{"every alternative has its own reason",
 			"app 1: a | b\na 1: nosuch\nb 1:\n conflicts: app", "app",
-			"ErrUnresolvable app needs a | b: a=1 needs nosuch: not installed; b=1 conflicts with app: there is app=1"},
+			"app needs a | b: a=1 needs nosuch: not installed; b=1 conflicts with app: there is app=1"},
 		{"two who need two versions",
 			"app 1: x, y\nx 1: lib (<< 2)\ny 1: lib (>= 2)\nlib 1:\nlib 2:", "app",
-			"ErrUnresolvable app needs y, y needs lib (>= 2): lib=2 cannot be there together with lib=1 (which x needs)"},
+			"app needs y, y needs lib (>= 2): lib=2 cannot be there together with lib=1 (which x needs)"},
 		{"a conflict without a way out",
 			"app 1: x, y\nx 1:\ny 1:\n conflicts: x", "app",
-			"ErrUnresolvable app needs y: y=1 conflicts with x: there is x=1 (which app needs)"},
+			"app needs y: y=1 conflicts with x: there is x=1 (which app needs)"},
 		{"nor in the other direction",
 			"app 1: y, x\nx 1:\ny 1:\n conflicts: x", "app",
-			"ErrUnresolvable app needs x: y=1 (which app needs) conflicts with x=1"},
-
-		{"no such package", "app 1:", "nosuch", "ErrNotInstalled nosuch is not installed"},
-		{"no such version", "app 1:\napp 3:", "app=2", "ErrNotInstalled app=2: installed are 3 and 1"},
-		{"no packages at all", "", "app", "ErrNotInstalled app is not installed"},
+			"app needs x: y=1 (which app needs) conflicts with x=1"},
 	} {
-		set := setOf(t, c.packages)
-		v, err := (&Contexts{Directory: people(""), Architecture: "amd64"}).Resolve(set, mustParse(t, "package:"+c.root), Caller{Trusted: true})
-		if got := outcome(set, v, err); got != c.want {
+		if got := answer(archive(t, c.packages), nil, c.root); got != c.want {
 			t.Errorf("%s:\ngot  %s\nwant %s", c.story, got, c.want)
 		}
 	}
-}
-
-// outcome writes a view or a refusal as text.
-func outcome(set *pkgindex.Set, v *View, err error) string {
-	if err == nil {
-		return refs(set, v)
-	}
-	var e *Error
-	if !errors.As(err, &e) {
-		return "error " + err.Error()
-	}
-	for name, class := range map[string]error{
-		"ErrAttachName": ErrAttachName, "ErrUnknown": ErrUnknown, "ErrDenied": ErrDenied,
-		"ErrNotInstalled": ErrNotInstalled, "ErrUnresolvable": ErrUnresolvable, "ErrBroken": ErrBroken,
-	} {
-		if errors.Is(err, class) {
-			return name + " " + e.Reason
-		}
-	}
-	return "no class " + err.Error()
-}
-
-// pigeons is an archive in which each of n packages needs a place of its own, and
-// there are so many places. A place is a virtual package that those who provide it
-// conflict with, or one name whose versions stand for who has it.
-func pigeons(n, places int, versions bool) string {
-	var b strings.Builder
-	var all []string
-	for i := range n {
-		var mine []string
-		for j := range places {
-			if versions {
-				mine = append(mine, fmt.Sprintf("place%d (= %d)", j, i))
-				fmt.Fprintf(&b, "place%d %d:\n", j, i)
-			} else {
-				mine = append(mine, fmt.Sprintf("in%d-%d", i, j))
-				fmt.Fprintf(&b, "in%d-%d 1:\n provides: place%d\n conflicts: place%d\n", i, j, j, j)
-			}
-		}
-		fmt.Fprintf(&b, "pigeon%d 1: %s\n", i, strings.Join(mine, " | "))
-		all = append(all, fmt.Sprintf("pigeon%d", i))
-	}
-	return "app 1: " + strings.Join(all, ", ") + "\n" + b.String()
 }
 
 // More packages than places, which no search sees that only tries: it is refused,
@@ -196,12 +146,10 @@ func TestCrowds(t *testing.T) {
 	for _, versions := range []bool{false, true} {
 		for _, n := range []int{3, 7, 12, 25} {
 			for _, spare := range []int{-1, 0, 3} {
-				set := setOf(t, pigeons(n, n+spare, versions))
-				v, err := (&Contexts{Directory: people(""), Architecture: "amd64"}).Resolve(set, mustParse(t, "package:app"), Caller{Trusted: true})
-				switch got := outcome(set, v, err); {
-				case spare >= 0 && (err != nil || len(v.Packages) != 1+2*n):
+				switch got := answer(archive(t, solvertest.Pigeons(n, n+spare, versions)), nil, "app"); {
+				case spare >= 0 && strings.Count(got, " (") != 2*n:
 					t.Errorf("%d in %d places: %s", n, n+spare, got)
-				case spare < 0 && (!strings.HasPrefix(got, "ErrUnresolvable app") || strings.Contains(got, "gave up") || len(got) > 4000):
+				case spare < 0 && (strings.HasPrefix(got, "app (") || strings.Contains(got, "gave up") || len(got) > 4000):
 					t.Errorf("%d in %d places: %s", n, n+spare, got)
 				}
 			}
@@ -212,24 +160,24 @@ func TestCrowds(t *testing.T) {
 // A chain that is as deep as an archive is large.
 func TestDeepClosure(t *testing.T) {
 	const depth = 60_000
-	all := make([]*pkgindex.Package, depth)
+	all := make([]*pkgindex.Meta, depth)
 	for i := range all {
-		all[i] = &pkgindex.Package{ID: uint64(i)}
-		all[i].Name, all[i].Version, all[i].Scheme = fmt.Sprintf("p%06d", i), "1", pkgindex.DebianScheme
+		all[i] = &pkgindex.Meta{Ref: pkgindex.Ref{Name: fmt.Sprintf("p%06d", i), Version: "1"}, Scheme: pkgindex.DebianScheme}
 		if i+1 < depth {
 			all[i].Depends = []pkgindex.Clause{{{Name: fmt.Sprintf("p%06d", i+1)}}}
 		}
 	}
-	c := &Contexts{Directory: people("")}
-	v, err := c.Resolve(pkgindex.NewSet(1, all, nil), mustParse(t, "package:p000000"), Caller{Trusted: true})
-	if err != nil || len(v.Packages) != depth {
-		t.Fatal(err)
+	resolve := func() *Closure {
+		u := poolOf(all)
+		return u.Resolve(Question{Base: u.Base(all[0])}, all[:1])
+	}
+	if c := resolve(); len(c.Failed) > 0 || len(c.Chosen) != depth {
+		t.Fatal(c.Failed, len(c.Chosen))
 	}
 	all[depth-1].Depends = []pkgindex.Clause{{{Name: "nosuch"}}}
-	_, err = c.Resolve(pkgindex.NewSet(2, all, nil), mustParse(t, "package:p000000"), Caller{Trusted: true})
-	var e *Error
-	if !errors.As(err, &e) || len(e.Reason) > 300 || !strings.HasSuffix(e.Reason, "p059999 needs nosuch: not installed") {
-		t.Fatal(err, e)
+	c := resolve()
+	if len(c.Failed) != 1 || len(c.Failed[0].Reason) > 300 || !strings.HasSuffix(c.Failed[0].Reason, "p059999 needs nosuch: not installed") {
+		t.Fatal(c.Failed)
 	}
 }
 
@@ -239,26 +187,26 @@ func TestResolveAgainstEverySubset(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 2))
 	resolved, refused := 0, 0
 	for round := range 3000 {
-		text := randomArchive(r)
-		set := setOf(t, text)
-		o := policyFor(set)
-		root := set.Packages[r.IntN(len(set.Packages))]
-		c := resolve(o, []*pkgindex.Package{root})
-		possible := someSubset(set.Packages, root)
-		if (len(c.failed) == 0) != possible {
-			t.Fatalf("round %d, %s: found %v, possible %v in\n%s", round, root.Ref, c.failed, possible, text)
+		text := solvertest.Random(r)
+		all := archive(t, text)
+		root := all[r.IntN(len(all))]
+		u := poolOf(all)
+		c := u.Resolve(Question{Base: u.Native()}, []*pkgindex.Meta{root})
+		possible := someSubset(all, root)
+		if (len(c.Failed) == 0) != possible {
+			t.Fatalf("round %d, %s: found %v, possible %v in\n%s", round, root.Ref, c.Failed, possible, text)
 		}
 		if !possible {
 			refused++
-			if words := c.failed[0].reason; words == "" || len(words) > 4000 {
+			if words := c.Failed[0].Reason; words == "" || len(words) > 4000 {
 				t.Fatalf("round %d: reason %q", round, words)
 			}
 			continue
 		}
 		resolved++
-		var got []*pkgindex.Package
-		for _, c := range c.chosen {
-			got = append(got, c.pkg)
+		var got []*pkgindex.Meta
+		for _, c := range c.Chosen {
+			got = append(got, c.Package)
 		}
 		if why := inconsistent(got); why != "" {
 			t.Fatalf("round %d, %s: %s in\n%s", round, root.Ref, why, text)
@@ -269,62 +217,16 @@ func TestResolveAgainstEverySubset(t *testing.T) {
 	}
 }
 
-// policyFor is one without rules.
-func policyFor(set *pkgindex.Set) *policy {
-	u := newUniverse(set, nil, "amd64")
-	return newPolicy(u.graph(u.native), newRules(nil, ""), nil, false)
-}
-
-func randomArchive(r *rand.Rand) string {
-	var b strings.Builder
-	names := []string{"a", "b", "c", "d", "e", "f"}
-	term := func() string {
-		n := names[r.IntN(len(names))]
-		if r.IntN(8) == 0 {
-			n = "v"
-		}
-		switch r.IntN(4) {
-		case 0:
-			return n + " (>= 2)"
-		case 1:
-			return n + " (<< 2)"
-		}
-		return n
-	}
-	list := func(most int, sep string) string {
-		var out []string
-		for range r.IntN(most + 1) {
-			out = append(out, term())
-		}
-		return strings.Join(out, sep)
-	}
-	for _, n := range names {
-		for version := range 1 + r.IntN(2) {
-			var depends []string
-			for range r.IntN(4) {
-				if clause := list(3, " | "); clause != "" {
-					depends = append(depends, clause)
-				}
-			}
-			fmt.Fprintf(&b, "%s %d: %s\n conflicts: %s\n", n, version+1, strings.Join(depends, ", "), list(2, ", "))
-			if r.IntN(4) == 0 {
-				fmt.Fprintf(&b, " provides: v (= %d)\n", 1+r.IntN(2))
-			}
-		}
-	}
-	return b.String()
-}
-
 // someSubset tries every subset of all that holds roots.
-func someSubset(all []*pkgindex.Package, roots ...*pkgindex.Package) bool {
+func someSubset(all []*pkgindex.Meta, roots ...*pkgindex.Meta) bool {
 	for bits := range 1 << len(all) {
-		var some []*pkgindex.Package
+		var some []*pkgindex.Meta
 		for i, p := range all {
 			if bits>>i&1 == 1 {
 				some = append(some, p)
 			}
 		}
-		if !slices.ContainsFunc(roots, func(p *pkgindex.Package) bool { return !slices.Contains(some, p) }) && inconsistent(some) == "" {
+		if !slices.ContainsFunc(roots, func(p *pkgindex.Meta) bool { return !slices.Contains(some, p) }) && inconsistent(some) == "" {
 			return true
 		}
 	}
@@ -333,7 +235,7 @@ func someSubset(all []*pkgindex.Package, roots ...*pkgindex.Package) bool {
 
 // inconsistent says what is wrong with a set of packages, by the definitions and
 // without the resolver's own structures.
-func inconsistent(some []*pkgindex.Package) string {
+func inconsistent(some []*pkgindex.Meta) string {
 	for i, p := range some {
 		for _, q := range some[:i] {
 			if p.Name == q.Name {
@@ -341,7 +243,7 @@ func inconsistent(some []*pkgindex.Package) string {
 			}
 		}
 		for _, clause := range p.Depends {
-			if !slices.ContainsFunc(some, func(q *pkgindex.Package) bool {
+			if !slices.ContainsFunc(some, func(q *pkgindex.Meta) bool {
 				return slices.ContainsFunc(clause, func(term pkgindex.Term) bool { return carriesPlainly(term, q) })
 			}) {
 				return fmt.Sprintf("%s lacks %s", p.Ref, clause)
@@ -358,7 +260,7 @@ func inconsistent(some []*pkgindex.Package) string {
 	return ""
 }
 
-func carriesPlainly(t pkgindex.Term, p *pkgindex.Package) bool {
+func carriesPlainly(t pkgindex.Term, p *pkgindex.Meta) bool {
 	have := map[string]string{p.Name: p.Version}
 	for _, v := range p.Provides {
 		have[v.Name] = v.Version

@@ -1,4 +1,4 @@
-package context
+package solver
 
 import (
 	"cmp"
@@ -10,12 +10,12 @@ import (
 	"github.com/packagefs/packagefs/pkgindex"
 )
 
-// relations finds packages by number: those of the Set in its order, and behind
+// relations finds packages by number: those of the Pool in their order, and behind
 // them what the root file system has.
 type relations struct {
-	packages []*pkgindex.Package
+	packages []*pkgindex.Meta
 	assumed  int32 // the number of the first of the root file system
-	number   map[*pkgindex.Package]int32
+	number   map[*pkgindex.Meta]int32
 	byName   map[string][]int32
 	byWhat   map[string][]int32 // by what they provide
 	byTarget map[string][]int32 // by the names that their conflicts are about
@@ -23,12 +23,12 @@ type relations struct {
 	spare sync.Pool // of *slots
 }
 
-func newRelations(packages, assumed []*pkgindex.Package) *relations {
+func newRelations(packages, assumed []*pkgindex.Meta) *relations {
 	n := len(packages) + len(assumed)
 	r := &relations{
 		packages: slices.Concat(packages, assumed),
 		assumed:  int32(len(packages)),
-		number:   make(map[*pkgindex.Package]int32, n),
+		number:   make(map[*pkgindex.Meta]int32, n),
 		byName:   make(map[string][]int32, n),
 		byWhat:   make(map[string][]int32),
 		byTarget: make(map[string][]int32),
@@ -53,7 +53,7 @@ func newRelations(packages, assumed []*pkgindex.Package) *relations {
 	return r
 }
 
-// slots are what a solver keeps for each package of the universe: the number of
+// slots are what a solver keeps for each package of the Pool: the number of
 // its variable, and a stamp. There are no variables when nobody has them.
 type slots struct {
 	variable []int32 // from 1; 0: none
@@ -76,10 +76,10 @@ func (s *slots) fresh() int32 {
 // barred by rules is the same for all contexts; so it is worked out when first
 // asked for, and kept.
 type graph struct {
-	*universe
 	*relations
-	base  string
-	nodes []atomic.Pointer[node]
+	native string
+	base   string
+	nodes  []atomic.Pointer[node]
 }
 
 type node struct {
@@ -103,13 +103,13 @@ func (a *alternatives) tier(i int) int32 {
 }
 
 // graph returns the graph for a base architecture.
-func (u *universe) graph(base string) *graph {
+func (u *Pool) graph(base string) *graph {
 	r := u.relations()
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	g := u.graphs[base]
 	if g == nil {
-		g = &graph{u, r, base, make([]atomic.Pointer[node], len(r.packages))}
+		g = &graph{r, u.native, base, make([]atomic.Pointer[node], len(r.packages))}
 		u.graphs[base] = g
 	}
 	return g
@@ -134,11 +134,33 @@ func (g *graph) node(i int32) *node {
 
 // carries says whether p, by its name or by what it provides, fulfils the term
 // of from.
-func (g *graph) carries(from *pkgindex.Package, t pkgindex.Term, p *pkgindex.Package) bool {
-	if !g.meetsArchitecture(from, t, p, g.base) {
+func (g *graph) carries(from *pkgindex.Meta, t pkgindex.Term, p *pkgindex.Meta) bool {
+	if !g.meetsArchitecture(from, t, p) {
 		return false
 	}
-	return p.Name == t.Name && meetsVersion(from, t, p.Scheme, p.Version) || provides(from, t, p)
+	return p.Name == t.Name && MeetsVersion(from, t, p.Scheme, p.Version) || provides(from, t, p)
+}
+
+// meetsArchitecture says whether p is of an architecture that a relation of from
+// admits. What rpms need of one architecture has it in its name, as in
+// libc.so.6()(64bit).
+func (g *graph) meetsArchitecture(from *pkgindex.Meta, t pkgindex.Term, p *pkgindex.Meta) bool {
+	if independent(p) || from.Scheme == pkgindex.RpmScheme && p.Scheme == pkgindex.RpmScheme {
+		return true
+	}
+	have, want := Architecture(p.Architecture), Architecture(from.Architecture)
+	if want == anyArchitecture {
+		want = g.base
+	}
+	switch t.Arch {
+	case "":
+		return have == want || p.MultiArch == "foreign"
+	case "any":
+		return have == want || p.MultiArch == "foreign" || p.MultiArch == "allowed"
+	case "native":
+		return have == g.native
+	}
+	return have == Architecture(t.Arch)
 }
 
 // An option is a package on its way into alternatives.
@@ -152,7 +174,7 @@ type option struct {
 // first: names that the root file system has, then by the order of the clause,
 // then the one of that name before those that provide it, then from's own scheme
 // and architecture, then newest. Those that provide a name stand equal.
-func (g *graph) alternatives(from *pkgindex.Package, clause pkgindex.Clause) alternatives {
+func (g *graph) alternatives(from *pkgindex.Meta, clause pkgindex.Clause) alternatives {
 	var options []option
 	for i, t := range clause {
 		options = g.extend(options, from, t, g.byName[t.Name], 2*i)
@@ -196,7 +218,7 @@ func (g *graph) alternatives(from *pkgindex.Package, clause pkgindex.Clause) alt
 // extend appends those of some that carry the term and are not there yet: the
 // nearest to from first, and of those of one name the newest, and of one version
 // what the root file system has.
-func (g *graph) extend(to []option, from *pkgindex.Package, t pkgindex.Term, some []int32, class int) []option {
+func (g *graph) extend(to []option, from *pkgindex.Meta, t pkgindex.Term, some []int32, class int) []option {
 	start := len(to)
 	for _, i := range some {
 		if g.carries(from, t, g.packages[i]) && !slices.ContainsFunc(to, func(o option) bool { return o.pkg == i }) {
@@ -215,7 +237,7 @@ func (g *graph) extend(to []option, from *pkgindex.Package, t pkgindex.Term, som
 	return to
 }
 
-// own is 0 for what the root file system has, and 1 for packages of the Set.
+// own is 0 for what the root file system has, and 1 for packages of the Pool.
 func (g *graph) own(i int32) int {
 	if i < g.assumed {
 		return 1
@@ -224,16 +246,16 @@ func (g *graph) own(i int32) int {
 }
 
 // distance says how far a package is from from's scheme and architecture.
-func (g *graph) distance(from *pkgindex.Package, i int32) int {
+func (g *graph) distance(from *pkgindex.Meta, i int32) int {
 	p, d := g.packages[i], 0
 	if p.Scheme != from.Scheme {
 		d += 2
 	}
-	want := architecture(from.Architecture)
+	want := Architecture(from.Architecture)
 	if want == anyArchitecture {
 		want = g.base
 	}
-	if !independent(p) && architecture(p.Architecture) != want {
+	if !independent(p) && Architecture(p.Architecture) != want {
 		d++
 	}
 	return d
@@ -274,7 +296,7 @@ func (g *graph) adversaries(i int32) []int32 {
 }
 
 // objectsTo says whether a conflict of from that is about name is against p.
-func (g *graph) objectsTo(from, p *pkgindex.Package, name string) bool {
+func (g *graph) objectsTo(from, p *pkgindex.Meta, name string) bool {
 	return slices.ContainsFunc(from.Conflicts, func(t pkgindex.Term) bool {
 		return t.Name == name && g.objects(from, t, p)
 	})
@@ -283,18 +305,18 @@ func (g *graph) objectsTo(from, p *pkgindex.Package, name string) bool {
 // objects says whether the conflict term of from is against p. Without an
 // architecture it is against all of them. A package never conflicts with itself,
 // nor with another of its name, by what they provide.
-func (u *universe) objects(from *pkgindex.Package, t pkgindex.Term, p *pkgindex.Package) bool {
+func (g *graph) objects(from *pkgindex.Meta, t pkgindex.Term, p *pkgindex.Meta) bool {
 	if p.Name == from.Name {
 		return false
 	}
 	if t.Arch != "" && t.Arch != "any" {
-		have := architecture(p.Architecture)
+		have := Architecture(p.Architecture)
 		if have == anyArchitecture {
-			have = u.native
+			have = g.native
 		}
-		if want := t.Arch; want != "native" && have != architecture(want) || want == "native" && have != u.native {
+		if want := t.Arch; want != "native" && have != Architecture(want) || want == "native" && have != g.native {
 			return false
 		}
 	}
-	return p.Name == t.Name && meetsVersion(from, t, p.Scheme, p.Version) || provides(from, t, p)
+	return p.Name == t.Name && MeetsVersion(from, t, p.Scheme, p.Version) || provides(from, t, p)
 }

@@ -1,4 +1,4 @@
-package context
+package solver
 
 import "cmp"
 
@@ -106,7 +106,7 @@ func (s *solver) lightest(c *clause, first int) int {
 	best, least, last := first, int(none), none
 	for i := first; i < len(c.options) && c.tiers[i] == c.tiers[first]; i++ {
 		v := &s.vars[c.options[i]]
-		if v.value != 0 || last != none && s.packages[v.pkg].Name == s.packages[last].Name {
+		if v.value != 0 || last != none && s.graph.packages[v.pkg].Name == s.graph.packages[last].Name {
 			continue // of one name the newest comes first
 		}
 		last = v.pkg
@@ -128,7 +128,7 @@ func (s *solver) weigh(pkg int32, most int) int {
 	todo := []int32{pkg}
 	s.stamp[pkg] = stamp
 	for len(todo) > 0 && count < min(most, heaviest) {
-		n := s.node(todo[len(todo)-1])
+		n := s.graph.node(todo[len(todo)-1])
 		todo = todo[:len(todo)-1]
 		count++
 	needs:
@@ -139,7 +139,7 @@ func (s *solver) weigh(pkg int32, most int) int {
 				switch {
 				case s.stamp[j] == stamp || v >= 0 && s.vars[v].value > 0:
 					continue needs
-				case next == none && (v < 0 || s.vars[v].value == 0) && s.bars(j) == barNone:
+				case next == none && (v < 0 || s.vars[v].value == 0) && s.policy.bars(j) == barNone:
 					next = j
 				}
 			}

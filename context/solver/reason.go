@@ -1,4 +1,4 @@
-package context
+package solver
 
 import (
 	"fmt"
@@ -25,7 +25,7 @@ const (
 // A failure is a dead end: what could not be had, and what was tried.
 type failure struct {
 	need     need
-	root     *pkgindex.Package // set instead of need where a root itself cannot be
+	root     *pkgindex.Meta // set instead of need where a root itself cannot be
 	attempts []attempt
 
 	blame []int // levels of the decisions that took part
@@ -34,7 +34,7 @@ type failure struct {
 
 // An attempt is a candidate that could not be taken, for one of two reasons.
 type attempt struct {
-	pkg      *pkgindex.Package
+	pkg      *pkgindex.Meta
 	obstacle *obstacle // what was there already
 	because  *failure  // what it needs cannot be had
 }
@@ -42,7 +42,7 @@ type attempt struct {
 // An obstacle is a chosen package that another cannot be with. Without a term
 // they are two versions of one name.
 type obstacle struct {
-	by   *choice
+	by   *Choice
 	term pkgindex.Term
 	mine bool // the term is of the package that comes, not of the one that is there
 }
@@ -62,7 +62,7 @@ func (f *failure) shallow() *failure {
 
 // words tells why a closure does not resolve, to those who may know of all
 // packages. It begins at from, or at the root if from is nil.
-func (o *policy) words(f *failure, from *pkgindex.Package) string {
+func (o *policy) words(f *failure, from *pkgindex.Meta) string {
 	if f.root != nil {
 		return o.obstacleWords(f.root, f.attempts[0].obstacle)
 	}
@@ -77,19 +77,19 @@ func (o *policy) words(f *failure, from *pkgindex.Package) string {
 
 // chain names the packages from a root, or from one on the way, to the one of c:
 // "app needs lib, lib".
-func chain(c *choice, from *pkgindex.Package) string {
+func chain(c *Choice, from *pkgindex.Meta) string {
 	var links []string
-	for last := false; c != nil && !last; c = c.by {
-		text := c.pkg.Name
-		last = c.pkg == from
+	for last := false; c != nil && !last; c = c.By {
+		text := c.Package.Name
+		last = c.Package == from
 		if last {
-			text = c.pkg.Ref.String()
-		} else if c.by != nil {
-			text = c.clause.String()
-			if len(c.clause) > 1 || c.clause[0].Name != c.pkg.Name {
-				text += " (" + c.pkg.Name + ")"
+			text = c.Package.Ref.String()
+		} else if c.By != nil {
+			text = c.Clause.String()
+			if len(c.Clause) > 1 || c.Clause[0].Name != c.Package.Name {
+				text += " (" + c.Package.Name + ")"
 			}
-			text += ", " + c.pkg.Name
+			text += ", " + c.Package.Name
 		}
 		links = append(links, text)
 	}
@@ -103,7 +103,7 @@ func chain(c *choice, from *pkgindex.Package) string {
 // shortage says what is wrong with each way to fulfil the need of f.
 func (o *policy) shortage(f *failure) string {
 	if len(f.attempts) == 0 {
-		return o.absence(f.need.by.pkg, f.need.clause)
+		return o.absence(f.need.by.Package, f.need.clause)
 	}
 	var parts []string
 	for _, a := range f.attempts {
@@ -120,10 +120,10 @@ func (o *policy) shortage(f *failure) string {
 }
 
 // obstacleWords says why p cannot be together with what is there.
-func (o *policy) obstacleWords(p *pkgindex.Package, ob *obstacle) string {
-	there := o.ref(ob.by.pkg)
-	if ob.by.by != nil && !o.isAssumed(ob.by.pkg) {
-		there += " (which " + ob.by.by.pkg.Name + " needs)"
+func (o *policy) obstacleWords(p *pkgindex.Meta, ob *obstacle) string {
+	there := o.ref(ob.by.Package)
+	if ob.by.By != nil && !o.isAssumed(ob.by.Package) {
+		there += " (which " + ob.by.By.Package.Name + " needs)"
 	}
 	switch {
 	case ob.term.Name == "":
@@ -136,10 +136,10 @@ func (o *policy) obstacleWords(p *pkgindex.Package, ob *obstacle) string {
 	return fmt.Sprintf("%s conflicts with %s: that is %s", there, ob.term, o.ref(p))
 }
 
-func (o *policy) isAssumed(p *pkgindex.Package) bool { return o.number[p] >= o.assumed }
+func (o *policy) isAssumed(p *pkgindex.Meta) bool { return o.graph.number[p] >= o.graph.assumed }
 
 // ref names a package, and says so if it is one of the root file system.
-func (o *policy) ref(p *pkgindex.Package) string {
+func (o *policy) ref(p *pkgindex.Meta) string {
 	if o.isAssumed(p) {
 		return p.Ref.String() + " (of the root file system)"
 	}
@@ -147,7 +147,7 @@ func (o *policy) ref(p *pkgindex.Package) string {
 }
 
 // absence says why nothing that is installed fulfils the clause.
-func (o *policy) absence(from *pkgindex.Package, clause pkgindex.Clause) string {
+func (o *policy) absence(from *pkgindex.Meta, clause pkgindex.Clause) string {
 	var parts []string
 	none := true
 	for _, t := range clause {
@@ -167,32 +167,32 @@ func (o *policy) absence(from *pkgindex.Package, clause pkgindex.Clause) string 
 // termAbsence says why nothing fulfils the term, and whether anything of that
 // name is installed: what is there and does not fit, and what would fit and is
 // kept out.
-func (o *policy) termAbsence(from *pkgindex.Package, t pkgindex.Term) (text string, installed bool) {
-	var others, wrongArch, providers []*pkgindex.Package
+func (o *policy) termAbsence(from *pkgindex.Meta, t pkgindex.Term) (text string, installed bool) {
+	var others, wrongArch, providers []*pkgindex.Meta
 	barred := make(map[string][]string) // packages by what keeps them out
-	for _, i := range o.byName[t.Name] {
-		switch p := o.packages[i]; {
-		case o.carries(from, t, p):
+	for _, i := range o.graph.byName[t.Name] {
+		switch p := o.graph.packages[i]; {
+		case o.graph.carries(from, t, p):
 			barred[o.barWords(i)] = append(barred[o.barWords(i)], p.Version)
-		case meetsVersion(from, t, p.Scheme, p.Version):
+		case MeetsVersion(from, t, p.Scheme, p.Version):
 			wrongArch = append(wrongArch, p)
-		case o.fixed[t.Name] != p: // that one is told of beside those it keeps out
+		case o.Shown[t.Name] != p: // that one is told of beside those it keeps out
 			others = append(others, p)
 		}
 	}
-	for _, i := range o.byWhat[t.Name] {
-		if p := o.packages[i]; o.carries(from, t, p) {
+	for _, i := range o.graph.byWhat[t.Name] {
+		if p := o.graph.packages[i]; o.graph.carries(from, t, p) {
 			barred[o.barWords(i)] = append(barred[o.barWords(i)], p.Ref.String())
 		} else {
 			providers = append(providers, p)
 		}
 	}
-	if shown := o.fixed[t.Name]; shown != nil && len(barred) == 0 {
+	if shown := o.Shown[t.Name]; shown != nil && len(barred) == 0 {
 		others = append(others, shown)
 	}
 	var parts []string
 	if len(others) > 0 {
-		parts = append(parts, installedVersions(from, others))
+		parts = append(parts, InstalledVersions(from, others))
 	}
 	for _, why := range slices.Sorted(maps.Keys(barred)) {
 		parts = append(parts, why+": "+listed(barred[why]))
@@ -211,15 +211,15 @@ func (o *policy) termAbsence(from *pkgindex.Package, t pkgindex.Term) (text stri
 
 // barWords says what keeps a package that would do out.
 func (o *policy) barWords(i int32) string {
-	p := o.packages[i]
+	p := o.graph.packages[i]
 	switch o.bars(i) {
 	case barDenied:
-		return "hidden by deny in " + o.rules.denyFiles(p.Ref)
+		return "hidden by deny in " + o.Rules.DeniedBy(p.Ref)
 	case barPinned:
-		version, file, _ := o.rules.pin(p.Name)
-		return fmt.Sprintf("hidden by pin %q in %s", version, strings.TrimSuffix(file, fileSuffix))
-	case barFixed:
-		return fmt.Sprintf("hidden by %s, which the context shows", o.fixed[p.Name].Ref)
+		version, context := o.Rules.PinOf(p.Name)
+		return fmt.Sprintf("hidden by pin %q in %s", version, context)
+	case barShown:
+		return fmt.Sprintf("hidden by %s, which the context shows", o.Shown[p.Name].Ref)
 	case barNone:
 	}
 	return "does not fit"
@@ -230,13 +230,13 @@ func (o *policy) list(c *core) string {
 	const most = 4
 	var parts []string
 	for _, n := range c.needs[:min(most, len(c.needs))] {
-		p := o.packages[n.pkg]
+		p := o.graph.packages[n.pkg]
 		parts = append(parts, p.Name+" needs "+shortClause(p.Depends[n.at]))
 	}
 	if more := len(c.needs) - most; more > 0 {
 		parts = append(parts, fmt.Sprintf("and %d more", more))
 	}
-	return o.packages[c.roots[len(c.roots)-1]].Ref.String() + " needs what cannot all be there together: " + strings.Join(parts, "; ")
+	return o.graph.packages[c.roots[len(c.roots)-1]].Ref.String() + " needs what cannot all be there together: " + strings.Join(parts, "; ")
 }
 
 // shortClause leaves out alternatives beyond the first few.
@@ -248,8 +248,8 @@ func shortClause(c pkgindex.Clause) string {
 	return c.String()
 }
 
-// installedVersions lists the versions of packages of one name.
-func installedVersions(from *pkgindex.Package, ps []*pkgindex.Package) string {
+// InstalledVersions lists the versions of packages of one name.
+func InstalledVersions(from *pkgindex.Meta, ps []*pkgindex.Meta) string {
 	var versions []string
 	for _, p := range ps {
 		v := p.Version

@@ -1,4 +1,4 @@
-package context
+package solver
 
 import "slices"
 
@@ -15,7 +15,8 @@ import "slices"
 //
 // Its stack is its own, so no depth of dependencies can overflow.
 type solver struct {
-	*policy
+	policy *policy
+	graph  *graph
 	*slots
 
 	vars    []variable
@@ -99,7 +100,7 @@ type mark struct {
 }
 
 func newSolver(o *policy, limits solverLimits) *solver {
-	return &solver{policy: o, slots: o.spare.Get().(*slots), limits: limits, source: none}
+	return &solver{policy: o, graph: o.graph, slots: o.graph.spare.Get().(*slots), limits: limits, source: none}
 }
 
 // release gives back what the solver borrowed. It is not used after that.
@@ -107,7 +108,7 @@ func (s *solver) release() {
 	for i := range s.vars {
 		s.variable[s.vars[i].pkg] = 0
 	}
-	s.spare.Put(s.slots)
+	s.graph.spare.Put(s.slots)
 	s.slots = nil
 }
 
@@ -124,7 +125,7 @@ func (s *solver) of(pkg int32) int32 {
 	s.vars = append(s.vars, variable{pkg: pkg, reason: none})
 	s.watches = append(s.watches, nil, nil)
 	first := none
-	for _, j := range s.node(pkg).against {
+	for _, j := range s.graph.node(pkg).against {
 		if w := s.variable[j] - 1; w >= 0 && s.vars[w].value > 0 && (first == none || s.vars[w].level < s.vars[first].level) {
 			first = w
 		}
@@ -253,7 +254,7 @@ func (s *solver) highest(lits []claim) int32 {
 
 // exclude notes that what conflicts with v, which is there, is not there.
 func (s *solver) exclude(v int32) bool {
-	for _, j := range s.node(s.vars[v].pkg).against {
+	for _, j := range s.graph.node(s.vars[v].pkg).against {
 		w := s.variable[j] - 1
 		if w < 0 {
 			continue
@@ -272,13 +273,13 @@ func (s *solver) exclude(v int32) bool {
 // expand makes the clauses of v, which is there.
 func (s *solver) expand(v int32) bool {
 	pkg := s.vars[v].pkg
-	needs := s.node(pkg).needs
+	needs := s.graph.node(pkg).needs
 	s.vars[v].expanded, s.vars[v].needs = true, int32(len(s.clauses))
 	for at := range needs {
 		if s.limits.needs != nil && !s.limits.needs(pkg, int32(at)) {
 			continue
 		}
-		packages, tiers := s.admitted(&needs[at])
+		packages, tiers := s.policy.admitted(&needs[at])
 		c := clause{by: v, need: int32(at), sole: needs[at].sole, tiers: tiers, options: make([]int32, len(packages))}
 		c.claims = make([]claim, 1, len(packages)+1)
 		c.claims[0] = there(v).not()

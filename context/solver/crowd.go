@@ -1,4 +1,4 @@
-package context
+package solver
 
 import "slices"
 
@@ -80,7 +80,7 @@ func (s *solver) groups(needs []openNeed) map[int32]int32 {
 	var members [][]int32
 	for _, n := range needs {
 		for _, v := range n.options {
-			against := s.node(s.vars[v].pkg).against
+			against := s.graph.node(s.vars[v].pkg).against
 			at := s.groupFor(against, group, members)
 			if at < 0 {
 				at = int32(len(members))

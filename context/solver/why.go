@@ -1,4 +1,4 @@
-package context
+package solver
 
 import (
 	"cmp"
@@ -24,7 +24,7 @@ func (o *policy) why(front []int32, root int32, how ending) string {
 	}
 	c := o.core(front, root)
 	if c == nil {
-		return o.packages[root].Ref.String() + " has no closure, but why takes too long to find out; ask for fewer packages at once"
+		return o.graph.packages[root].Ref.String() + " has no closure, but why takes too long to find out; ask for fewer packages at once"
 	}
 	if f := newStory(o, c).run(c.roots); f != nil {
 		if words := o.words(f, nil); len(words) <= maxWords {
@@ -115,7 +115,7 @@ func (o *policy) depths(roots []int32) map[int32]int32 {
 	}
 	for at := 0; at < len(queue); at++ {
 		i := queue[at]
-		needs := o.node(i).needs
+		needs := o.graph.node(i).needs
 		for n := range needs {
 			packages, _ := o.admitted(&needs[n])
 			for _, j := range packages {
