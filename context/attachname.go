@@ -160,7 +160,7 @@ func (n AttachName) Selects() bool { return n.selectors != "" }
 // A reading of the segments from one on.
 type reading struct {
 	missing int // selectors that are not installed
-	found   int // segments that installed selectors take up
+	covered int // segments that installed selectors take up
 	end     int // of the first selector
 	ref     pkgindex.Ref
 	ok      bool
@@ -173,7 +173,7 @@ func (r reading) better(o reading) bool {
 	case r.missing != o.missing:
 		return r.missing < o.missing
 	}
-	return r.found > o.found
+	return r.covered > o.covered
 }
 
 // readSelectors finds the best reading from the back: the best reading of a tail
@@ -192,9 +192,9 @@ func readSelectors(segments []string, has func(pkgindex.Ref) bool) []pkgindex.Re
 			if !ok || end > i+1 && strings.Contains(text, "%2B") {
 				continue
 			}
-			r := reading{rest.missing, rest.found, end, ref, true}
+			r := reading{rest.missing, rest.covered, end, ref, true}
 			if has(ref) {
-				r.found += end - i
+				r.covered += end - i
 			} else {
 				r.missing++
 			}
@@ -230,10 +230,7 @@ func parseSelector(s string) (pkgindex.Ref, bool) {
 }
 
 // UserName is the attach name of a user's context.
-func UserName(u User) AttachName { return AttachName{Kind: KindUser, Name: u.Name} }
-
-// GroupName is the attach name of a group's context.
-func GroupName(g Group) AttachName { return AttachName{Kind: KindGroup, Name: g.Name} }
+func UserName(user string) AttachName { return AttachName{Kind: KindUser, Name: user} }
 
 // PackageName is the attach name of a package's context.
 func PackageName(ref pkgindex.Ref) AttachName {
@@ -241,9 +238,9 @@ func PackageName(ref pkgindex.Ref) AttachName {
 }
 
 // For returns the name with an empty base replaced by that user.
-func (n AttachName) For(u User) AttachName {
+func (n AttachName) For(user string) AttachName {
 	if n.Kind == KindOwn {
-		n.Kind, n.Name = KindUser, u.Name
+		n.Kind, n.Name = KindUser, user
 	}
 	return n
 }

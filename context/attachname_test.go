@@ -141,7 +141,7 @@ func TestSelectors(t *testing.T) {
 		"+vim=2:9+gcc=4:12.2.0-3":                     "vim=2:9 gcc=4:12.2.0-3",
 	} {
 		var got []string
-		for _, r := range mustParse(t, in).Selectors(has) {
+		for _, r := range parsed(t, in).Selectors(has) {
 			got = append(got, r.String())
 		}
 		if strings.Join(got, " ") != want {
@@ -152,11 +152,11 @@ func TestSelectors(t *testing.T) {
 
 func TestBuiltNames(t *testing.T) {
 	gpp := pkgindex.Ref{Name: "g++", Version: "4:12+x"}
-	n := UserName(User{Name: "DOM+alice"}).With(gpp, pkgindex.Ref{Name: "gcc"})
+	n := UserName("DOM+alice").With(gpp, pkgindex.Ref{Name: "gcc"})
 	if got, want := n.String(), "user:DOM%2Balice+g%2B%2B=4:12%2Bx+gcc"; got != want {
 		t.Fatalf("%s, want %s", got, want)
 	}
-	if back := mustParse(t, n.String()); back != n {
+	if back := parsed(t, n.String()); back != n {
 		t.Fatalf("%+v, want %+v", back, n)
 	}
 	for _, installed := range []bool{false, true} {
@@ -168,10 +168,10 @@ func TestBuiltNames(t *testing.T) {
 	if got := PackageName(gpp).String(); got != "package:g%2B%2B=4:12%2Bx" {
 		t.Error(got)
 	}
-	if got := (AttachName{}).For(User{Name: "bob"}).String(); got != "user:bob" {
+	if got := (AttachName{}).For("bob").String(); got != "user:bob" {
 		t.Error(got)
 	}
-	if got := GroupName(Group{Name: "domain users"}).FileName(); got != "group:domain%20users.toml" {
+	if got := (AttachName{Kind: KindGroup, Name: "domain users"}).String(); got != "group:domain%20users" {
 		t.Error(got)
 	}
 }
@@ -209,9 +209,20 @@ func FuzzAttachName(f *testing.F) {
 			}
 		}
 		if n.Kind == KindUser || n.Kind == KindGroup {
-			if context, err := contextOfFile(n.FileName()); err != nil || context+fileSuffix != n.FileName() || len(n.FileName()) > 255 {
-				t.Fatalf("%q: file %q: %q, %v", s, n.FileName(), context, err)
+			// It is the base name of the context's file, but for a suffix.
+			base := n.With().String()
+			if back, err := ParseAttachName(base); err != nil || back.String() != base || back.Kind != n.Kind || back.Selects() || len(base) > 250 {
+				t.Fatalf("%q: file %q: %+v, %v", s, base, back, err)
 			}
 		}
 	})
+}
+
+func parsed(t testing.TB, s string) AttachName {
+	t.Helper()
+	n, err := ParseAttachName(s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return n
 }

@@ -2,7 +2,6 @@ package context
 
 import (
 	"errors"
-	"path/filepath"
 	"strings"
 	"testing"
 
@@ -69,16 +68,15 @@ pin = { libc = "1" }
 	before := resolve(next, "user:alice").Closures
 	edit := func(name, text string) {
 		t.Helper()
-		writeFile(t, filepath.Join(c.Store.dir, name), text)
-		if err := c.Store.Reload(); err != nil {
+		if err := c.Store.Put("test", name, text); err != nil {
 			t.Fatal(err)
 		}
 	}
-	edit("user:bob.toml", "toplevel = []\n")
+	edit("user:bob", "toplevel = []\n")
 	if resolve(next, "user:alice").Closures != before {
 		t.Error("bob's file makes other closures")
 	}
-	edit("system.toml", "dependencies = \"hidden\"\n")
+	edit("system", "dependencies = \"hidden\"\n")
 	after := resolve(next, "user:alice")
 	if got := texts(after); after.Closures == before || !strings.Contains(got, "python3.11=3.11.9-1") {
 		t.Errorf("with another system.toml closures are\n%s", got)

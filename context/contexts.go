@@ -77,7 +77,7 @@ func (c *Contexts) User(nameOrUID string) (User, error) {
 
 func (c *Contexts) user(snap *Snapshot, nameOrUID string) (User, error) {
 	u, err := c.directory().User(nameOrUID)
-	if errors.Is(err, ErrUnknown) && snap.knowsUser(nameOrUID) {
+	if errors.Is(err, ErrUnknown) && knowsUser(snap, nameOrUID) {
 		uid, ok := parseID(nameOrUID)
 		if !ok {
 			uid = NoID
@@ -90,7 +90,7 @@ func (c *Contexts) user(snap *Snapshot, nameOrUID string) (User, error) {
 // UserByID looks a user up by number, as User does.
 func (c *Contexts) UserByID(uid uint32) (User, error) {
 	u, err := c.directory().UserByID(uid)
-	if name := strconv.FormatUint(uint64(uid), 10); errors.Is(err, ErrUnknown) && c.Store.Snapshot().knowsUser(name) {
+	if name := strconv.FormatUint(uint64(uid), 10); errors.Is(err, ErrUnknown) && knowsUser(c.Store.Snapshot(), name) {
 		return User{name, uid}, nil
 	}
 	return u, err
@@ -118,16 +118,17 @@ func (c *Contexts) directory() Directory {
 	return c.users
 }
 
-func (n *Snapshot) knowsUser(name string) bool {
-	return n.files["user:"+escape(name)] != nil || len(n.groupOf[name]) > 0
+func knowsUser(snap *Snapshot, name string) bool {
+	return snap.Of(UserName(name).String()) != nil || len(snap.GroupsOf(name)) > 0
 }
 
 // contextOf returns the context whose file is for that user or group: by name,
-// or else by number. kind is "user:" or "group:".
-func (n *Snapshot) contextOf(kind, name string, id uint32) string {
-	byName := kind + escape(name)
-	if n.files[byName] == nil && id != NoID {
-		if byID := kind + strconv.FormatUint(uint64(id), 10); n.files[byID] != nil {
+// or else by number.
+func contextOf(snap *Snapshot, kind Kind, name string, id uint32) string {
+	byName := AttachName{Kind: kind, Name: name}.String()
+	if snap.Of(byName) == nil && id != NoID {
+		byID := AttachName{Kind: kind, Name: strconv.FormatUint(uint64(id), 10)}.String()
+		if snap.Of(byID) != nil {
 			return byID
 		}
 	}
@@ -136,7 +137,7 @@ func (n *Snapshot) contextOf(kind, name string, id uint32) string {
 
 func (c *Contexts) group(snap *Snapshot, nameOrGID string) (Group, error) {
 	g, err := c.directory().Group(nameOrGID)
-	if errors.Is(err, ErrUnknown) && snap.files["group:"+escape(nameOrGID)] != nil {
+	if errors.Is(err, ErrUnknown) && snap.Of(AttachName{Kind: KindGroup, Name: nameOrGID}.String()) != nil {
 		gid, ok := parseID(nameOrGID)
 		if !ok {
 			gid = NoID
@@ -155,11 +156,11 @@ func (c *Contexts) groupContexts(snap *Snapshot, u User) ([]string, error) {
 	}
 	var contexts []string
 	for _, g := range groups {
-		contexts = append(contexts, snap.contextOf("group:", g.Name, g.GID))
+		contexts = append(contexts, contextOf(snap, KindGroup, g.Name, g.GID))
 	}
-	contexts = append(contexts, snap.groupOf[u.Name]...)
+	contexts = append(contexts, snap.GroupsOf(u.Name)...)
 	if u.UID != NoID {
-		contexts = append(contexts, snap.groupOf[strconv.FormatUint(uint64(u.UID), 10)]...)
+		contexts = append(contexts, snap.GroupsOf(strconv.FormatUint(uint64(u.UID), 10))...)
 	}
 	primary := ""
 	if len(groups) > 0 {
@@ -184,7 +185,7 @@ func (c *Contexts) userRules(m *memo, u User) (*rules, error) {
 		return nil, err
 	}
 	contexts := append([]string{systemLayer}, groups...)
-	return m.rules(append(contexts, m.snap.contextOf("user:", u.Name, u.UID))...)
+	return m.rules(append(contexts, contextOf(m.snap, KindUser, u.Name, u.UID))...)
 }
 
 // callerRules puts together what bounds the packages that a caller may name: nil
@@ -213,7 +214,7 @@ func (c *Contexts) subject(m *memo, name AttachName, caller Caller) (*subject, e
 		if caller.User == nil {
 			return nil, &Error{Class: ErrUnknown, Reason: "the empty name is the context of the user who attaches, and nobody vouches for one; name a context"}
 		}
-		return c.userSubject(m, name.For(*caller.User), caller)
+		return c.userSubject(m, name.For(caller.User.Name), caller)
 	case KindUser:
 		return c.userSubject(m, name, caller)
 	case KindGroup:
@@ -251,7 +252,7 @@ func (c *Contexts) groupSubject(m *memo, name AttachName, caller Caller) (*subje
 	if err != nil {
 		return nil, c.unknown(m, "group "+name.Name, err, caller)
 	}
-	context := m.snap.contextOf("group:", g.Name, g.GID)
+	context := contextOf(m.snap, KindGroup, g.Name, g.GID)
 	mine := caller.Trusted
 	if !mine && caller.User != nil {
 		groups, err := c.groupContexts(m.snap, *caller.User)

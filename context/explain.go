@@ -46,13 +46,6 @@ type ExplainedPackage struct {
 	Reason       string `json:"reason"`
 }
 
-// A FileError is what is wrong with a context file.
-type FileError struct {
-	File   string `json:"file"` // base name
-	Reason string `json:"reason"`
-	Kept   bool   `json:"kept"` // the file's last good meaning is in force
-}
-
 // Explain tells what name stands for, and why. To a trusted caller it explains
 // even a context that does not exist or whose files are broken, by Reason; for
 // others it fails as Resolve does there. A package that is not installed or does
@@ -67,13 +60,13 @@ func (c *Contexts) Explain(set *pkgindex.Set, name AttachName, caller Caller) (*
 			return nil, named(err, name)
 		}
 		x := newExplanation(name, set)
-		x.Reason, x.Errors = refusal.Reason, append(x.Errors, m.snap.errors(nil)...)
+		x.Reason, x.Errors = refusal.Reason, append(x.Errors, m.snap.Errors()...)
 		return x, nil
 	}
 	x := newExplanation(s.name, set)
 	x.Dependencies, x.Mutable, x.Public = s.rules.dependencies, s.rules.mutable, s.rules.public
 	x.Rules = append(x.Rules, s.rules.explain(caller.Trusted)...)
-	for _, e := range m.snap.errors(s.rules.layers) {
+	for _, e := range brokenOf(m.snap, s.rules.layers) {
 		if !caller.Trusted {
 			e.Reason = "the file has an error; ask whoever keeps it" // the text may quote rules
 		}
@@ -179,21 +172,16 @@ func boolText(b bool) string {
 	return "false"
 }
 
-// errors lists the files that are broken: those of layers, or all if layers is
-// nil.
-func (n *Snapshot) errors(layers []layer) []FileError {
-	var out []FileError
-	for _, e := range n.entries() {
-		mine := layers == nil || slices.ContainsFunc(layers, func(l layer) bool { return l.base == e.base })
-		if e.err != nil && mine {
-			out = append(out, FileError{e.base, e.err.Error(), e.file != nil})
-		}
+// brokenOf lists the files of layers that are broken, or all where there are no
+// layers.
+func brokenOf(snap *Snapshot, layers []layer) []FileError {
+	if len(layers) == 0 {
+		return snap.Errors()
 	}
-	return out
+	return slices.DeleteFunc(snap.Errors(), func(e FileError) bool {
+		return !slices.ContainsFunc(layers, func(l layer) bool { return l.base == e.File })
+	})
 }
-
-// Errors lists all context files that are broken.
-func (n *Snapshot) Errors() []FileError { return n.errors(nil) }
 
 // The states of a listed context.
 const (
@@ -227,15 +215,15 @@ func (c *Contexts) List(set *pkgindex.Set, caller Caller) ([]Listed, error) {
 		for _, g := range groups {
 			names[g] = true
 		}
-		names[UserName(*caller.User).String()] = true
+		names[UserName(caller.User.Name).String()] = true
 	}
 	names["all"] = true
-	for context := range m.snap.files {
+	for _, context := range m.snap.Contexts() {
 		names[context] = true
 	}
 	var out []Listed
 	for _, context := range slices.Sorted(maps.Keys(names)) {
-		l := m.snap.listed(context)
+		l := listed(m.snap, context)
 		if context != systemLayer {
 			name, err := ParseAttachName(context)
 			if err != nil {
@@ -257,33 +245,32 @@ func (c *Contexts) List(set *pkgindex.Set, caller Caller) ([]Listed, error) {
 		out = append(out, l)
 	}
 	if caller.Trusted {
-		for _, base := range slices.Sorted(maps.Keys(m.snap.stray)) {
-			e := m.snap.stray[base]
-			out = append(out, Listed{Context: strings.TrimSuffix(base, fileSuffix), File: base, State: StateError, Reason: e.err.Error()})
+		for _, e := range m.snap.Stray() {
+			out = append(out, Listed{Context: strings.TrimSuffix(e.Base, fileSuffix), File: e.Base, State: StateError, Reason: e.Err.Error()})
 		}
 	}
 	return out, nil
 }
 
-func (n *Snapshot) listed(context string) Listed {
+func listed(snap *Snapshot, context string) Listed {
 	l := Listed{Context: context, State: StateOK}
-	e := n.files[context]
+	e := snap.Of(context)
 	if e == nil {
 		return l
 	}
-	l.File = e.base
-	if e.err != nil {
-		l.State, l.Reason = StateError, e.err.Error()
+	l.File = e.Base
+	if e.Err != nil {
+		l.State, l.Reason = StateError, e.Err.Error()
 	}
-	if e.file != nil {
-		l.Members = e.file.Members
-		for _, p := range e.file.Toplevel {
+	if e.File != nil {
+		l.Members = e.File.Members
+		for _, p := range e.File.Toplevel {
 			l.Toplevel = append(l.Toplevel, p.String())
 		}
-		if e.file.Public != nil {
-			l.Public = *e.file.Public
+		if e.File.Public != nil {
+			l.Public = *e.File.Public
 		}
-		if e.err != nil {
+		if e.Err != nil {
 			l.State = StateKept
 		}
 	}

@@ -33,6 +33,12 @@ type Pin struct {
 	Version string // a glob
 }
 
+// IsFor says whether the pin holds packages of that name.
+func (p Pin) IsFor(name string) bool { return match(p.Name, name) }
+
+// Admits says whether a package that the pin holds may have that version.
+func (p Pin) Admits(version string) bool { return match(p.Version, version) }
+
 // A File is what a context file says. A nil list is one that the file does not
 // have; an empty one is there and matches nothing.
 type File struct {
@@ -127,10 +133,6 @@ func contextOfFile(base string) (string, error) {
 	}
 	return name, nil
 }
-
-// FileName returns the base name of the context file of a user: or group: name.
-// It has no slash, and is the same for equal names only.
-func (n AttachName) FileName() string { return n.With().String() + fileSuffix }
 
 // fileReader turns raw values into checked ones. The first error stays.
 type fileReader struct {

@@ -32,7 +32,7 @@ func many(t testing.TB, n int) (*Contexts, *pkgindex.Set) {
 	return contextsOf(t, files.String()), pkgindex.NewSet(1, packages, nil)
 }
 
-func oneOf(i int) AttachName { return UserName(User{Name: fmt.Sprintf("u%05d", i)}) }
+func oneOf(i int) AttachName { return UserName(fmt.Sprintf("u%05d", i)) }
 
 // TestChangeIsAlone changes one of many contexts: the views of all others are
 // those that were there before.

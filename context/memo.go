@@ -71,7 +71,7 @@ func (c *Contexts) memoFor(set *pkgindex.Set) *memo {
 
 // rules puts together the files of these contexts, the farthest first.
 func (m *memo) rules(contexts ...string) (*rules, error) {
-	layers, key, err := m.snap.layersOf(contexts...)
+	layers, key, err := layersOf(m.snap, contexts)
 	if err != nil {
 		return nil, err
 	}

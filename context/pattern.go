@@ -34,6 +34,22 @@ func parsePattern(s string) (Pattern, error) {
 
 func (p Pattern) String() string { return pkgindex.Ref(p).String() }
 
+// IsGlob says whether the pattern can match more than one name.
+func (p Pattern) IsGlob() bool { return hasMeta(p.Name) }
+
+// MatchesName says whether the pattern is for that name, in some version.
+func (p Pattern) MatchesName(name string) bool {
+	return strings.HasPrefix(name, p.Prefix()) && match(p.Name, name)
+}
+
+// MatchesVersion says whether the pattern is for that version of its names.
+func (p Pattern) MatchesVersion(version string) bool {
+	return p.Version == "" || match(p.Version, version)
+}
+
+// Prefix is what every name that the pattern matches begins with.
+func (p Pattern) Prefix() string { return literal(p.Name) }
+
 // hasMeta says whether a glob can match anything but itself.
 func hasMeta(glob string) bool { return strings.ContainsAny(glob, `*?[\`) }
 
@@ -43,10 +59,6 @@ func match(glob, s string) bool {
 	return ok && err == nil
 }
 
-func (p Pattern) matchVersion(version string) bool {
-	return p.Version == "" || match(p.Version, version)
-}
-
 // literal is the part of a glob before its first special character: everything
 // that it matches begins so.
 func literal(glob string) string {
@@ -54,64 +66,4 @@ func literal(glob string) string {
 		return glob[:i]
 	}
 	return glob
-}
-
-// patterns is a list of Patterns made fast to search. The nil *patterns matches
-// nothing.
-type patterns struct {
-	list  []Pattern
-	exact map[string][]int // name → indexes of patterns without a glob of names
-	globs []int
-}
-
-func newPatterns(list []Pattern) *patterns {
-	s := &patterns{list: list, exact: make(map[string][]int)}
-	for i, p := range list {
-		if hasMeta(p.Name) {
-			s.globs = append(s.globs, i)
-		} else {
-			s.exact[p.Name] = append(s.exact[p.Name], i)
-		}
-	}
-	return s
-}
-
-// first returns the index of the first pattern that matches name and for which
-// ok holds, or −1.
-func (s *patterns) first(name string, ok func(Pattern) bool) int {
-	if s == nil {
-		return -1
-	}
-	found := -1
-	for _, i := range s.exact[name] {
-		if ok(s.list[i]) {
-			found = i
-			break
-		}
-	}
-	for _, i := range s.globs {
-		if found >= 0 && i > found {
-			break
-		}
-		if p := s.list[i]; strings.HasPrefix(name, literal(p.Name)) && match(p.Name, name) && ok(p) {
-			return i
-		}
-	}
-	return found
-}
-
-// index returns the index of the first pattern that matches that version of that
-// name, or −1.
-func (s *patterns) index(ref pkgindex.Ref) int {
-	return s.first(ref.Name, func(p Pattern) bool { return p.matchVersion(ref.Version) })
-}
-
-// names says whether some version of that name may match.
-func (s *patterns) names(name string) bool {
-	return s.first(name, func(Pattern) bool { return true }) >= 0
-}
-
-// namesAll says whether every version of that name matches.
-func (s *patterns) namesAll(name string) bool {
-	return s.first(name, func(p Pattern) bool { return p.Version == "" }) >= 0
 }

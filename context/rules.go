@@ -85,29 +85,29 @@ func (r *rules) allowsRef(ref pkgindex.Ref) bool {
 	return (r.allowAll || r.allow.names(ref.Name)) && !r.deny.namesAll(ref.Name)
 }
 
-// pin returns the version glob that the nearest layer with a pin for name has,
-// and the base name of its file.
-func (r *rules) pin(name string) (version, file string, ok bool) {
+// pin returns the pin for name of the nearest layer that has one, and the base name
+// of its file.
+func (r *rules) pin(name string) (pin Pin, file string, ok bool) {
 	for _, l := range slices.Backward(r.layers) {
 		for _, p := range l.file.Pin {
-			if match(p.Name, name) {
-				return p.Version, l.base, true
+			if p.IsFor(name) {
+				return p, l.base, true
 			}
 		}
 	}
-	return "", "", false
+	return Pin{}, "", false
 }
 
 // PinOf is pin, with the context that has it.
 func (r *rules) PinOf(name string) (version, context string) {
-	version, file, _ := r.pin(name)
-	return version, strings.TrimSuffix(file, fileSuffix)
+	pin, file, _ := r.pin(name)
+	return pin.Version, strings.TrimSuffix(file, fileSuffix)
 }
 
 // Admits says whether the pins admit that version of that name.
 func (r *rules) Admits(ref pkgindex.Ref) bool {
-	version, _, ok := r.pin(ref.Name)
-	return !ok || match(version, ref.Version)
+	pin, _, ok := r.pin(ref.Name)
+	return !ok || pin.Admits(ref.Version)
 }
 
 // Exclude says whether there is a package that rules keep out of closures.
@@ -150,20 +150,20 @@ func (r *rules) filesWith(has func(*File) bool) string {
 	return strings.Join(names, ", ")
 }
 
-// layersOf collects the layers of these contexts from a snapshot, and the key
+// layersOf collects the layers of these contexts from a Snapshot, and the key
 // that tells their meanings from others. A context without a file is no layer;
 // one whose file never was good is an error, since what it denies is not known.
-func (n *Snapshot) layersOf(contexts ...string) (layers []layer, key string, err error) {
+func layersOf(n *Snapshot, contexts []string) (layers []layer, key string, err error) {
 	for _, c := range contexts {
-		e := n.files[c]
+		e := n.Of(c)
 		if e == nil {
 			continue
 		}
-		if e.file == nil {
-			return nil, "", &Error{Class: ErrBroken, Reason: fmt.Sprintf("%v (mend the file, or remove it)", e.err)}
+		if e.File == nil {
+			return nil, "", &Error{Class: ErrBroken, Reason: fmt.Sprintf("%v (mend the file, or remove it)", e.Err)}
 		}
-		layers = append(layers, layer{c, e.base, e.file})
-		key += fmt.Sprintf("%s#%d ", c, e.serial)
+		layers = append(layers, layer{c, e.Base, e.File})
+		key += fmt.Sprintf("%s#%d ", c, e.Serial)
 	}
 	return layers, key, nil
 }

@@ -22,7 +22,7 @@ func (n *Snapshot) Since(old *Snapshot) []Changed {
 	return since(out, old.stray, n.stray)
 }
 
-func since(out []Changed, old, now map[string]*entry) []Changed {
+func since(out []Changed, old, now map[string]*Entry) []Changed {
 	keys := slices.Collect(maps.Keys(now))
 	for key := range old {
 		if now[key] == nil {
@@ -32,32 +32,16 @@ func since(out []Changed, old, now map[string]*entry) []Changed {
 	slices.Sort(keys)
 	for _, key := range keys {
 		was, is := old[key], now[key]
-		if was == is || was != nil && is != nil && was.serial == is.serial && fmt.Sprint(was.err) == fmt.Sprint(is.err) {
+		if was == is || was != nil && is != nil && was.Serial == is.Serial && fmt.Sprint(was.Err) == fmt.Sprint(is.Err) {
 			continue
 		}
 		c := Changed{Context: strings.TrimSuffix(key, fileSuffix)}
 		if is == nil {
-			c.File, c.Gone = was.base, true
-		} else if c.File = is.base; is.err != nil {
-			c.Reason = is.err.Error()
+			c.File, c.Gone = was.Base, true
+		} else if c.File = is.Base; is.Err != nil {
+			c.Reason = is.Err.Error()
 		}
 		out = append(out, c)
 	}
 	return out
-}
-
-// Len is how many context files there are, broken ones among them.
-func (n *Snapshot) Len() int { return len(n.files) + len(n.stray) }
-
-// Reload reads all context files again, as is otherwise done when the system
-// says that one has changed: on some network file systems it does not. When it
-// returns the Snapshot has what they say.
-func (s *Store) Reload() error {
-	if s == nil || s.dir == "" {
-		return nil
-	}
-	if _, err := s.rescan(); err != nil {
-		return fmt.Errorf("contexts directory: %w", err)
-	}
-	return nil
 }

@@ -38,24 +38,6 @@ type Store struct {
 	next int
 }
 
-// A Snapshot is what all context files mean at one moment. It is immutable.
-type Snapshot struct {
-	Revision uint64 // one more with each change
-
-	files   map[string]*entry   // by context
-	stray   map[string]*entry   // files that are no context's, by base name
-	groupOf map[string][]string // groups that list a member, by the member as written
-}
-
-// An entry is one file.
-type entry struct {
-	base   string            // its base name
-	file   *File             // its last good meaning, or nil
-	err    error             // what is wrong with it now
-	serial uint64            // changes whenever file does
-	sum    [sha256.Size]byte // of its text, or zero if that cannot be read
-}
-
 // Open reads the context files of dir, which it makes if it is missing, and
 // follows their changes until Close. An empty dir stands for no files at all.
 func Open(dir string, log zerolog.Logger) (*Store, error) {
@@ -131,7 +113,7 @@ func (s *Store) publish(next *Snapshot) {
 	next.Revision = s.current.Load().Revision + 1
 	next.groupOf = make(map[string][]string)
 	for _, context := range slices.Sorted(maps.Keys(next.files)) {
-		if f := next.files[context].file; f != nil {
+		if f := next.files[context].File; f != nil {
 			for _, m := range f.Members {
 				next.groupOf[m] = append(next.groupOf[m], context)
 			}
@@ -159,7 +141,7 @@ func (s *Store) rescan() (changed bool, err error) {
 		names[e.Name()] = true
 	}
 	for _, e := range old.entries() {
-		names[e.base] = true
+		names[e.Base] = true
 	}
 	return s.update(slices.Sorted(maps.Keys(names))), nil
 }
@@ -170,7 +152,7 @@ func (s *Store) update(names []string) (changed bool) {
 	old := s.current.Load()
 	next := &Snapshot{files: maps.Clone(old.files), stray: maps.Clone(old.stray)}
 	if next.files == nil {
-		next.files, next.stray = make(map[string]*entry), make(map[string]*entry)
+		next.files, next.stray = make(map[string]*Entry), make(map[string]*Entry)
 	}
 	var touched []string
 	for _, base := range names {
@@ -202,6 +184,19 @@ func (s *Store) update(names []string) (changed bool) {
 	return changed
 }
 
+// Reload reads all context files again, as is otherwise done when the system
+// says that one has changed: on some network file systems it does not. When it
+// returns the Snapshot has what they say.
+func (s *Store) Reload() error {
+	if s == nil || s.dir == "" {
+		return nil
+	}
+	if _, err := s.rescan(); err != nil {
+		return fmt.Errorf("contexts directory: %w", err)
+	}
+	return nil
+}
+
 // isContextFile leaves out what editors and package managers put beside a file.
 func isContextFile(base string) bool {
 	return strings.HasSuffix(base, fileSuffix) && !strings.HasPrefix(base, ".") && !strings.HasPrefix(base, "#")
@@ -209,7 +204,7 @@ func isContextFile(base string) bool {
 
 // replace sets or, with a nil e, removes an entry, and says whether that is a
 // change.
-func replace(in map[string]*entry, key string, e *entry) bool {
+func replace(in map[string]*Entry, key string, e *Entry) bool {
 	old := in[key]
 	if e == nil {
 		delete(in, key)
@@ -219,17 +214,17 @@ func replace(in map[string]*entry, key string, e *entry) bool {
 	return old != e
 }
 
-func (s *Store) stray(base string, err error) *entry {
+func (s *Store) stray(base string, err error) *Entry {
 	if _, lerr := os.Lstat(filepath.Join(s.dir, base)); lerr != nil {
 		return nil
 	}
 	s.log.Warn().Str("file", base).Err(err).Msg("context file ignored")
-	return &entry{base: base, err: err}
+	return &Entry{Base: base, Err: err}
 }
 
 // read returns the new entry of a file; nil if it is gone. The last good
 // meaning stays while the file is broken.
-func (s *Store) read(base string, old *entry) *entry {
+func (s *Store) read(base string, old *Entry) *Entry {
 	data, err := readSmall(filepath.Join(s.dir, base))
 	if errors.Is(err, errWriting) {
 		s.log.Debug().Str("file", base).Msg("context file is being written; it is read when that ends")
@@ -249,15 +244,15 @@ func (s *Store) read(base string, old *entry) *entry {
 		}
 		f, err = ParseFile(base, data)
 	}
-	e := &entry{base: base, file: f, err: err, serial: serials.Add(1), sum: sum}
+	e := &Entry{Base: base, File: f, Err: err, Serial: serials.Add(1), sum: sum}
 	if err == nil {
 		s.log.Info().Str("file", base).Msg("context file read")
 		return e
 	}
-	if old != nil && old.file != nil {
-		e.file, e.serial = old.file, old.serial
+	if old != nil && old.File != nil {
+		e.File, e.Serial = old.File, old.Serial
 	}
-	s.log.Error().Str("file", base).Err(err).Bool("kept", e.file != nil).Msg("context file is broken")
+	s.log.Error().Str("file", base).Err(err).Bool("kept", e.File != nil).Msg("context file is broken")
 	return e
 }
 
@@ -278,15 +273,4 @@ func readSmall(path string) ([]byte, error) {
 		return nil, fmt.Errorf("%s: %w", filepath.Base(path), err)
 	}
 	return data, err
-}
-
-// entries returns all files, those of contexts first, each by name.
-func (n *Snapshot) entries() []*entry {
-	var list []*entry
-	for _, in := range []map[string]*entry{n.files, n.stray} {
-		for _, key := range slices.Sorted(maps.Keys(in)) {
-			list = append(list, in[key])
-		}
-	}
-	return list
 }

@@ -57,11 +57,11 @@ func (f *follower) write(name, text string) { writeFile(f.t, filepath.Join(f.dir
 func says(n *Snapshot) string {
 	var out []string
 	for _, e := range n.entries() {
-		s := strings.TrimSuffix(e.base, fileSuffix)
-		if e.file != nil {
-			s += fmt.Sprint(e.file.Toplevel)
+		s := strings.TrimSuffix(e.Base, fileSuffix)
+		if e.File != nil {
+			s += fmt.Sprint(e.File.Toplevel)
 		}
-		if e.err != nil {
+		if e.Err != nil {
 			s += "!"
 		}
 		out = append(out, s)

@@ -90,8 +90,8 @@ func (b *builder) selectOne(ref pkgindex.Ref) (*pkgindex.Package, error) {
 		return fits[0], nil
 	}
 	reason := solver.InstalledVersions(nil, metas(of))
-	if version, file, ok := b.rules.pin(ref.Name); ok && ref.Version == "" {
-		reason += fmt.Sprintf(", but %s pins it to %s", file, version)
+	if pin, file, ok := b.rules.pin(ref.Name); ok && ref.Version == "" {
+		reason += fmt.Sprintf(", but %s pins it to %s", file, pin.Version)
 	}
 	return nil, &Error{Class: ErrNotInstalled, Reason: ref.String() + ": " + reason}
 }
@@ -125,8 +125,8 @@ func (b *builder) pinnedOf(ps []*pkgindex.Package) *pkgindex.Package {
 }
 
 func (b *builder) missPin(name, from string, installed []*pkgindex.Package) {
-	version, file, _ := b.rules.pin(name)
-	reason := fmt.Sprintf("%s pins it to %s: %s", file, version, solver.InstalledVersions(nil, metas(installed)))
+	pin, file, _ := b.rules.pin(name)
+	reason := fmt.Sprintf("%s pins it to %s: %s", file, pin.Version, solver.InstalledVersions(nil, metas(installed)))
 	b.miss(name, from, reason, reason)
 }
 
@@ -159,7 +159,7 @@ func (b *builder) toplevel() []pick {
 // matching returns the names of the installed packages that p selects and the
 // rules allow.
 func (b *builder) matching(p Pattern) (names []string) {
-	prefix := literal(p.Name)
+	prefix := p.Prefix()
 	ps := b.catalog.set.Packages
 	ps = ps[sort.Search(len(ps), func(i int) bool { return ps[i].Name >= prefix }):]
 	for _, q := range ps {
@@ -169,7 +169,7 @@ func (b *builder) matching(p Pattern) (names []string) {
 		if len(names) > 0 && names[len(names)-1] == q.Name {
 			continue
 		}
-		if match(p.Name, q.Name) && p.matchVersion(q.Version) && b.rules.Allows(q.Ref) {
+		if p.MatchesName(q.Name) && p.MatchesVersion(q.Version) && b.rules.Allows(q.Ref) {
 			names = append(names, q.Name)
 		}
 	}
@@ -179,7 +179,7 @@ func (b *builder) matching(p Pattern) (names []string) {
 // missEntry notes an entry of a toplevel list that selects nothing.
 func (b *builder) missEntry(e toplevelEntry) {
 	text, from := e.Pattern.String(), e.layer.base
-	if hasMeta(e.Name) {
+	if e.IsGlob() {
 		b.miss(text, from, "no installed package matches that may be shown", "no installed package matches")
 		return
 	}
@@ -206,9 +206,9 @@ func (b *builder) pickOf(name string, entries []toplevelEntry) (p *pkgindex.Pack
 			continue
 		}
 		if p == nil {
-			i := slices.IndexFunc(allowed, func(q *pkgindex.Package) bool { return e.matchVersion(q.Version) })
+			i := slices.IndexFunc(allowed, func(q *pkgindex.Package) bool { return e.MatchesVersion(q.Version) })
 			p, by = allowed[i], e
-		} else if !e.matchVersion(p.Version) {
+		} else if !e.MatchesVersion(p.Version) {
 			reason := fmt.Sprintf("%s asks for %s, which is nearer", by.layer.base, by.Pattern)
 			b.miss(e.Pattern.String(), e.layer.base, reason, reason)
 		}
