@@ -170,12 +170,9 @@ func checkMeta(m Meta) error {
 			return notPackage("its metadata has no " + field.what)
 		case len(v) > 255:
 			return fmt.Errorf("its %s has %d bytes; 255 is the most", field.what, len(v))
-		case strings.ContainsAny(v, "/,=|()[]<>\"'\\") || strings.ContainsFunc(v, unprintable) || v[0] == '.' || v[0] == '-':
+		case strings.ContainsAny(v, "/,=|()[]<>\"'\\") || !visible(v) || v[0] == '.' || v[0] == '-':
 			return fmt.Errorf("its %s %q has characters that are not allowed there", field.what, v)
 		}
 	}
 	return nil
 }
-
-// unprintable holds for what is not a visible ASCII character.
-func unprintable(r rune) bool { return r <= ' ' || r > '~' }

@@ -101,7 +101,7 @@ func (r *recorder) String() string {
 		value any
 	}{
 		{"summary", m.Summary}, {"description", m.Description}, {"homepage", m.Homepage}, {"maintainer", m.Maintainer},
-		{"license", m.License}, {"source", m.SourceName}, {"multi-arch", m.MultiArch}, {"depends", clausesText(m.Depends)},
+		{"license", m.License}, {"source", m.SourceName}, {"multi-arch", m.MultiArch}, {"depends", relationField(m.Depends)},
 		{"provides", m.Provides}, {"conflicts", m.Conflicts}, {"replaces", m.Replaces}, {"essential", m.Essential},
 	} {
 		if text := fmt.Sprint(field.value); text != "" && text != "[]" && text != "false" {
@@ -358,4 +358,13 @@ func TestReadErrors(t *testing.T) {
 			}
 		}
 	}
+}
+
+// relationField writes clauses as a Debian field.
+func relationField(clauses []Clause) string {
+	var b []string
+	for _, c := range clauses {
+		b = append(b, c.String())
+	}
+	return strings.Join(b, ", ")
 }

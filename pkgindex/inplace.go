@@ -32,7 +32,7 @@ const wasRotten = "what was read of it was not what its table of contents says; 
 // checkAtOnce is the size of an archive whose contents are verified before the
 // package is live: reading it takes a few hundredths of a second. Those of a
 // larger one are verified afterwards.
-const checkAtOnce = 8 * mib
+const checkAtOnce = 8 << 20
 
 // importNative takes a native package file over, whose contents stay where they
 // are. What it costs depends on the number of files and not on their sizes.

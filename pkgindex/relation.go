@@ -206,13 +206,18 @@ func splitArch(s string) (name, arch string) {
 	return s, ""
 }
 
+// visible holds for a string of visible ASCII characters.
+func visible(s string) bool {
+	return !strings.ContainsFunc(s, func(r rune) bool { return r <= ' ' || r > '~' })
+}
+
 // validName holds for what can be the name of a package or virtual package.
 func validName(s string) bool {
-	return s != "" && len(s) <= 255 && !strings.ContainsAny(s, "<>=~!@|,/()[]\"'\\") && !strings.ContainsFunc(s, unprintable)
+	return s != "" && len(s) <= 255 && !strings.ContainsAny(s, "<>=~!@|,/()[]\"'\\") && visible(s)
 }
 
 func validVersion(s string) bool {
-	return s != "" && len(s) <= 255 && !strings.ContainsAny(s, "<>=|,/()[]\"'\\") && !strings.ContainsFunc(s, unprintable)
+	return s != "" && len(s) <= 255 && !strings.ContainsAny(s, "<>=|,/()[]\"'\\") && visible(s)
 }
 
 // comparisons are the operators of Alpine and Arch.

@@ -39,7 +39,7 @@ func TestRich(t *testing.T) {
 		{"(" + strings.Repeat("a or ", 100) + "a)", "more than 64 alternatives"},
 	} {
 		clauses, err := parseRich(c.text)
-		have := clausesText(clauses)
+		have := relationField(clauses)
 		if err != nil {
 			have = err.Error()
 		}
@@ -202,7 +202,7 @@ func TestRpmRelations(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	have := fmt.Sprint(r.meta.Ref, " needs ", clausesText(r.meta.Depends), " provides ", r.meta.Provides,
+	have := fmt.Sprint(r.meta.Ref, " needs ", relationField(r.meta.Depends), " provides ", r.meta.Provides,
 		" conflicts ", r.meta.Conflicts, " replaces ", r.meta.Replaces)
 	want := "x=2:1.0-3 needs /usr/bin/sh, /etc/other, lib(x)(64bit) (>= 1) provides [virtual (= 1) many /usr/bin/d /usr/sbin/d]" +
 		" conflicts [old (<< 2)] replaces [older (<= 3)]"

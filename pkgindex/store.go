@@ -58,7 +58,7 @@ type FileDamage struct {
 	Reason       string
 }
 
-const defaultChunks = 256 * mib
+const defaultChunks = 256 << 20
 
 // A Store keeps the index of its package directories.
 type Store struct {

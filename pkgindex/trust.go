@@ -30,7 +30,7 @@ var errUnsigned = errors.New("it is not signed; put the signature " +
 	"beside it, as packagefs sign or minisign make it, or start the server without --require-signatures")
 
 // maxSignature is the size of a signature file, at most.
-const maxSignature = 64 * kib
+const maxSignature = 64 << 10
 
 // signedNow looks for the signature of the package file at path.
 func (s *Store) signedNow(path string) signed {

@@ -35,7 +35,7 @@ func (p *Package) Verify(ctx context.Context) ([]Damage, error) {
 	defer payload.Close()
 	var damages []Damage
 	done := make(map[InodeID]bool)
-	buf := make([]byte, 256*kib)
+	buf := make([]byte, 256<<10)
 	for f := range index.Files() {
 		if index.Type(f.Ino) != Regular || done[f.Ino] {
 			continue
