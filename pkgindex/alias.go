@@ -20,8 +20,8 @@ var UsrMerge = Aliases{
 	"lib64": "usr/lib64",
 }
 
-// apply returns path with an alias replaced, and the alias that was used or "".
-func (a Aliases) apply(path string) (moved, alias string) {
+// Apply returns path with an alias replaced, and the alias that was used or "".
+func (a Aliases) Apply(path string) (moved, alias string) {
 	first, rest, below := strings.Cut(path, "/")
 	to, ok := a[first]
 	switch {
@@ -34,22 +34,22 @@ func (a Aliases) apply(path string) (moved, alias string) {
 	}
 }
 
-// check refuses aliases that are not one name at the root, or lead to another
+// Check refuses aliases that are not one name at the root, or lead to another
 // alias.
-func (a Aliases) check() error {
+func (a Aliases) Check() error {
 	for from, to := range a {
 		if from == "" || strings.Contains(from, "/") {
 			return fmt.Errorf("path alias %q: want one name at the root", from)
 		}
-		if moved, again := a.apply(to); again != "" {
+		if moved, again := a.Apply(to); again != "" {
 			return fmt.Errorf("path alias %q: %q is an alias itself, of %q", from, to, moved)
 		}
 	}
 	return nil
 }
 
-// sum identifies the aliases: an index made with others must be made again.
-func (a Aliases) sum() uint64 {
+// Sum identifies the aliases: an index made with others must be made again.
+func (a Aliases) Sum() uint64 {
 	h := fnv.New64a()
 	var pairs []string
 	for from, to := range a {

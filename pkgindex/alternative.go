@@ -50,8 +50,8 @@ func (o *override) parseAlternatives(aliases Aliases) ([]Alternative, error) {
 			if err != nil {
 				return nil, err
 			}
-			a.Path, _ = aliases.apply(rel)
-			to, _ := aliases.apply(Leads(a.Path, target))
+			a.Path, _ = aliases.Apply(rel)
+			to, _ := aliases.Apply(Leads(a.Path, target))
 			if to == a.Path || to == "" {
 				return nil, fmt.Errorf("%s %q: %q leads to the link itself, or to no file", key, p, target)
 			}

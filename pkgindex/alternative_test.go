@@ -122,7 +122,7 @@ func TestInner(t *testing.T) {
 func TestLate(t *testing.T) {
 	calls := 0
 	late := NewLate([32]byte{1}, func() ([]byte, string) { calls++; return []byte("made"), "of this" })
-	p, err := NewMade(Meta{Ref: Ref{"made", "1"}}, []MadeFile{
+	p, err := NewMade(Meta{Ref: Ref{Name: "made", Version: "1"}}, []MadeFile{
 		{Entry: Entry{Path: "etc/link", Type: Symlink, Target: "x"}, Why: "because"},
 		{Entry: Entry{Path: "etc/late", Mode: 0o644, Mutable: true}, Late: late},
 	}, nil)
@@ -146,7 +146,7 @@ func TestLate(t *testing.T) {
 	}
 
 	// Inode numbers follow what a file is, and not where it stands in the list.
-	other, err := NewMade(Meta{Ref: Ref{"made", "1"}}, []MadeFile{
+	other, err := NewMade(Meta{Ref: Ref{Name: "made", Version: "1"}}, []MadeFile{
 		{Entry: Entry{Path: "etc/another", Type: Symlink, Target: "x"}},
 		{Entry: Entry{Path: "etc/late", Mode: 0o644}, Late: NewLate([32]byte{2}, nil)},
 		{Entry: Entry{Path: "etc/link", Type: Symlink, Target: "x"}},

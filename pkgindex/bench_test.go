@@ -67,11 +67,11 @@ func BenchmarkPublish(b *testing.B) {
 	var packages []*Package
 	for i := range 60000 {
 		packages = append(packages, &Package{Meta: Meta{
-			Ref: Ref{fmt.Sprintf("p%05d", i), "1.0-1"}, Scheme: DebianScheme, Architecture: "amd64", Provides: []Term{{Name: "v"}},
+			Ref: Ref{Name: fmt.Sprintf("p%05d", i), Version: "1.0-1"}, Scheme: DebianScheme, Architecture: "amd64", Provides: []Term{{Name: "v"}},
 		}})
 	}
 	set := NewSet(1, packages, nil)
-	extra := []*Package{{Meta: Meta{Ref: Ref{"p30000", "1.0-2"}, Scheme: DebianScheme}}}
+	extra := []*Package{{Meta: Meta{Ref: Ref{Name: "p30000", Version: "1.0-2"}, Scheme: DebianScheme}}}
 	for b.Loop() {
 		set.with(extra, nil)
 	}

@@ -82,13 +82,13 @@ func (b *builder) add(e Entry, offset int64, digest [32]byte) error {
 	}
 	p, alias := e.Path, ""
 	if _, root := b.aliases[e.Path]; !root || e.Type == Directory {
-		p, alias = b.aliases.apply(e.Path)
+		p, alias = b.aliases.Apply(e.Path)
 	}
 	if alias != "" {
 		b.addAlias(alias, e)
 	}
 	if e.HardLink != "" {
-		target, _ := b.aliases.apply(e.HardLink)
+		target, _ := b.aliases.Apply(e.HardLink)
 		n := b.nodes[target]
 		if n == nil || n.Type != Regular {
 			return fmt.Errorf("%s: hard link to %s, which is no file of this package", e.Path, e.HardLink)
@@ -158,7 +158,7 @@ func (b *builder) leadsTo(p, target string) bool {
 	if !strings.HasPrefix(target, "/") {
 		return false
 	}
-	to, _ := b.aliases.apply(strings.TrimPrefix(path.Clean(target), "/"))
+	to, _ := b.aliases.Apply(strings.TrimPrefix(path.Clean(target), "/"))
 	return to == p
 }
 
@@ -168,7 +168,7 @@ func (b *builder) finish(m Meta, payload int64) ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("encode metadata: %w", err)
 	}
-	h := head{aliases: b.aliases.sum(), payload: uint64(payload), meta: uint32(len(meta)), inodes: uint32(len(b.inodes))}
+	h := head{aliases: b.aliases.Sum(), payload: uint64(payload), meta: uint32(len(meta)), inodes: uint32(len(b.inodes))}
 	body := b.body(&h)
 	h.bodySum = crc32.Checksum(body, crcTable)
 	out := append(make([]byte, 0, headSize+len(meta)+len(body)), h.encode(meta)...)

@@ -145,7 +145,7 @@ func TestIndexFile(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	data, err := b.finish(Meta{Ref: Ref{"iputils", "1"}, Scheme: DebianScheme}, 14)
+	data, err := b.finish(Meta{Ref: Ref{Name: "iputils", Version: "1"}, Scheme: DebianScheme}, 14)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -233,10 +233,10 @@ func TestIndexSize(t *testing.T) {
 }
 
 func TestSetOrder(t *testing.T) {
-	pkg := func(name, version string, provides ...string) *Package {
-		p := &Package{Meta: Meta{Ref: Ref{name, version}, Scheme: DebianScheme, Architecture: "amd64"}}
-		for _, v := range provides {
-			p.Provides = append(p.Provides, Term{Name: v})
+	pkg := func(name, v string, provides ...string) *Package {
+		p := &Package{Meta: Meta{Ref: Ref{Name: name, Version: v}, Scheme: DebianScheme, Architecture: "amd64"}}
+		for _, name := range provides {
+			p.Provides = append(p.Provides, Term{Name: name})
 		}
 		return p
 	}

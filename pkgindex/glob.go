@@ -11,7 +11,7 @@ import (
 // globs are patterns of relative paths, in which ** matches across slashes.
 type globs []string
 
-func (g globs) match(p string) bool {
+func (g globs) Match(p string) bool {
 	return slices.ContainsFunc(g, func(pattern string) bool { return doublestar.MatchUnvalidated(pattern, p) })
 }
 

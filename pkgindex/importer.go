@@ -209,7 +209,7 @@ func (s *Store) openSource(path, id string) (*imported, error) {
 	if err != nil {
 		return nil, err
 	}
-	if h.aliases != s.config.Aliases.sum() {
+	if h.aliases != s.config.Aliases.Sum() {
 		return nil, fmt.Errorf("%w: made with other path aliases", errIndex)
 	}
 	info, err := os.Stat(s.payloadPath(id))

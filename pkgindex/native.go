@@ -162,7 +162,7 @@ func (n *native) parse(text []byte) (Meta, error) {
 	}
 	d := &n.meta
 	m := Meta{
-		Ref: Ref{d.Name, d.Version}, Architecture: d.Architecture, Format: Pfs,
+		Ref: Ref{Name: d.Name, Version: d.Version}, Architecture: d.Architecture, Format: Pfs,
 		Scheme:  Scheme(cmp.Or(d.VersionScheme, string(DebianScheme))),
 		Summary: d.Summary, Description: strings.TrimRight(d.Description, "\n"), Homepage: d.Homepage, Maintainer: d.Maintainer,
 		License: d.Licence, Services: d.Services, MultiArch: d.MultiArch, Essential: d.Essential, SourceName: d.Source,
@@ -314,7 +314,7 @@ func (n *native) entry(m *pfs.Member) (Entry, error) {
 	if err != nil {
 		return e, fmt.Errorf("%q: %w", m.Path, err)
 	}
-	e.Mutable = n.exact[e.Path] || n.marks.match(e.Path)
+	e.Mutable = n.exact[e.Path] || n.marks.Match(e.Path)
 	if attrs := n.attrs[e.Path]; attrs != nil {
 		if e.Type != Regular || e.HardLink != "" {
 			return e, fmt.Errorf("%s: attributes of %q: they belong to a regular file, under its first name", pfs.MetadataPath, e.Path)

@@ -164,12 +164,12 @@ func (p *Package) Layers() ([]Layer, error) {
 // Mutable says whether users may change the file at path, relative and clean,
 // that inode describes.
 func (p *Package) Mutable(path string, inode Inode) bool {
-	return inode.Mutable || p.marks.match(path)
+	return inode.Mutable || p.marks.Match(path)
 }
 
 // MutableIn is Mutable for a name in a directory, relative and clean as well.
 func (p *Package) MutableIn(dir, name string, inode Inode) bool {
-	return inode.Mutable || len(p.marks) > 0 && p.marks.match(path.Join(dir, name))
+	return inode.Mutable || len(p.marks) > 0 && p.marks.Match(path.Join(dir, name))
 }
 
 // Enabled returns the systemd units that the override file enables. The caller

@@ -16,7 +16,7 @@ func (p *Package) Program(dir, name string, inode Inode) bool {
 	case inode.Type != Regular || inode.Mode&0o111 == 0 || inode.Mutable:
 		return false
 	case p.programs != nil:
-		if !p.programs.match(path.Join(dir, name)) {
+		if !p.programs.Match(path.Join(dir, name)) {
 			return false
 		}
 	case !programDir(dir) || isModule(dir, name):
@@ -29,7 +29,7 @@ func (p *Package) Program(dir, name string, inode Inode) bool {
 // the override file of the package does not name as one that users start. Where
 // dependencies are hidden it is not shown.
 func (p *Package) Inner(dir, name string, inode Inode) bool {
-	if p.shown == nil || p.shown.match(path.Join(dir, name)) {
+	if p.shown == nil || p.shown.Match(path.Join(dir, name)) {
 		return false
 	}
 	switch inode.Type {

@@ -83,8 +83,8 @@ func TestMade(t *testing.T) {
 	if _, err := content.WriteString("onetwo"); err != nil {
 		t.Fatal(err)
 	}
-	made := func(version string) *Package {
-		p, err := NewMade(Meta{Ref: Ref{"made", version}}, []MadeFile{
+	made := func(v string) *Package {
+		p, err := NewMade(Meta{Ref: Ref{Name: "made", Version: v}}, []MadeFile{
 			{Entry: Entry{Path: "etc/made", Type: Directory, Mode: 0o750}},
 			{Entry: Entry{Path: "etc/made/one", Mode: 0o600, Size: 3}},
 			{Entry: Entry{Path: "etc/made/two", Mode: 0o600, Size: 3}, Offset: 3},

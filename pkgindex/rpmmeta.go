@@ -42,7 +42,7 @@ const (
 func rpmMeta(h *rpmHeader, files *rpmFiles) (Meta, error) {
 	t := &tagReader{h: h}
 	m := Meta{
-		Ref:          Ref{t.text(rpmTagName), rpmVersion(t)},
+		Ref:          Ref{Name: t.text(rpmTagName), Version: rpmVersion(t)},
 		Architecture: t.text(rpmTagArch),
 		Format:       Rpm,
 		Scheme:       RpmScheme,

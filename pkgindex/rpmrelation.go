@@ -49,7 +49,7 @@ func rpmName(name string) string {
 	if !path {
 		return name
 	}
-	moved, _ := UsrMerge.apply(rest)
+	moved, _ := UsrMerge.Apply(rest)
 	return "/" + moved
 }
 

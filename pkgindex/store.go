@@ -116,7 +116,7 @@ func Open(config Config) (*Store, error) {
 	if config.Aliases == nil {
 		config.Aliases = UsrMerge
 	}
-	if err := config.Aliases.check(); err != nil {
+	if err := config.Aliases.Check(); err != nil {
 		return nil, err
 	}
 	if config.Overrides == "" {

@@ -120,11 +120,11 @@ func coinstallable(a, b *pkgindex.Meta) bool {
 
 // MeetsVersion says whether that version fulfils the term. Versions of different
 // schemes are not comparable.
-func MeetsVersion(from *pkgindex.Meta, t pkgindex.Term, scheme pkgindex.Scheme, version string) bool {
+func MeetsVersion(from *pkgindex.Meta, t pkgindex.Term, scheme pkgindex.Scheme, have string) bool {
 	if t.Op == pkgindex.OpAny {
 		return true
 	}
-	return scheme == from.Scheme && scheme.Satisfies(version, t.Op, t.Version)
+	return scheme == from.Scheme && scheme.Satisfies(have, t.Op, t.Version)
 }
 
 // provides says whether p carries the term by one of its Provides.

@@ -265,14 +265,14 @@ func carriesPlainly(t pkgindex.Term, p *pkgindex.Meta) bool {
 	for _, v := range p.Provides {
 		have[v.Name] = v.Version
 	}
-	version, ok := have[t.Name]
+	ver, ok := have[t.Name]
 	switch {
 	case !ok:
 		return false
 	case t.Op == pkgindex.OpLaterEqual:
-		return version >= t.Version
+		return ver >= t.Version
 	case t.Op == pkgindex.OpEarlier:
-		return version < t.Version
+		return ver < t.Version
 	}
 	return true
 }

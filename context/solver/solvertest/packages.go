@@ -33,9 +33,9 @@ func Packages(t testing.TB, text string) []*pkgindex.Meta {
 			setKey(t, all[len(all)-1], strings.TrimSpace(key), value)
 			continue
 		}
-		name, version, _ := strings.Cut(key, " ")
+		name, ver, _ := strings.Cut(key, " ")
 		all = append(all, &pkgindex.Meta{
-			Ref:          pkgindex.Ref{Name: name, Version: version},
+			Ref:          pkgindex.Ref{Name: name, Version: ver},
 			Architecture: "amd64", Scheme: pkgindex.DebianScheme, Format: pkgindex.Deb,
 			Depends: clauses(t, value),
 		})
