@@ -5,7 +5,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
-	"github.com/packagefs/packagefs/pkgindex"
+	"github.com/packagefs/packagefs/pkgindex/pkgmeta"
 )
 
 // A Kind is what the base of an attach name names.
@@ -137,7 +137,7 @@ func canonicalSelectors(s string) (string, error) {
 		}
 		segments[i] = escape(plain)
 	}
-	if readSelectors(segments, func(pkgindex.Ref) bool { return false }) == nil {
+	if readSelectors(segments, func(pkgmeta.Ref) bool { return false }) == nil {
 		return "", fmt.Errorf("want packages as NAME or NAME=VERSION with plus signs between them")
 	}
 	return strings.Join(segments, "+"), nil
@@ -146,7 +146,7 @@ func canonicalSelectors(s string) (string, error) {
 // Selectors reads the packages that the name selects; a package: name's own is
 // the first. has says whether a selector names a package that is installed; it
 // decides which plus signs separate.
-func (n AttachName) Selectors(has func(pkgindex.Ref) bool) []pkgindex.Ref {
+func (n AttachName) Selectors(has func(pkgmeta.Ref) bool) []pkgmeta.Ref {
 	if n.selectors == "" {
 		return nil
 	}
@@ -162,7 +162,7 @@ type reading struct {
 	missing int // selectors that are not installed
 	covered int // segments that installed selectors take up
 	end     int // of the first selector
-	ref     pkgindex.Ref
+	ref     pkgmeta.Ref
 	ok      bool
 }
 
@@ -178,7 +178,7 @@ func (r reading) better(o reading) bool {
 
 // readSelectors finds the best reading from the back: the best reading of a tail
 // does not depend on what stands before it. It returns nil if there is none.
-func readSelectors(segments []string, has func(pkgindex.Ref) bool) []pkgindex.Ref {
+func readSelectors(segments []string, has func(pkgmeta.Ref) bool) []pkgmeta.Ref {
 	best := make([]reading, len(segments)+1)
 	best[len(segments)].ok = true
 	for i := len(segments) - 1; i >= 0; i-- {
@@ -206,7 +206,7 @@ func readSelectors(segments []string, has func(pkgindex.Ref) bool) []pkgindex.Re
 	if !best[0].ok {
 		return nil
 	}
-	var refs []pkgindex.Ref
+	var refs []pkgmeta.Ref
 	for i := 0; i < len(segments); i = best[i].end {
 		refs = append(refs, best[i].ref)
 	}
@@ -214,17 +214,17 @@ func readSelectors(segments []string, has func(pkgindex.Ref) bool) []pkgindex.Re
 }
 
 // parseSelector reads one selector in its escaped form.
-func parseSelector(s string) (pkgindex.Ref, bool) {
+func parseSelector(s string) (pkgmeta.Ref, bool) {
 	if strings.Count(s, "=") > 1 {
-		return pkgindex.Ref{}, false
+		return pkgmeta.Ref{}, false
 	}
 	plain, err := unescape(s)
 	if err != nil || strings.HasPrefix(plain, "+") {
-		return pkgindex.Ref{}, false
+		return pkgmeta.Ref{}, false
 	}
-	ref, err := pkgindex.ParseRef(plain)
+	ref, err := pkgmeta.ParseRef(plain)
 	if err != nil || ref.Name == "." || ref.Name == ".." {
-		return pkgindex.Ref{}, false
+		return pkgmeta.Ref{}, false
 	}
 	return ref, true
 }
@@ -233,7 +233,7 @@ func parseSelector(s string) (pkgindex.Ref, bool) {
 func UserName(user string) AttachName { return AttachName{Kind: KindUser, Name: user} }
 
 // PackageName is the attach name of a package's context.
-func PackageName(ref pkgindex.Ref) AttachName {
+func PackageName(ref pkgmeta.Ref) AttachName {
 	return AttachName{Kind: KindPackage, selectors: escape(ref.String())}
 }
 
@@ -248,7 +248,7 @@ func (n AttachName) For(user string) AttachName {
 // With returns the name with these packages in the place of all that it selects,
 // their own plus signs escaped. For a package: name, refs begins with the package
 // itself.
-func (n AttachName) With(refs ...pkgindex.Ref) AttachName {
+func (n AttachName) With(refs ...pkgmeta.Ref) AttachName {
 	text := make([]string, len(refs))
 	for i, ref := range refs {
 		text[i] = escape(ref.String())

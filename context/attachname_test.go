@@ -6,7 +6,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/packagefs/packagefs/pkgindex"
+	"github.com/packagefs/packagefs/pkgindex/pkgmeta"
 )
 
 func TestParseAttachName(t *testing.T) {
@@ -112,7 +112,7 @@ func TestParseAttachNameRefuses(t *testing.T) {
 func TestSelectors(t *testing.T) {
 	installed := strings.Fields(`python3.11=3.11.2-6+deb12u5 python3.11=3.11.2-6 gcc=4:12.2.0-3 g++=4:12.2.0-3
 		libstdc++6=12.2 libsigc++-2.0-0v5=2 deb12u5=1 a=1 b=1 a+b=1 c=1+d d=1`)
-	has := func(r pkgindex.Ref) bool {
+	has := func(r pkgmeta.Ref) bool {
 		return slices.ContainsFunc(installed, func(s string) bool {
 			return s == r.String() || strings.HasPrefix(s, r.String()+"=")
 		})
@@ -151,8 +151,8 @@ func TestSelectors(t *testing.T) {
 }
 
 func TestBuiltNames(t *testing.T) {
-	gpp := pkgindex.Ref{Name: "g++", Version: "4:12+x"}
-	n := UserName("DOM+alice").With(gpp, pkgindex.Ref{Name: "gcc"})
+	gpp := pkgmeta.Ref{Name: "g++", Version: "4:12+x"}
+	n := UserName("DOM+alice").With(gpp, pkgmeta.Ref{Name: "gcc"})
 	if got, want := n.String(), "user:DOM%2Balice+g%2B%2B=4:12%2Bx+gcc"; got != want {
 		t.Fatalf("%s, want %s", got, want)
 	}
@@ -160,8 +160,8 @@ func TestBuiltNames(t *testing.T) {
 		t.Fatalf("%+v, want %+v", back, n)
 	}
 	for _, installed := range []bool{false, true} {
-		got := n.Selectors(func(pkgindex.Ref) bool { return installed })
-		if !slices.Equal(got, []pkgindex.Ref{gpp, {Name: "gcc"}}) {
+		got := n.Selectors(func(pkgmeta.Ref) bool { return installed })
+		if !slices.Equal(got, []pkgmeta.Ref{gpp, {Name: "gcc"}}) {
 			t.Errorf("installed %v: %v", installed, got)
 		}
 	}
@@ -196,7 +196,7 @@ func FuzzAttachName(f *testing.F) {
 			t.Fatalf("%q: %q reads back as %+v, %v", s, text, again, err)
 		}
 		for _, installed := range []bool{false, true} {
-			has := func(pkgindex.Ref) bool { return installed }
+			has := func(pkgmeta.Ref) bool { return installed }
 			refs := n.Selectors(has)
 			if n.Selects() != (len(refs) > 0) {
 				t.Fatalf("%q: selectors %v", s, refs)

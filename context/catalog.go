@@ -5,6 +5,7 @@ import (
 
 	"github.com/packagefs/packagefs/context/solver"
 	"github.com/packagefs/packagefs/pkgindex"
+	"github.com/packagefs/packagefs/pkgindex/pkgmeta"
 )
 
 // A catalog is a Set, and the pool that closures of its packages are found in. It
@@ -19,8 +20,8 @@ func newCatalog(set *pkgindex.Set, assumed []*pkgindex.Package, machine string) 
 }
 
 // metas is what packages say of themselves.
-func metas(packages []*pkgindex.Package) []*pkgindex.Meta {
-	out := make([]*pkgindex.Meta, len(packages))
+func metas(packages []*pkgindex.Package) []*pkgmeta.Meta {
+	out := make([]*pkgmeta.Meta, len(packages))
 	for i, p := range packages {
 		out[i] = &p.Meta
 	}
@@ -45,7 +46,7 @@ func (c *catalog) named(yield func([]*pkgindex.Package) bool) {
 // sorted returns those of ps, all of one name, that keep holds for, the one to
 // show first: own architecture, then the usual scheme, then the Set's order,
 // which is newest first.
-func (c *catalog) sorted(ps []*pkgindex.Package, keep func(pkgindex.Ref) bool) []*pkgindex.Package {
+func (c *catalog) sorted(ps []*pkgindex.Package, keep func(pkgmeta.Ref) bool) []*pkgindex.Package {
 	var out []*pkgindex.Package
 	for _, p := range ps {
 		if keep(p.Ref) {

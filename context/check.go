@@ -9,6 +9,7 @@ import (
 
 	"github.com/packagefs/packagefs/context/solver"
 	"github.com/packagefs/packagefs/pkgindex"
+	"github.com/packagefs/packagefs/pkgindex/pkgmeta"
 )
 
 // A Verdict says whether the context of one package resolves.
@@ -130,7 +131,7 @@ func (c *check) run(ctx stdcontext.Context, progress func(done, total int)) erro
 // decide decides about some packages: first by closures of several of them, and
 // then one by one about those that no such closure has.
 func (c *check) decide(ctx stdcontext.Context, some []int) {
-	byBase := make(map[string][]*pkgindex.Meta)
+	byBase := make(map[string][]*pkgmeta.Meta)
 	for _, at := range some {
 		if p := c.verdicts[at].Package; !c.proven[at].Load() {
 			base := c.pool.Base(&p.Meta)
@@ -164,13 +165,13 @@ func (c *check) one(at int) {
 		v.OK = true
 		return
 	}
-	failed := c.pool.Resolve(ownQuestion(c.pool, c.rules, &v.Package.Meta), []*pkgindex.Meta{&v.Package.Meta}).Failed
+	failed := c.pool.Resolve(ownQuestion(c.pool, c.rules, &v.Package.Meta), []*pkgmeta.Meta{&v.Package.Meta}).Failed
 	if v.OK = len(failed) == 0; !v.OK {
 		v.Reason = failed[0].Reason
 	}
 }
 
 // ownQuestion is that of the context of root alone.
-func ownQuestion(pool *solver.Pool, r *rules, root *pkgindex.Meta) solver.Question {
-	return solver.Question{Base: pool.Base(root), Rules: r, Shown: map[string]*pkgindex.Meta{root.Name: root}}
+func ownQuestion(pool *solver.Pool, r *rules, root *pkgmeta.Meta) solver.Question {
+	return solver.Question{Base: pool.Base(root), Rules: r, Shown: map[string]*pkgmeta.Meta{root.Name: root}}
 }

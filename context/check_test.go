@@ -10,7 +10,7 @@ import (
 	"testing"
 
 	"github.com/packagefs/packagefs/context/solver/solvertest"
-	"github.com/packagefs/packagefs/pkgindex"
+	"github.com/packagefs/packagefs/pkgindex/pkgmeta"
 )
 
 // verdicts writes what a check found, failures with their reasons.
@@ -80,7 +80,7 @@ func TestCheckAgainstResolve(t *testing.T) {
 			t.Fatal(err)
 		}
 		for _, v := range vs {
-			left := u.Resolve(ownQuestion(u, rules, &v.Package.Meta), []*pkgindex.Meta{&v.Package.Meta}).Failed
+			left := u.Resolve(ownQuestion(u, rules, &v.Package.Meta), []*pkgmeta.Meta{&v.Package.Meta}).Failed
 			if v.OK != (len(left) == 0) || !v.OK && v.Reason != left[0].Reason {
 				t.Fatalf("round %d: %s %s: check says %v %s, its context %v in\n%s", round, v.Package.Ref, v.Package.Architecture, v.OK, v.Reason, left, text)
 			}

@@ -6,6 +6,9 @@ import (
 	"testing"
 
 	"github.com/packagefs/packagefs/pkgindex"
+	"github.com/packagefs/packagefs/pkgindex/pkgmeta"
+	"github.com/packagefs/packagefs/pkgindex/relation"
+	"github.com/packagefs/packagefs/pkgindex/version"
 )
 
 // many makes n users' contexts of ten packages each, out of a thousand packages
@@ -13,11 +16,11 @@ import (
 func many(t testing.TB, n int) (*Contexts, *pkgindex.Set) {
 	var packages []*pkgindex.Package
 	for i := range 1000 {
-		p := &pkgindex.Package{ID: uint64(i), Meta: pkgindex.Meta{
-			Ref: pkgindex.Ref{Name: fmt.Sprintf("p%03d", i), Version: "1"}, Scheme: pkgindex.DebianScheme, Architecture: "amd64",
+		p := &pkgindex.Package{ID: uint64(i), Meta: pkgmeta.Meta{
+			Ref: pkgmeta.Ref{Name: fmt.Sprintf("p%03d", i), Version: "1"}, Scheme: version.Debian, Architecture: "amd64",
 		}}
 		if i > 0 {
-			p.Depends = []pkgindex.Clause{{{Name: fmt.Sprintf("p%03d", i/2)}}}
+			p.Depends = []relation.Clause{{{Name: fmt.Sprintf("p%03d", i/2)}}}
 		}
 		packages = append(packages, p)
 	}

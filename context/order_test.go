@@ -8,6 +8,8 @@ import (
 	"testing"
 
 	"github.com/packagefs/packagefs/pkgindex"
+	"github.com/packagefs/packagefs/pkgindex/relation"
+	"github.com/packagefs/packagefs/pkgindex/version"
 )
 
 // members reads a view: packages as setOf does, those in deps as dependencies.
@@ -69,10 +71,10 @@ func manyMembers(n int) []member {
 	ms := make([]member, n)
 	for i := range ms {
 		p := &pkgindex.Package{ID: uint64(i)}
-		p.Name, p.Version, p.Scheme = fmt.Sprintf("package-%d", i/2), fmt.Sprintf("1.%d-1", i%2), pkgindex.DebianScheme
+		p.Name, p.Version, p.Scheme = fmt.Sprintf("package-%d", i/2), fmt.Sprintf("1.%d-1", i%2), version.Debian
 		if r.IntN(3) == 0 {
 			for range 3 {
-				p.Replaces = append(p.Replaces, pkgindex.Term{Name: fmt.Sprintf("package-%d", r.IntN(n/2)), Op: pkgindex.OpEarlier, Version: "1.1"})
+				p.Replaces = append(p.Replaces, relation.Term{Name: fmt.Sprintf("package-%d", r.IntN(n/2)), Op: version.OpEarlier, Version: "1.1"})
 			}
 		}
 		ms[i] = member{p, Why{Toplevel: r.IntN(2) == 0}, r.IntN(9) == 0}

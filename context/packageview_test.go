@@ -4,7 +4,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/packagefs/packagefs/pkgindex"
+	"github.com/packagefs/packagefs/pkgindex/pkgmeta"
 )
 
 // The refusals of a package: context, for an administrator.
@@ -84,7 +84,7 @@ func TestClosuresAreDeterministic(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		v, err := contexts.Resolve(set, PackageName(pkgindex.Ref{Name: "app"}), Caller{Trusted: true})
+		v, err := contexts.Resolve(set, PackageName(pkgmeta.Ref{Name: "app"}), Caller{Trusted: true})
 		got := outcome(set, v, err) + v.Key
 		if want == "" {
 			want = got

@@ -5,7 +5,7 @@ import (
 	"path"
 	"strings"
 
-	"github.com/packagefs/packagefs/pkgindex"
+	"github.com/packagefs/packagefs/pkgindex/pkgmeta"
 )
 
 // A Pattern selects packages: NAME or NAME=VERSION, both of them globs with *, ?
@@ -32,7 +32,7 @@ func parsePattern(s string) (Pattern, error) {
 	return p, nil
 }
 
-func (p Pattern) String() string { return pkgindex.Ref(p).String() }
+func (p Pattern) String() string { return pkgmeta.Ref(p).String() }
 
 // IsGlob says whether the pattern can match more than one name.
 func (p Pattern) IsGlob() bool { return hasMeta(p.Name) }

@@ -1,6 +1,8 @@
 package context
 
-import "github.com/packagefs/packagefs/pkgindex"
+import (
+	"github.com/packagefs/packagefs/pkgindex/pkgmeta"
+)
 
 // patterns is a list of Patterns made fast to search. The nil *patterns matches
 // nothing.
@@ -48,7 +50,7 @@ func (s *patterns) first(name string, ok func(Pattern) bool) int {
 
 // index returns the index of the first pattern that matches that version of that
 // name, or −1.
-func (s *patterns) index(ref pkgindex.Ref) int {
+func (s *patterns) index(ref pkgmeta.Ref) int {
 	return s.first(ref.Name, func(p Pattern) bool { return p.MatchesVersion(ref.Version) })
 }
 

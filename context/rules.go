@@ -5,7 +5,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/packagefs/packagefs/pkgindex"
+	"github.com/packagefs/packagefs/pkgindex/pkgmeta"
 )
 
 // A layer is one context file's part in a context.
@@ -69,16 +69,16 @@ func newRules(layers []layer, key string) *rules {
 func (r *rules) unrestricted() bool { return r == nil || r.allowAll && len(r.deny.list) == 0 }
 
 // Denies says whether there is no such package for a context of these rules.
-func (r *rules) Denies(ref pkgindex.Ref) bool { return r.deny.index(ref) >= 0 }
+func (r *rules) Denies(ref pkgmeta.Ref) bool { return r.deny.index(ref) >= 0 }
 
 // Allows says whether a context of these rules may show that package.
-func (r *rules) Allows(ref pkgindex.Ref) bool {
+func (r *rules) Allows(ref pkgmeta.Ref) bool {
 	return (r.allowAll || r.allow.index(ref) >= 0) && !r.Denies(ref)
 }
 
 // allowsRef says whether ref, or some version of it where it has none, could be
 // allowed. It does not depend on what is installed.
-func (r *rules) allowsRef(ref pkgindex.Ref) bool {
+func (r *rules) allowsRef(ref pkgmeta.Ref) bool {
 	if ref.Version != "" {
 		return r.Allows(ref)
 	}
@@ -105,7 +105,7 @@ func (r *rules) PinOf(name string) (version, context string) {
 }
 
 // Admits says whether the pins admit that version of that name.
-func (r *rules) Admits(ref pkgindex.Ref) bool {
+func (r *rules) Admits(ref pkgmeta.Ref) bool {
 	pin, _, ok := r.pin(ref.Name)
 	return !ok || pin.Admits(ref.Version)
 }
@@ -117,7 +117,7 @@ func (r *rules) Exclude() bool {
 
 // refusal says in words for administrators why ref, or all versions of it where
 // it has none, is not allowed.
-func (r *rules) refusal(ref pkgindex.Ref) string {
+func (r *rules) refusal(ref pkgmeta.Ref) string {
 	if denied(r.deny, ref) {
 		return "denied by " + r.filesWith(func(f *File) bool { return denied(newPatterns(f.Deny), ref) })
 	}
@@ -125,12 +125,12 @@ func (r *rules) refusal(ref pkgindex.Ref) string {
 }
 
 // denied says whether a deny list has ref, or all versions of it where it has none.
-func denied(deny *patterns, ref pkgindex.Ref) bool {
+func denied(deny *patterns, ref pkgmeta.Ref) bool {
 	return ref.Version == "" && deny.namesAll(ref.Name) || ref.Version != "" && deny.index(ref) >= 0
 }
 
 // DeniedBy names the contexts whose files deny ref.
-func (r *rules) DeniedBy(ref pkgindex.Ref) string {
+func (r *rules) DeniedBy(ref pkgmeta.Ref) string {
 	var contexts []string
 	for _, l := range r.layers {
 		if denied(newPatterns(l.file.Deny), ref) {

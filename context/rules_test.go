@@ -6,7 +6,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/packagefs/packagefs/pkgindex"
+	"github.com/packagefs/packagefs/pkgindex/pkgmeta"
 )
 
 func TestPatterns(t *testing.T) {
@@ -50,7 +50,7 @@ func FuzzRules(f *testing.F) {
 				t.Fatalf("pin %+v does not hold", p)
 			}
 		}
-		for _, ref := range []pkgindex.Ref{{Name: "bash", Version: "1"}, {Name: "python3.11", Version: "3.11.2"}} {
+		for _, ref := range []pkgmeta.Ref{{Name: "bash", Version: "1"}, {Name: "python3.11", Version: "3.11.2"}} {
 			if r.Allows(ref) && r.Denies(ref) || r.Denies(ref) && r.DeniedBy(ref) != "system" {
 				t.Fatalf("%s: allowed %v, denied %v by %q", ref, r.Allows(ref), r.Denies(ref), r.DeniedBy(ref))
 			}

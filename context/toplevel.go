@@ -9,6 +9,7 @@ import (
 
 	"github.com/packagefs/packagefs/context/solver"
 	"github.com/packagefs/packagefs/pkgindex"
+	"github.com/packagefs/packagefs/pkgindex/pkgmeta"
 )
 
 // A pick is a toplevel package and why it is one.
@@ -17,8 +18,8 @@ type pick struct {
 	why Why
 }
 
-func rootsOf(picks []pick) []*pkgindex.Meta {
-	out := make([]*pkgindex.Meta, len(picks))
+func rootsOf(picks []pick) []*pkgmeta.Meta {
+	out := make([]*pkgmeta.Meta, len(picks))
 	for i, p := range picks {
 		out[i] = &p.pkg.Meta
 	}
@@ -26,7 +27,7 @@ func rootsOf(picks []pick) []*pkgindex.Meta {
 }
 
 // allowed says whether the attach name may select that package.
-func (b *builder) allowed(ref pkgindex.Ref) bool {
+func (b *builder) allowed(ref pkgmeta.Ref) bool {
 	if b.name.Kind == KindPackage || b.name.Kind == KindAll {
 		// The allow list of system is one for users, not for packages.
 		return !b.rules.Denies(ref) && (b.may == nil || b.may.Allows(ref))
@@ -34,7 +35,7 @@ func (b *builder) allowed(ref pkgindex.Ref) bool {
 	return b.rules.Allows(ref)
 }
 
-func (b *builder) allowedRef(ref pkgindex.Ref) (ok bool, reason string) {
+func (b *builder) allowedRef(ref pkgmeta.Ref) (ok bool, reason string) {
 	if b.name.Kind != KindPackage && b.name.Kind != KindAll {
 		return b.rules.allowsRef(ref), b.rules.refusal(ref)
 	}
@@ -50,7 +51,7 @@ func (b *builder) allowedRef(ref pkgindex.Ref) (ok bool, reason string) {
 // selected picks the packages that the attach name selects, one of each name;
 // of two versions of one name the last counts.
 func (b *builder) selected() ([]pick, error) {
-	refs := b.name.Selectors(func(ref pkgindex.Ref) bool {
+	refs := b.name.Selectors(func(ref pkgmeta.Ref) bool {
 		return slices.ContainsFunc(b.catalog.set.Named(ref.Name), func(p *pkgindex.Package) bool {
 			return (ref.Version == "" || p.Version == ref.Version) && b.allowed(p.Ref)
 		})
@@ -72,7 +73,7 @@ func (b *builder) selected() ([]pick, error) {
 	return picks, nil
 }
 
-func (b *builder) selectOne(ref pkgindex.Ref) (*pkgindex.Package, error) {
+func (b *builder) selectOne(ref pkgmeta.Ref) (*pkgindex.Package, error) {
 	if ok, reason := b.allowedRef(ref); !ok {
 		return nil, &Error{Class: ErrDenied, Reason: fmt.Sprintf("%s is %s", ref, reason)}
 	}
@@ -80,7 +81,7 @@ func (b *builder) selectOne(ref pkgindex.Ref) (*pkgindex.Package, error) {
 	if len(of) == 0 {
 		return nil, &Error{Class: ErrNotInstalled, Reason: ref.String() + " is not installed"}
 	}
-	fits := b.catalog.sorted(of, func(have pkgindex.Ref) bool {
+	fits := b.catalog.sorted(of, func(have pkgmeta.Ref) bool {
 		if ref.Version != "" && have.Version != ref.Version {
 			return false
 		}

@@ -10,6 +10,8 @@ import (
 
 	"github.com/packagefs/packagefs/context/solver"
 	"github.com/packagefs/packagefs/pkgindex"
+	"github.com/packagefs/packagefs/pkgindex/pkgmeta"
+	"github.com/packagefs/packagefs/pkgindex/relation"
 )
 
 // A View is a context resolved to an ordered list of packages. It is immutable.
@@ -49,7 +51,7 @@ type Why struct {
 	Pattern string            // the entry of a toplevel list, or the selector of the attach name
 	File    string            // base name of the context file with that entry
 	By      *pkgindex.Package // that needs it
-	Clause  pkgindex.Clause   // of By
+	Clause  relation.Clause   // of By
 }
 
 func (w Why) String() string {
@@ -76,7 +78,7 @@ type Missing struct {
 
 // build makes the view of a subject, without its Name.
 func (m *memo) build(s *subject) (*View, error) {
-	b := &builder{catalog: m.catalog(), subject: s, shown: make(map[string]*pkgindex.Meta)}
+	b := &builder{catalog: m.catalog(), subject: s, shown: make(map[string]*pkgmeta.Meta)}
 	v := &View{Generation: m.set.Generation, Dependencies: s.rules.dependencies, Mutable: s.rules.mutable}
 	var err error
 	switch s.name.Kind {
@@ -128,7 +130,7 @@ type builder struct {
 	catalog *catalog
 	*subject
 	members []member
-	shown   map[string]*pkgindex.Meta // toplevel packages by name, one each
+	shown   map[string]*pkgmeta.Meta // toplevel packages by name, one each
 	missing []Missing
 
 	selectors int                        // how many toplevel packages the attach name brings

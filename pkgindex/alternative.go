@@ -6,6 +6,8 @@ import (
 	"path"
 	"reflect"
 	"slices"
+
+	"github.com/packagefs/packagefs/pkgindex/pkgpath"
 )
 
 // An Alternative is a path at which each tree has a symlink to one of several
@@ -32,7 +34,7 @@ const maxTargets = 1000
 
 // parseAlternatives checks the key alternatives. Path aliases apply to the paths
 // of links, as they do to those of packages.
-func (o *override) parseAlternatives(aliases Aliases) ([]Alternative, error) {
+func (o *override) parseAlternatives(aliases pkgpath.Aliases) ([]Alternative, error) {
 	const key = "alternatives"
 	var list []Alternative
 	seen := make(map[string]string)
@@ -51,7 +53,7 @@ func (o *override) parseAlternatives(aliases Aliases) ([]Alternative, error) {
 				return nil, err
 			}
 			a.Path, _ = aliases.Apply(rel)
-			to, _ := aliases.Apply(Leads(a.Path, target))
+			to, _ := aliases.Apply(pkgpath.Leads(a.Path, target))
 			if to == a.Path || to == "" {
 				return nil, fmt.Errorf("%s %q: %q leads to the link itself, or to no file", key, p, target)
 			}

@@ -4,6 +4,9 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+
+	"github.com/packagefs/packagefs/pkgindex/pkgmeta"
+	"github.com/packagefs/packagefs/pkgindex/pkgpath"
 )
 
 func TestParseAlternatives(t *testing.T) {
@@ -30,7 +33,7 @@ func TestParseAlternatives(t *testing.T) {
 		{`programs = ["bin/*"]`, `programs "bin/*": not a glob of absolute paths`},
 		{`programs = ["/usr/bin/*", "/usr/sbin/[a-c]*"]`, ""},
 	} {
-		o, err := parseOverride("x.toml", []byte(c.text), UsrMerge)
+		o, err := parseOverride("x.toml", []byte(c.text), pkgpath.UsrMerge)
 		if err != nil {
 			if c.want == "" || !strings.Contains(err.Error(), c.want) {
 				t.Errorf("%s: %v, want %s", c.text, err, c.want)
@@ -55,7 +58,7 @@ func TestParseAlternatives(t *testing.T) {
 func TestAlternativesTogether(t *testing.T) {
 	table := newTable()
 	set := func(name, text string) {
-		o, err := parseOverride(name+".toml", []byte(text), UsrMerge)
+		o, err := parseOverride(name+".toml", []byte(text), pkgpath.UsrMerge)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -86,12 +89,12 @@ func TestAlternativesTogether(t *testing.T) {
 
 // TestInner tells programs that users start from those that they do not.
 func TestInner(t *testing.T) {
-	o, err := parseOverride("app.toml", []byte(`programs = ["/usr/bin/app", "/usr/sbin/a*"]`), UsrMerge)
+	o, err := parseOverride("app.toml", []byte(`programs = ["/usr/bin/app", "/usr/sbin/a*"]`), pkgpath.UsrMerge)
 	if err != nil {
 		t.Fatal(err)
 	}
 	p := o.apply(&imported{})
-	program := Inode{Type: Regular, Mode: 0o755}
+	program := Inode{Type: pkgmeta.Regular, Mode: 0o755}
 	for _, c := range []struct {
 		path  string
 		inode Inode
@@ -99,14 +102,14 @@ func TestInner(t *testing.T) {
 	}{
 		{"usr/bin/app", program, false},
 		{"usr/bin/helper", program, true},
-		{"usr/bin/helper", Inode{Type: Regular, Mode: 0o644}, false},
-		{"usr/bin/helper", Inode{Type: Symlink}, true},
+		{"usr/bin/helper", Inode{Type: pkgmeta.Regular, Mode: 0o644}, false},
+		{"usr/bin/helper", Inode{Type: pkgmeta.Symlink}, true},
 		{"usr/sbin/ab", program, false},
 		{"usr/libexec/app/helper", program, true},
-		{"usr/lib/app/link", Inode{Type: Symlink}, false},
+		{"usr/lib/app/link", Inode{Type: pkgmeta.Symlink}, false},
 		{"usr/lib/app/libx.so.1", program, false},
 		{"etc/app/hook", program, false},
-		{"usr/bin", Inode{Type: Directory, Mode: 0o755}, false},
+		{"usr/bin", Inode{Type: pkgmeta.Directory, Mode: 0o755}, false},
 	} {
 		i := strings.LastIndexByte(c.path, '/')
 		if got := p.Inner(c.path[:i], c.path[i+1:], c.inode); got != c.want {
@@ -122,9 +125,9 @@ func TestInner(t *testing.T) {
 func TestLate(t *testing.T) {
 	calls := 0
 	late := NewLate([32]byte{1}, func() ([]byte, string) { calls++; return []byte("made"), "of this" })
-	p, err := NewMade(Meta{Ref: Ref{Name: "made", Version: "1"}}, []MadeFile{
-		{Entry: Entry{Path: "etc/link", Type: Symlink, Target: "x"}, Why: "because"},
-		{Entry: Entry{Path: "etc/late", Mode: 0o644, Mutable: true}, Late: late},
+	p, err := NewMade(pkgmeta.Meta{Ref: pkgmeta.Ref{Name: "made", Version: "1"}}, []MadeFile{
+		{Entry: pkgmeta.Entry{Path: "etc/link", Type: pkgmeta.Symlink, Target: "x"}, Why: "because"},
+		{Entry: pkgmeta.Entry{Path: "etc/late", Mode: 0o644, Mutable: true}, Late: late},
 	}, nil)
 	if err != nil {
 		t.Fatal(err)
@@ -146,10 +149,10 @@ func TestLate(t *testing.T) {
 	}
 
 	// Inode numbers follow what a file is, and not where it stands in the list.
-	other, err := NewMade(Meta{Ref: Ref{Name: "made", Version: "1"}}, []MadeFile{
-		{Entry: Entry{Path: "etc/another", Type: Symlink, Target: "x"}},
-		{Entry: Entry{Path: "etc/late", Mode: 0o644}, Late: NewLate([32]byte{2}, nil)},
-		{Entry: Entry{Path: "etc/link", Type: Symlink, Target: "x"}},
+	other, err := NewMade(pkgmeta.Meta{Ref: pkgmeta.Ref{Name: "made", Version: "1"}}, []MadeFile{
+		{Entry: pkgmeta.Entry{Path: "etc/another", Type: pkgmeta.Symlink, Target: "x"}},
+		{Entry: pkgmeta.Entry{Path: "etc/late", Mode: 0o644}, Late: NewLate([32]byte{2}, nil)},
+		{Entry: pkgmeta.Entry{Path: "etc/link", Type: pkgmeta.Symlink, Target: "x"}},
 	}, nil)
 	if err != nil {
 		t.Fatal(err)

@@ -9,8 +9,11 @@ import (
 	"path/filepath"
 	"testing"
 
-	"github.com/packagefs/packagefs/pkgindex/mkpkg"
+	"github.com/packagefs/packagefs/pkgindex/format/mkpkg"
 	"github.com/packagefs/packagefs/pkgindex/pfs"
+	"github.com/packagefs/packagefs/pkgindex/pkgmeta"
+	"github.com/packagefs/packagefs/pkgindex/relation"
+	"github.com/packagefs/packagefs/pkgindex/version"
 )
 
 // many fills dir with n small package files.
@@ -66,12 +69,12 @@ func BenchmarkOpen(b *testing.B) {
 func BenchmarkPublish(b *testing.B) {
 	var packages []*Package
 	for i := range 60000 {
-		packages = append(packages, &Package{Meta: Meta{
-			Ref: Ref{Name: fmt.Sprintf("p%05d", i), Version: "1.0-1"}, Scheme: DebianScheme, Architecture: "amd64", Provides: []Term{{Name: "v"}},
+		packages = append(packages, &Package{Meta: pkgmeta.Meta{
+			Ref: pkgmeta.Ref{Name: fmt.Sprintf("p%05d", i), Version: "1.0-1"}, Scheme: version.Debian, Architecture: "amd64", Provides: []relation.Term{{Name: "v"}},
 		}})
 	}
 	set := NewSet(1, packages, nil)
-	extra := []*Package{{Meta: Meta{Ref: Ref{Name: "p30000", Version: "1.0-2"}, Scheme: DebianScheme}}}
+	extra := []*Package{{Meta: pkgmeta.Meta{Ref: pkgmeta.Ref{Name: "p30000", Version: "1.0-2"}, Scheme: version.Debian}}}
 	for b.Loop() {
 		set.with(extra, nil)
 	}

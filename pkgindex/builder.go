@@ -9,11 +9,14 @@ import (
 	"path"
 	"slices"
 	"strings"
+
+	"github.com/packagefs/packagefs/pkgindex/pkgmeta"
+	"github.com/packagefs/packagefs/pkgindex/pkgpath"
 )
 
 // A builder collects the members of one package and writes its index.
 type builder struct {
-	aliases Aliases
+	aliases pkgpath.Aliases
 	nodes   map[string]*node // by path after aliases; a directory's entries are in its children
 	inodes  []*node          // in the order of the archive: InodeIDs
 	names   uint64           // bytes of all names and targets
@@ -21,7 +24,7 @@ type builder struct {
 
 // node is a name's file. Hard links share one.
 type node struct {
-	Entry
+	pkgmeta.Entry
 	ino      InodeID
 	links    uint32
 	offset   int64 // in the payload
@@ -37,9 +40,9 @@ type child struct {
 	n    *node
 }
 
-func newBuilder(aliases Aliases) *builder {
+func newBuilder(aliases pkgpath.Aliases) *builder {
 	b := &builder{aliases: aliases, nodes: make(map[string]*node)}
-	b.insert("", &node{Entry: Entry{Type: Directory, Mode: 0o755}, implicit: true})
+	b.insert("", &node{Entry: pkgmeta.Entry{Type: pkgmeta.Directory, Mode: 0o755}, implicit: true})
 	return b
 }
 
@@ -67,7 +70,7 @@ func (b *builder) link(p string, n *node) {
 	dir = strings.TrimSuffix(dir, "/")
 	parent := b.nodes[dir]
 	if parent == nil {
-		parent = &node{Entry: Entry{Type: Directory, Mode: 0o755, Sec: n.Sec}, implicit: true}
+		parent = &node{Entry: pkgmeta.Entry{Type: pkgmeta.Directory, Mode: 0o755, Sec: n.Sec}, implicit: true}
 		b.insert(dir, parent)
 	}
 	parent.children = append(parent.children, child{name, n})
@@ -76,12 +79,12 @@ func (b *builder) link(p string, n *node) {
 
 // add enters one member; offset and digest are those of a regular file. The
 // format reader has checked paths: clean, below no symlink, none twice.
-func (b *builder) add(e Entry, offset int64, digest [32]byte) error {
+func (b *builder) add(e pkgmeta.Entry, offset int64, digest [32]byte) error {
 	if b.names > math.MaxUint32/2 || len(b.inodes) > math.MaxUint32/2/inodeSize {
 		return fmt.Errorf("%s: too many files for one package", e.Path)
 	}
 	p, alias := e.Path, ""
-	if _, root := b.aliases[e.Path]; !root || e.Type == Directory {
+	if _, root := b.aliases[e.Path]; !root || e.Type == pkgmeta.Directory {
 		p, alias = b.aliases.Apply(e.Path)
 	}
 	if alias != "" {
@@ -90,7 +93,7 @@ func (b *builder) add(e Entry, offset int64, digest [32]byte) error {
 	if e.HardLink != "" {
 		target, _ := b.aliases.Apply(e.HardLink)
 		n := b.nodes[target]
-		if n == nil || n.Type != Regular {
+		if n == nil || n.Type != pkgmeta.Regular {
 			return fmt.Errorf("%s: hard link to %s, which is no file of this package", e.Path, e.HardLink)
 		}
 		n.Mutable = n.Mutable || e.Mutable
@@ -103,7 +106,7 @@ func (b *builder) add(e Entry, offset int64, digest [32]byte) error {
 		}
 		return nil
 	}
-	if e.Type == Symlink && b.leadsTo(p, e.Target) {
+	if e.Type == pkgmeta.Symlink && b.leadsTo(p, e.Target) {
 		return nil // usr/bin/x → /bin/x is one file after the merge
 	}
 	have := b.nodes[p]
@@ -116,18 +119,18 @@ func (b *builder) add(e Entry, offset int64, digest [32]byte) error {
 
 // replace settles what to do with a member whose path is taken: by a parent
 // that had to be made, or by its twin on the other side of a path alias.
-func (b *builder) replace(have *node, e Entry, p string, aliased bool, offset int64, digest [32]byte) error {
+func (b *builder) replace(have *node, e pkgmeta.Entry, p string, aliased bool, offset int64, digest [32]byte) error {
 	switch {
-	case have.Type == Directory && e.Type == Directory:
+	case have.Type == pkgmeta.Directory && e.Type == pkgmeta.Directory:
 		if have.implicit || have.aliased && !aliased {
 			have.Entry, have.implicit, have.aliased = e, false, aliased
 		}
 		return nil
-	case have.Type == Directory || e.Type == Directory:
+	case have.Type == pkgmeta.Directory || e.Type == pkgmeta.Directory:
 		return collide(e, p)
-	case have.Type == Symlink && b.leadsTo(p, have.Target), have.implicit,
-		have.Type == Symlink && e.Type != Symlink,
-		have.aliased && !aliased && (have.Type == Symlink) == (e.Type == Symlink):
+	case have.Type == pkgmeta.Symlink && b.leadsTo(p, have.Target), have.implicit,
+		have.Type == pkgmeta.Symlink && e.Type != pkgmeta.Symlink,
+		have.aliased && !aliased && (have.Type == pkgmeta.Symlink) == (e.Type == pkgmeta.Symlink):
 		if have.links > 1 {
 			return collide(e, p)
 		}
@@ -139,15 +142,15 @@ func (b *builder) replace(have *node, e Entry, p string, aliased bool, offset in
 	}
 }
 
-func collide(e Entry, p string) error {
+func collide(e pkgmeta.Entry, p string) error {
 	return fmt.Errorf("%s: stands twice in this package, at /%s and at its path alias", e.Path, p)
 }
 
 // addAlias makes the symlink at a directory's old place.
-func (b *builder) addAlias(alias string, e Entry) {
+func (b *builder) addAlias(alias string, e pkgmeta.Entry) {
 	if b.nodes[alias] == nil {
-		b.insert(alias, &node{Entry: Entry{
-			Path: alias, Type: Symlink, Mode: 0o777, Target: b.aliases[alias], Sec: e.Sec,
+		b.insert(alias, &node{Entry: pkgmeta.Entry{
+			Path: alias, Type: pkgmeta.Symlink, Mode: 0o777, Target: b.aliases[alias], Sec: e.Sec,
 		}, implicit: true})
 	}
 }
@@ -163,7 +166,7 @@ func (b *builder) leadsTo(p, target string) bool {
 }
 
 // finish returns the whole index file.
-func (b *builder) finish(m Meta, payload int64) ([]byte, error) {
+func (b *builder) finish(m pkgmeta.Meta, payload int64) ([]byte, error) {
 	meta, err := json.Marshal(m)
 	if err != nil {
 		return nil, fmt.Errorf("encode metadata: %w", err)
@@ -207,7 +210,7 @@ func (b *builder) body(h *head) []byte {
 		}
 	}
 	for _, n := range b.inodes {
-		if n.Type == Regular {
+		if n.Type == pkgmeta.Regular {
 			h.files++
 			h.installd += uint64(n.Size)
 		}
@@ -225,7 +228,7 @@ func (b *builder) orderDirs() []*node {
 		d.dir = DirID(i)
 		slices.SortFunc(d.children, func(x, y child) int { return strings.Compare(x.name, y.name) })
 		for _, c := range d.children {
-			if c.n.Type == Directory {
+			if c.n.Type == pkgmeta.Directory {
 				dirs = append(dirs, c.n)
 			}
 		}
@@ -243,9 +246,9 @@ func (n *node) encode(b []byte, strs *stringTable) []byte {
 		flags |= flagImplicit
 	}
 	switch n.Type {
-	case Directory:
+	case pkgmeta.Directory:
 		links, size, data = 1, 0, uint64(n.dir)
-	case Symlink:
+	case pkgmeta.Symlink:
 		size, data = uint64(len(n.Target)), uint64(strs.add(n.Target))
 	}
 	b = append(b, byte(n.Type), flags)

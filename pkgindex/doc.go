@@ -9,6 +9,18 @@
 // contents package pfs reads in place, the payload is a table that tells where
 // they are in the package file.
 //
+// # Floors
+//
+// This package is the uppermost of three floors, and imports those below:
+//
+//	pkgindex                            the store: index, payload, install, trust, …
+//	pkgindex/format                     readers of package files, one for each format
+//	pkgindex/pkgmeta, relation, version what a package says of itself
+//
+// Beside them stand helpers that know nothing of packages' meaning: pkgpath (paths),
+// pfs (the native format's file), signature, dirwatch and tomlfile. Below format,
+// mkpkg writes package files for tests and for the demonstration.
+//
 // # Lifecycle
 //
 // Open reads the heads of the indexes that exist, so its cost follows the
@@ -24,8 +36,6 @@
 // and shows in Set.Rejected. The contents of a large native package are verified
 // when it is live already, and again whenever they are read: what is not as its
 // table of contents says is never handed out.
-//
-// A Conversion makes a native package file of one of another format.
 //
 // A package of NewMade stands in no package file and in no Set: it is what a server
 // adds to trees by itself. Its files may have a content, a Late, that is made when

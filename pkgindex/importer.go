@@ -14,7 +14,9 @@ import (
 	"slices"
 	"syscall"
 
+	"github.com/packagefs/packagefs/pkgindex/format"
 	"github.com/packagefs/packagefs/pkgindex/pfs"
+	"github.com/packagefs/packagefs/pkgindex/pkgmeta"
 )
 
 // fileID names the index of a package file: inode number, size and time of last
@@ -34,7 +36,7 @@ var errChanged = errors.New("it changed while it was read; it is read again when
 // in one pass.
 type importer struct {
 	builder  *builder
-	meta     Meta
+	meta     pkgmeta.Meta
 	services map[string]bool
 	out      *bufio.Writer
 	offset   int64
@@ -49,11 +51,11 @@ type storeError struct{ err error }
 func (e *storeError) Error() string { return e.err.Error() }
 func (e *storeError) Unwrap() error { return e.err }
 
-func (im *importer) Start(m Meta) error {
+func (im *importer) Start(m pkgmeta.Meta) error {
 	if len(m.Name) > 255 || len(m.Version) > 255 {
 		return fmt.Errorf("name or version is longer than 255 bytes")
 	}
-	if _, err := ParseRef(m.Ref.String()); err != nil {
+	if _, err := pkgmeta.ParseRef(m.Ref.String()); err != nil {
 		return err
 	}
 	im.meta = m
@@ -63,10 +65,10 @@ func (im *importer) Start(m Meta) error {
 	return nil
 }
 
-func (im *importer) Add(e Entry, content io.Reader) error {
+func (im *importer) Add(e pkgmeta.Entry, content io.Reader) error {
 	var digest [32]byte
 	offset := im.offset
-	if content != nil && e.Type == Regular && e.HardLink == "" {
+	if content != nil && e.Type == pkgmeta.Regular && e.HardLink == "" {
 		if im.hash.Reset(); im.buf == nil {
 			im.buf = make([]byte, 256<<10)
 		}
@@ -83,8 +85,8 @@ func (im *importer) Add(e Entry, content io.Reader) error {
 }
 
 // AddAt enters a member; offset and digest are those of a regular file.
-func (im *importer) AddAt(e Entry, offset int64, digest [32]byte) error {
-	if name, ok := ServiceOf(e.Path); ok && e.Type != Directory {
+func (im *importer) AddAt(e pkgmeta.Entry, offset int64, digest [32]byte) error {
+	if name, ok := pkgmeta.ServiceOf(e.Path); ok && e.Type != pkgmeta.Directory {
 		im.services[name] = true
 	}
 	return im.builder.add(e, offset, digest)
@@ -109,11 +111,11 @@ func (im *importer) Write(b []byte) (int, error) {
 
 // importFile reads the package file f, whose fileID is id, and leaves its index
 // and payload in the state directory.
-func (s *Store) importFile(f *os.File, size int64, id string) (Meta, head, error) {
+func (s *Store) importFile(f *os.File, size int64, id string) (pkgmeta.Meta, head, error) {
 	path := f.Name()
 	tmp, err := os.CreateTemp(filepath.Dir(s.payloadPath(id)), tempPrefix)
 	if err != nil {
-		return Meta{}, head{}, &storeError{err}
+		return pkgmeta.Meta{}, head{}, &storeError{err}
 	}
 	defer os.Remove(tmp.Name())
 	defer tmp.Close()
@@ -124,15 +126,15 @@ func (s *Store) importFile(f *os.File, size int64, id string) (Meta, head, error
 	}
 	err = s.readInto(im, f, size, filepath.Base(path))
 	if again, statErr := os.Stat(path); statErr == nil && fileID(again) != id {
-		return Meta{}, head{}, errChanged
+		return pkgmeta.Meta{}, head{}, errChanged
 	}
 	if err != nil {
-		return Meta{}, head{}, err
+		return pkgmeta.Meta{}, head{}, err
 	}
 	im.meta.Services = slices.Sorted(maps.Keys(im.services))
 	h, err := s.commit(id, im, tmp)
 	if err != nil {
-		return Meta{}, head{}, &storeError{err}
+		return pkgmeta.Meta{}, head{}, &storeError{err}
 	}
 	return im.meta, h, nil
 }
@@ -144,9 +146,9 @@ func (s *Store) readInto(im *importer, f *os.File, size int64, name string) erro
 		return err
 	}
 	if native {
-		return Describe(name, s.importNative(im, f, size))
+		return format.Describe(name, s.importNative(im, f, size))
 	}
-	return ReadPackage(f, size, name, s.config.Limits, im)
+	return format.Read(f, size, name, s.config.Limits, im)
 }
 
 // tempPrefix begins the names of files that are not finished.
@@ -160,7 +162,7 @@ func (s *Store) commit(id string, im *importer, payload *os.File) (head, error) 
 	}
 	// Of a native package both files have checksums of all that matters: what a
 	// crash makes of them is noticed, and made again.
-	durable := im.meta.Format != Pfs
+	durable := im.meta.Format != pkgmeta.Pfs
 	if err := settle(payload, s.payloadPath(id), durable); err != nil {
 		return head{}, err
 	}
@@ -220,7 +222,7 @@ func (s *Store) openSource(path, id string) (*imported, error) {
 		return nil, fmt.Errorf("%w: the payload has %d bytes, want %d", errIndex, info.Size(), h.payload)
 	}
 	src := s.newSource(path, id, meta, h)
-	if meta.Format != Pfs {
+	if meta.Format != pkgmeta.Pfs {
 		return src, nil
 	}
 	switch s.stateOf(src) {
@@ -233,6 +235,6 @@ func (s *Store) openSource(path, id string) (*imported, error) {
 	return src, nil
 }
 
-func (s *Store) newSource(path, id string, meta Meta, h head) *imported {
+func (s *Store) newSource(path, id string, meta pkgmeta.Meta, h head) *imported {
 	return &imported{id: id, path: path, meta: meta, head: h, store: s, broken: s.remake, serial: s.serial.Add(1)}
 }

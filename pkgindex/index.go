@@ -10,6 +10,8 @@ import (
 	"os"
 	"strings"
 	"unsafe"
+
+	"github.com/packagefs/packagefs/pkgindex/pkgmeta"
 )
 
 // An index file is a head, the package's metadata as JSON, and a body of four
@@ -102,15 +104,15 @@ func checkHead(b, meta []byte) error {
 
 // readHead reads head and metadata of an index file, and checks that the file
 // has the size they announce.
-func readHead(f *os.File) (head, Meta, error) {
+func readHead(f *os.File) (head, pkgmeta.Meta, error) {
 	var first [4096]byte
 	n, err := f.ReadAt(first[:], 0)
 	if n < headSize {
-		return head{}, Meta{}, fmt.Errorf("%w: too short (%v)", errIndex, err)
+		return head{}, pkgmeta.Meta{}, fmt.Errorf("%w: too short (%v)", errIndex, err)
 	}
 	h, err := decodeHead(first[:n])
 	if err != nil {
-		return head{}, Meta{}, err
+		return head{}, pkgmeta.Meta{}, err
 	}
 	meta := first[headSize:n]
 	if int(h.meta) <= len(meta) {
@@ -118,22 +120,22 @@ func readHead(f *os.File) (head, Meta, error) {
 	} else {
 		meta = make([]byte, h.meta)
 		if _, err := f.ReadAt(meta, headSize); err != nil {
-			return head{}, Meta{}, fmt.Errorf("%w: metadata: %v", errIndex, err)
+			return head{}, pkgmeta.Meta{}, fmt.Errorf("%w: metadata: %v", errIndex, err)
 		}
 	}
 	if err := checkHead(first[:headSize], meta); err != nil {
-		return head{}, Meta{}, err
+		return head{}, pkgmeta.Meta{}, err
 	}
 	info, err := f.Stat()
 	if err != nil {
-		return head{}, Meta{}, err
+		return head{}, pkgmeta.Meta{}, err
 	}
 	if want := headSize + int64(h.meta) + h.bodySize(); info.Size() != want {
-		return head{}, Meta{}, fmt.Errorf("%w: %d bytes, want %d", errIndex, info.Size(), want)
+		return head{}, pkgmeta.Meta{}, fmt.Errorf("%w: %d bytes, want %d", errIndex, info.Size(), want)
 	}
-	var m Meta
+	var m pkgmeta.Meta
 	if err := json.Unmarshal(meta, &m); err != nil {
-		return head{}, Meta{}, fmt.Errorf("%w: metadata: %v", errIndex, err)
+		return head{}, pkgmeta.Meta{}, fmt.Errorf("%w: metadata: %v", errIndex, err)
 	}
 	return h, m, nil
 }
@@ -224,7 +226,7 @@ func (x *Index) Lookup(path string) (InodeID, bool) {
 	for path != "" {
 		var name string
 		name, path, _ = strings.Cut(path, "/")
-		if x.Type(ino) != Directory {
+		if x.Type(ino) != pkgmeta.Directory {
 			return 0, false
 		}
 		next, ok := x.Find(x.Dir(ino), name)
@@ -243,7 +245,7 @@ const (
 
 // An Inode is what an index knows of one file, whatever names it has.
 type Inode struct {
-	Type     FileType
+	Type     pkgmeta.FileType
 	Mode     uint32 // permission bits with setuid, setgid and sticky
 	UID, GID uint32
 	Links    uint32 // names in this package; 1 for directories
@@ -260,14 +262,14 @@ func (x *Index) inode(i InodeID) []byte { return x.inodes[i*inodeSize:][:inodeSi
 func (x *Index) Inode(i InodeID) Inode {
 	b, le := x.inode(i), binary.LittleEndian
 	return Inode{
-		Type: FileType(b[0]), Mutable: b[1]&flagMutable != 0, Implicit: b[1]&flagImplicit != 0,
+		Type: pkgmeta.FileType(b[0]), Mutable: b[1]&flagMutable != 0, Implicit: b[1]&flagImplicit != 0,
 		Mode: uint32(le.Uint16(b[2:])), UID: le.Uint32(b[4:]), GID: le.Uint32(b[8:]), Links: le.Uint32(b[12:]),
 		Sec: int64(le.Uint64(b[16:])), Nsec: le.Uint32(b[24:]), Size: int64(le.Uint64(b[32:])),
 	}
 }
 
 // Type returns the type of i alone.
-func (x *Index) Type(i InodeID) FileType { return FileType(x.inode(i)[0]) }
+func (x *Index) Type(i InodeID) pkgmeta.FileType { return pkgmeta.FileType(x.inode(i)[0]) }
 
 // Dir returns the directory that i is. i must be of type Directory.
 func (x *Index) Dir(i InodeID) DirID { return DirID(binary.LittleEndian.Uint64(x.inode(i)[40:])) }
@@ -326,7 +328,7 @@ func (x *Index) walk(d DirID, prefix string, yield func(File) bool) bool {
 		if !yield(File{prefix + name, ino}) {
 			return false
 		}
-		if x.Type(ino) == Directory && !x.walk(x.Dir(ino), prefix+name+"/", yield) {
+		if x.Type(ino) == pkgmeta.Directory && !x.walk(x.Dir(ino), prefix+name+"/", yield) {
 			return false
 		}
 	}

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 
+	"github.com/packagefs/packagefs/pkgindex/format"
 	"github.com/packagefs/packagefs/pkgindex/pfs"
 )
 
@@ -37,7 +38,7 @@ const checkAtOnce = 8 << 20
 // importNative takes a native package file over, whose contents stay where they
 // are. What it costs depends on the number of files and not on their sizes.
 func (s *Store) importNative(im *importer, f *os.File, size int64) error {
-	table, err := ReadTable(f, size, s.config.Limits, im)
+	table, err := format.ReadTable(f, size, s.config.Limits, im)
 	if err != nil {
 		return err
 	}

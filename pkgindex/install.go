@@ -14,6 +14,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/packagefs/packagefs/pkgindex/pkgmeta"
 	"github.com/packagefs/packagefs/pkgindex/signature"
 )
 
@@ -45,13 +46,13 @@ type staged struct {
 // with an error that says why, none. Signature files stand beside theirs. The
 // directory is gone afterwards. progress is told how many files are indexed, by
 // one goroutine at a time. It returns the packages that are live.
-func (s *Store) Install(ctx context.Context, name string, progress func(done, total int)) ([]Ref, error) {
+func (s *Store) Install(ctx context.Context, name string, progress func(done, total int)) ([]pkgmeta.Ref, error) {
 	dir, err := s.stagingDir(name)
 	if err != nil {
 		return nil, err
 	}
 	files, err := s.index(ctx, filepath.Join(dir, name), progress)
-	var refs []Ref
+	var refs []pkgmeta.Ref
 	decided := false
 	if err == nil {
 		err = s.inLoop(ctx, func() (err error) {

@@ -9,11 +9,13 @@ import (
 	"os"
 	"sync"
 	"sync/atomic"
+
+	"github.com/packagefs/packagefs/pkgindex/pkgmeta"
 )
 
 // A MadeFile is one file of a package that was made.
 type MadeFile struct {
-	Entry
+	pkgmeta.Entry
 	Offset int64  // of a regular file: where its bytes begin in the content
 	Why    string // what it is made of, in words; may be empty
 	Late   *Late  // of a regular file that is made when somebody looks at it, else nil; nobody may change it
@@ -63,7 +65,7 @@ func (l *Late) Content(wait bool) ([]byte, bool) {
 // Parents that files does not list are implicit. A clean relative path stands at
 // most once in files, and behind the directory that it lies in. The inode number
 // of a file follows from the package's Ref, the path and what the file is.
-func NewMade(meta Meta, files []MadeFile, content *os.File) (*Package, error) {
+func NewMade(meta pkgmeta.Meta, files []MadeFile, content *os.File) (*Package, error) {
 	b := newBuilder(nil)
 	m := &made{}
 	for _, f := range files {
@@ -71,7 +73,7 @@ func NewMade(meta Meta, files []MadeFile, content *os.File) (*Package, error) {
 		switch {
 		case f.Late != nil:
 			f.Mutable, digest = false, f.Late.stamp
-		case f.Type == Regular:
+		case f.Type == pkgmeta.Regular:
 			h := sha256.New()
 			if _, err := io.Copy(h, io.NewSectionReader(content, f.Offset, f.Size)); err != nil {
 				return nil, fmt.Errorf("make %s: %w", f.Path, err)

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/packagefs/packagefs/pkgindex/pfs"
+	"github.com/packagefs/packagefs/pkgindex/pkgmeta"
 )
 
 // A check is what came of verifying a native package's contents.
@@ -18,7 +19,7 @@ type check struct {
 
 // mayCheck queues a package whose contents were not verified yet.
 func (s *Store) mayCheck(src *imported) {
-	if src.meta.Format == Pfs && s.stateOf(src) == contentsUnread {
+	if src.meta.Format == pkgmeta.Pfs && s.stateOf(src) == contentsUnread {
 		s.unread = append(s.unread, src)
 	}
 }

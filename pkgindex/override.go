@@ -7,6 +7,11 @@ import (
 	"strings"
 
 	"github.com/packagefs/packagefs/pkgindex/dirwatch"
+	"github.com/packagefs/packagefs/pkgindex/pkgmeta"
+	"github.com/packagefs/packagefs/pkgindex/pkgpath"
+	"github.com/packagefs/packagefs/pkgindex/relation"
+	"github.com/packagefs/packagefs/pkgindex/tomlfile"
+	"github.com/packagefs/packagefs/pkgindex/version"
 )
 
 // An override file, NAME.toml or NAME=VERSION.toml in the overrides directory,
@@ -25,11 +30,11 @@ type override struct {
 	Alternatives map[string][]string `toml:"alternatives"` // path → symlink targets, of which a tree has one
 
 	file         string // base name
-	provides     []Term
-	depends      []Clause
-	mutable      globs
-	programs     globs // nil where the file leaves the choice
-	shown        globs // likewise
+	provides     []relation.Term
+	depends      []relation.Clause
+	mutable      pkgpath.Globs
+	programs     pkgpath.Globs // nil where the file leaves the choice
+	shown        pkgpath.Globs // likewise
 	extra        *Index
 	alternatives []Alternative
 }
@@ -40,7 +45,7 @@ const (
 )
 
 // readOverride reads and checks an override file.
-func readOverride(file string, aliases Aliases) (*override, error) {
+func readOverride(file string, aliases pkgpath.Aliases) (*override, error) {
 	data, err := dirwatch.ReadComplete(file, maxOverrideSize+1)
 	if err != nil {
 		return nil, err
@@ -51,45 +56,45 @@ func readOverride(file string, aliases Aliases) (*override, error) {
 	return parseOverride(path.Base(file), data, aliases)
 }
 
-func parseOverride(base string, data []byte, aliases Aliases) (*override, error) {
+func parseOverride(base string, data []byte, aliases pkgpath.Aliases) (*override, error) {
 	o := &override{file: base}
-	if err := decodeTOML(data, o); err != nil {
+	if err := tomlfile.Decode(data, o); err != nil {
 		return nil, err
 	}
-	if _, err := ParseRef(strings.TrimSuffix(base, overrideSuffix)); err != nil {
+	if _, err := pkgmeta.ParseRef(strings.TrimSuffix(base, overrideSuffix)); err != nil {
 		return nil, fmt.Errorf("its name must be NAME.toml or NAME=VERSION.toml: %w", err)
 	}
 	for _, s := range o.Provides {
-		clauses, err := ParseDebian(s, "")
+		clauses, err := relation.ParseDebian(s, "")
 		if err != nil {
 			return nil, fmt.Errorf("provides %q: %w", s, err)
 		}
 		for _, c := range clauses {
-			if len(c) != 1 || c[0].Op != OpAny && c[0].Op != OpEqual {
+			if len(c) != 1 || c[0].Op != version.OpAny && c[0].Op != version.OpEqual {
 				return nil, fmt.Errorf("provides %q: want NAME or NAME (= VERSION)", s)
 			}
 			o.provides = append(o.provides, c[0])
 		}
 	}
 	for _, s := range o.Depends {
-		clauses, err := ParseDebian(s, "")
+		clauses, err := relation.ParseDebian(s, "")
 		if err != nil {
 			return nil, fmt.Errorf("depends %q: %w", s, err)
 		}
 		o.depends = append(o.depends, clauses...)
 	}
 	var err error
-	if o.mutable, err = parseGlobs("mutable", o.Mutable); err != nil {
+	if o.mutable, err = pkgpath.ParseGlobs("mutable", o.Mutable); err != nil {
 		return nil, err
 	}
 	if o.programs, err = parseLaunchers(o.Launchers); err != nil {
 		return nil, err
 	}
-	if o.shown, err = parseGlobs("programs", o.Programs); err != nil {
+	if o.shown, err = pkgpath.ParseGlobs("programs", o.Programs); err != nil {
 		return nil, err
 	}
 	for _, unit := range o.Services {
-		if !IsUnit(unit) {
+		if !pkgmeta.IsUnit(unit) {
 			return nil, fmt.Errorf("services %q: not the name of a systemd unit such as ssh.service", unit)
 		}
 	}
@@ -100,7 +105,7 @@ func parseOverride(base string, data []byte, aliases Aliases) (*override, error)
 }
 
 // buildLinks makes the index that brings the links.
-func (o *override) buildLinks(aliases Aliases) error {
+func (o *override) buildLinks(aliases pkgpath.Aliases) error {
 	if len(o.Links) == 0 {
 		return nil
 	}
@@ -121,7 +126,7 @@ func (o *override) buildLinks(aliases Aliases) error {
 				return fmt.Errorf("links %q: lies below the link %q", p, q)
 			}
 		}
-		if err := b.add(Entry{Path: rel, Type: Symlink, Mode: 0o777, Target: target}, 0, [32]byte{}); err != nil {
+		if err := b.add(pkgmeta.Entry{Path: rel, Type: pkgmeta.Symlink, Mode: 0o777, Target: target}, 0, [32]byte{}); err != nil {
 			return fmt.Errorf("links: %w", err)
 		}
 	}
@@ -133,7 +138,7 @@ func (o *override) buildLinks(aliases Aliases) error {
 func linkPath(key, p, target string) (string, error) {
 	rel := strings.TrimPrefix(p, "/")
 	switch {
-	case !isClean(p):
+	case !pkgpath.IsClean(p):
 		return "", fmt.Errorf("%s %q: not a clean absolute path", key, p)
 	case target == "" || len(target) > 4095 || strings.Contains(target, "\x00"):
 		return "", fmt.Errorf("%s %q: its target must have 1 to 4095 bytes", key, p)
@@ -151,8 +156,8 @@ func (o *override) apply(src *imported) *Package {
 	p.Override, p.extra, p.marks, p.programs = o.file, o.extra, o.mutable, o.programs
 	p.shown, p.enabled = o.shown, o.Services
 	p.Provides = slices.Concat(p.Provides, o.provides)
-	p.Depends = slices.Concat(slices.DeleteFunc(slices.Clone(p.Depends), func(c Clause) bool {
-		return slices.ContainsFunc(c, func(t Term) bool { return slices.Contains(o.DropDepends, t.Name) })
+	p.Depends = slices.Concat(slices.DeleteFunc(slices.Clone(p.Depends), func(c relation.Clause) bool {
+		return slices.ContainsFunc(c, func(t relation.Term) bool { return slices.Contains(o.DropDepends, t.Name) })
 	}), o.depends)
 	return p
 }

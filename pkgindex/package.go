@@ -11,6 +11,8 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"github.com/packagefs/packagefs/pkgindex/pkgmeta"
+	"github.com/packagefs/packagefs/pkgindex/pkgpath"
 	"github.com/packagefs/packagefs/pkgindex/signature"
 )
 
@@ -18,7 +20,7 @@ import (
 // applied, and its files. It is immutable. A Package made by hand, without a
 // Store, has metadata only and no files; but see NewMade.
 type Package struct {
-	Meta
+	pkgmeta.Meta
 	ID   uint64 // the same for the same Ref, architecture and format on every start
 	File string // base name of the package file
 
@@ -26,21 +28,21 @@ type Package struct {
 
 	Signer *signature.Signer // who signed the package file, nil if it is not known
 
-	source   *imported // nil in a package without a package file
-	made     *made     // of NewMade, else nil
-	extra    *Index    // files that the override adds, or nil
-	marks    globs     // paths that the override makes mutable
-	programs globs     // paths of programs, where the override says so; see Program
-	shown    globs     // paths of programs that users start, where the override says so; see Inner
-	enabled  []string  // services that the override enables
+	source   *imported     // nil in a package without a package file
+	made     *made         // of NewMade, else nil
+	extra    *Index        // files that the override adds, or nil
+	marks    pkgpath.Globs // paths that the override makes mutable
+	programs pkgpath.Globs // paths of programs, where the override says so; see Program
+	shown    pkgpath.Globs // paths of programs that users start, where the override says so; see Inner
+	enabled  []string      // services that the override enables
 }
 
 // NewPackage returns a package that has metadata and no files: what is said to be
 // somewhere else.
-func NewPackage(m Meta) *Package { return &Package{Meta: m, ID: packageID(m)} }
+func NewPackage(m pkgmeta.Meta) *Package { return &Package{Meta: m, ID: packageID(m)} }
 
 // packageID is a hash: 64 bits are enough for qids to differ.
-func packageID(m Meta) uint64 {
+func packageID(m pkgmeta.Meta) uint64 {
 	h := fnv.New64a()
 	for _, s := range []string{m.Name, m.Version, m.Architecture, string(m.Format)} {
 		h.Write([]byte(s))
@@ -52,9 +54,9 @@ func packageID(m Meta) uint64 {
 // imported is what all Packages made from one package file share: the files that
 // hold index and payload.
 type imported struct {
-	id      string // names the files below index/ and payload/
-	path    string // of the package file
-	meta    Meta   // as the package file has it
+	id      string       // names the files below index/ and payload/
+	path    string       // of the package file
+	meta    pkgmeta.Meta // as the package file has it
 	head    head
 	store   *Store
 	broken  func(*imported, error) // called once when index or payload cannot be read
@@ -123,7 +125,7 @@ func (l *Layer) Ino(i InodeID) uint64 {
 func (l *Layer) Version(i InodeID) uint32 {
 	b := l.inode(i)
 	sum := crc32.Checksum(b[:28], crcTable) // type to modification time
-	if l.Type(i) == Symlink {
+	if l.Type(i) == pkgmeta.Symlink {
 		sum = crc32.Update(sum, crcTable, []byte(l.Target(i)))
 	} else {
 		sum = crc32.Update(sum, crcTable, b[48:]) // digest

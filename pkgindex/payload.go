@@ -14,6 +14,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/packagefs/packagefs/pkgindex/pfs"
+	"github.com/packagefs/packagefs/pkgindex/pkgmeta"
 )
 
 // maxIdlePayloads is how many payloads stay open that nobody reads: enough for
@@ -84,7 +85,7 @@ func (c *payloadCache) open(src *imported) (*Payload, error) {
 // open opens the contents of a package; chunks keeps what is unpacked of a
 // native one.
 func (s *imported) open(chunks *pfs.Cache) (contents, error) {
-	if s.meta.Format == Pfs {
+	if s.meta.Format == pkgmeta.Pfs {
 		return s.openInPlace(chunks)
 	}
 	f, err := os.Open(s.store.payloadPath(s.id))

@@ -4,6 +4,9 @@ import (
 	"fmt"
 	"path"
 	"strings"
+
+	"github.com/packagefs/packagefs/pkgindex/pkgmeta"
+	"github.com/packagefs/packagefs/pkgindex/pkgpath"
 )
 
 // Program says whether a file is a program: one that people and programs start by
@@ -13,7 +16,7 @@ import (
 // are libraries or modules. What users may change is none.
 func (p *Package) Program(dir, name string, inode Inode) bool {
 	switch {
-	case inode.Type != Regular || inode.Mode&0o111 == 0 || inode.Mutable:
+	case inode.Type != pkgmeta.Regular || inode.Mode&0o111 == 0 || inode.Mutable:
 		return false
 	case p.programs != nil:
 		if !p.programs.Match(path.Join(dir, name)) {
@@ -33,9 +36,9 @@ func (p *Package) Inner(dir, name string, inode Inode) bool {
 		return false
 	}
 	switch inode.Type {
-	case Regular:
+	case pkgmeta.Regular:
 		return inode.Mode&0o111 != 0 && programDir(dir) && !isModule(dir, name)
-	case Symlink:
+	case pkgmeta.Symlink:
 		return programDir(dir) && pathDir(dir)
 	}
 	return false
@@ -81,7 +84,7 @@ func isModule(dir, name string) bool {
 
 // parseLaunchers reads the key launchers of an override file: a bool, or globs.
 // It returns nil where the file leaves the choice.
-func parseLaunchers(v any) (globs, error) {
+func parseLaunchers(v any) (pkgpath.Globs, error) {
 	const want = "launchers: want true, false, or a list of globs of absolute paths such as [\"/usr/bin/*\"]"
 	switch v := v.(type) {
 	case nil:
@@ -90,15 +93,15 @@ func parseLaunchers(v any) (globs, error) {
 		if v {
 			return nil, nil
 		}
-		return globs{}, nil
+		return pkgpath.Globs{}, nil
 	case []any:
-		list := globs{}
+		list := pkgpath.Globs{}
 		for _, item := range v {
 			text, ok := item.(string)
 			if !ok {
 				return nil, fmt.Errorf("%s, not %v", want, item)
 			}
-			g, err := parseGlob("launchers", text)
+			g, err := pkgpath.ParseGlob("launchers", text)
 			if err != nil {
 				return nil, err
 			}

@@ -7,10 +7,13 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/packagefs/packagefs/pkgindex/pkgmeta"
+	"github.com/packagefs/packagefs/pkgindex/pkgpath"
 )
 
 func TestProgram(t *testing.T) {
-	executable := Inode{Type: Regular, Mode: 0o755}
+	executable := Inode{Type: pkgmeta.Regular, Mode: 0o755}
 	for _, c := range []struct {
 		override string // the value of launchers; empty: no override file
 		path     string
@@ -18,10 +21,10 @@ func TestProgram(t *testing.T) {
 		want     bool
 	}{
 		{"", "usr/bin/app", executable, true},
-		{"", "usr/bin/app", Inode{Type: Regular, Mode: 0o4711}, true},
-		{"", "usr/bin/app", Inode{Type: Regular, Mode: 0o644}, false},
-		{"", "usr/bin/app", Inode{Type: Symlink, Mode: 0o777}, false},
-		{"", "usr/bin/app", Inode{Type: Regular, Mode: 0o755, Mutable: true}, false},
+		{"", "usr/bin/app", Inode{Type: pkgmeta.Regular, Mode: 0o4711}, true},
+		{"", "usr/bin/app", Inode{Type: pkgmeta.Regular, Mode: 0o644}, false},
+		{"", "usr/bin/app", Inode{Type: pkgmeta.Symlink, Mode: 0o777}, false},
+		{"", "usr/bin/app", Inode{Type: pkgmeta.Regular, Mode: 0o755, Mutable: true}, false},
 		{"", "usr/bin/tool.py", executable, true},
 		{"", "usr/sbin/app", executable, true},
 		{"", "usr/games/app", executable, true},
@@ -46,13 +49,13 @@ func TestProgram(t *testing.T) {
 		{`["/usr/share/app/*", "/usr/bin/app"]`, "usr/share/app/run", executable, true},
 		{`["/usr/share/app/*", "/usr/bin/app"]`, "usr/bin/app", executable, true},
 		{`["/usr/share/app/*", "/usr/bin/app"]`, "usr/bin/other", executable, false},
-		{`["/**"]`, "usr/share/app/data", Inode{Type: Regular, Mode: 0o644}, false},
+		{`["/**"]`, "usr/share/app/data", Inode{Type: pkgmeta.Regular, Mode: 0o644}, false},
 		{`["/**"]`, "etc/cron.daily/app", executable, true},
 		{"true\nmutable = [\"/usr/bin/*\"]", "usr/bin/app", executable, false},
 	} {
 		p := &Package{}
 		if c.override != "" {
-			o, err := parseOverride("app.toml", []byte("launchers = "+c.override), UsrMerge)
+			o, err := parseOverride("app.toml", []byte("launchers = "+c.override), pkgpath.UsrMerge)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -67,7 +70,7 @@ func TestProgram(t *testing.T) {
 		`"no"`: "want true, false, or a list of globs", `[1]`: "want true, false, or a list of globs",
 		`["usr/bin/*"]`: "not a glob of absolute paths", `["/usr/[b"]`: "not a glob of absolute paths",
 	} {
-		if _, err := parseOverride("app.toml", []byte("launchers = "+value), UsrMerge); err == nil || !strings.Contains(err.Error(), want) {
+		if _, err := parseOverride("app.toml", []byte("launchers = "+value), pkgpath.UsrMerge); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("launchers = %s: %v, want %q", value, err, want)
 		}
 	}
@@ -84,10 +87,10 @@ func TestMade(t *testing.T) {
 		t.Fatal(err)
 	}
 	made := func(v string) *Package {
-		p, err := NewMade(Meta{Ref: Ref{Name: "made", Version: v}}, []MadeFile{
-			{Entry: Entry{Path: "etc/made", Type: Directory, Mode: 0o750}},
-			{Entry: Entry{Path: "etc/made/one", Mode: 0o600, Size: 3}},
-			{Entry: Entry{Path: "etc/made/two", Mode: 0o600, Size: 3}, Offset: 3},
+		p, err := NewMade(pkgmeta.Meta{Ref: pkgmeta.Ref{Name: "made", Version: v}}, []MadeFile{
+			{Entry: pkgmeta.Entry{Path: "etc/made", Type: pkgmeta.Directory, Mode: 0o750}},
+			{Entry: pkgmeta.Entry{Path: "etc/made/one", Mode: 0o600, Size: 3}},
+			{Entry: pkgmeta.Entry{Path: "etc/made/two", Mode: 0o600, Size: 3}, Offset: 3},
 		}, content)
 		if err != nil {
 			t.Fatal(err)
@@ -130,11 +133,11 @@ func TestMade(t *testing.T) {
 		t.Error("a made package's number does not follow its name and version")
 	}
 
-	_, err = NewMade(Meta{}, []MadeFile{{Entry: Entry{Path: "x", HardLink: "y"}}}, nil)
+	_, err = NewMade(pkgmeta.Meta{}, []MadeFile{{Entry: pkgmeta.Entry{Path: "x", HardLink: "y"}}}, nil)
 	if err == nil {
 		t.Error("a hard link to nothing is taken")
 	}
-	empty, err := NewMade(Meta{}, []MadeFile{{Entry: Entry{Path: "x", Type: Symlink, Target: "y"}}}, nil)
+	empty, err := NewMade(pkgmeta.Meta{}, []MadeFile{{Entry: pkgmeta.Entry{Path: "x", Type: pkgmeta.Symlink, Target: "y"}}}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"slices"
 	"strings"
+
+	"github.com/packagefs/packagefs/pkgindex/relation"
 )
 
 // A Rejected package file is set aside: nothing of it is served.
@@ -78,7 +80,7 @@ func mergeSorted[T any](old, added []T, drop func(T) bool, compare func(a, b T) 
 
 func appendProvided(to []provided, p *Package) []provided {
 	for i, t := range p.Provides {
-		if slices.ContainsFunc(p.Provides[:i], func(o Term) bool { return o.Name == t.Name }) {
+		if slices.ContainsFunc(p.Provides[:i], func(o relation.Term) bool { return o.Name == t.Name }) {
 			continue
 		}
 		to = append(to, provided{t.Name, p})

@@ -6,6 +6,8 @@ import (
 	"io"
 	"strings"
 	"sync"
+
+	"github.com/packagefs/packagefs/pkgindex/pkgmeta"
 )
 
 // A SharedObject is what the head of an ELF file says of a shared library.
@@ -70,7 +72,7 @@ func (x *Index) linkerRole() (role LinkerRole) {
 	}
 	for _, dir := range LibraryDirs {
 		ino, ok := x.Lookup(dir)
-		if !ok || x.Type(ino) != Directory {
+		if !ok || x.Type(ino) != pkgmeta.Directory {
 			continue
 		}
 		for e, hi := x.Entries(x.Dir(ino)); e < hi; e++ {

@@ -5,7 +5,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/packagefs/packagefs/pkgindex/mkpkg"
+	"github.com/packagefs/packagefs/pkgindex/format/mkpkg"
 )
 
 func TestSharedObject(t *testing.T) {

@@ -18,19 +18,22 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/packagefs/packagefs/pkgindex/dirwatch"
+	"github.com/packagefs/packagefs/pkgindex/format"
 	"github.com/packagefs/packagefs/pkgindex/pfs"
+	"github.com/packagefs/packagefs/pkgindex/pkgmeta"
+	"github.com/packagefs/packagefs/pkgindex/pkgpath"
 	"github.com/packagefs/packagefs/pkgindex/signature"
 )
 
 // A Config says what a Store indexes, and where it keeps what it found.
 type Config struct {
-	Packages  []string // package directories; where two hold one package the first wins
-	State     string   // gets index/ and payload/; made if it is not there
-	Overrides string   // directory of override files; State/overrides if empty
-	Aliases   Aliases  // path aliases; UsrMerge if nil
-	Limits    Limits   // what a package file may cost
-	Workers   int      // package files read at the same time; the number of processors if 0
-	Chunks    int64    // bytes of native packages' contents to be kept unpacked; 256 MiB if 0
+	Packages  []string        // package directories; where two hold one package the first wins
+	State     string          // gets index/ and payload/; made if it is not there
+	Overrides string          // directory of override files; State/overrides if empty
+	Aliases   pkgpath.Aliases // path aliases; UsrMerge if nil
+	Limits    format.Limits   // what a package file may cost
+	Workers   int             // package files read at the same time; the number of processors if 0
+	Chunks    int64           // bytes of native packages' contents to be kept unpacked; 256 MiB if 0
 
 	// Trust is a directory of public keys. With it, a package file that has a
 	// signature beside it is served only if one of these keys made it, and with
@@ -52,7 +55,7 @@ type Config struct {
 
 // A FileDamage tells of a package file whose contents are not what they were.
 type FileDamage struct {
-	Ref
+	pkgmeta.Ref
 	Architecture string
 	File         string // base name
 	Reason       string
@@ -100,7 +103,7 @@ type request struct {
 
 type result struct {
 	job
-	meta   Meta
+	meta   pkgmeta.Meta
 	head   head
 	signer *signature.Signer
 	err    error
@@ -114,7 +117,7 @@ func Open(config Config) (*Store, error) {
 		return nil, errors.New("a store needs a package directory and a state directory")
 	}
 	if config.Aliases == nil {
-		config.Aliases = UsrMerge
+		config.Aliases = pkgpath.UsrMerge
 	}
 	if err := config.Aliases.Check(); err != nil {
 		return nil, err

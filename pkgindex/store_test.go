@@ -11,7 +11,8 @@ import (
 	"time"
 
 	"github.com/packagefs/packagefs/pkgindex"
-	"github.com/packagefs/packagefs/pkgindex/mkpkg"
+	"github.com/packagefs/packagefs/pkgindex/format/mkpkg"
+	"github.com/packagefs/packagefs/pkgindex/pkgmeta"
 )
 
 // shop is a package directory, and the store that follows it.
@@ -114,7 +115,7 @@ func (s *shop) read(name, path string) string {
 	s.must(err)
 	for _, l := range layers {
 		if ino, ok := l.Lookup(path); ok {
-			if l.Type(ino) == pkgindex.Symlink {
+			if l.Type(ino) == pkgmeta.Symlink {
 				return "-> " + l.Target(ino)
 			}
 			payload, err := ps[0].Payload()

@@ -12,7 +12,7 @@ import (
 	"time"
 
 	"github.com/packagefs/packagefs/pkgindex"
-	"github.com/packagefs/packagefs/pkgindex/mkpkg"
+	"github.com/packagefs/packagefs/pkgindex/format/mkpkg"
 )
 
 func native(t *testing.T, spec mkpkg.Spec) []byte {

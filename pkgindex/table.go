@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/packagefs/packagefs/pkgindex/dirwatch"
+	"github.com/packagefs/packagefs/pkgindex/pkgmeta"
 	"github.com/packagefs/packagefs/pkgindex/signature"
 )
 
@@ -42,9 +43,9 @@ type table struct {
 
 // identity is what can be installed once.
 type identity struct {
-	Ref
+	pkgmeta.Ref
 	architecture string
-	format       Format
+	format       pkgmeta.Format
 }
 
 // file is one package file.
@@ -314,7 +315,7 @@ func (s *Store) unlink(f *file) {
 		}
 		s.dead = append(s.dead, f.source)
 	} else if f.signed != (signed{}) { // it may have been served, before its signature was another
-		s.dead = append(s.dead, s.newSource(f.path, f.id, Meta{}, head{}))
+		s.dead = append(s.dead, s.newSource(f.path, f.id, pkgmeta.Meta{}, head{}))
 	}
 }
 
@@ -427,7 +428,7 @@ func (s *Store) changes() (added, removed []*Package, rejected []Rejected, chang
 }
 
 // overrideFor prefers the file that names the version.
-func (s *Store) overrideFor(ref Ref) *override {
+func (s *Store) overrideFor(ref pkgmeta.Ref) *override {
 	if o := s.overrides[ref.String()]; o != nil {
 		return o
 	}

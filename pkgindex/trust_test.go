@@ -6,7 +6,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/packagefs/packagefs/pkgindex/mkpkg"
+	"github.com/packagefs/packagefs/pkgindex/format/mkpkg"
 	"github.com/packagefs/packagefs/pkgindex/signature"
 )
 

@@ -9,6 +9,7 @@ import (
 	"os"
 
 	"github.com/packagefs/packagefs/pkgindex/pfs"
+	"github.com/packagefs/packagefs/pkgindex/pkgmeta"
 )
 
 // A Damage is one thing that is not what was noted when a package file was read.
@@ -37,7 +38,7 @@ func (p *Package) Verify(ctx context.Context) ([]Damage, error) {
 	done := make(map[InodeID]bool)
 	buf := make([]byte, 256<<10)
 	for f := range index.Files() {
-		if index.Type(f.Ino) != Regular || done[f.Ino] {
+		if index.Type(f.Ino) != pkgmeta.Regular || done[f.Ino] {
 			continue
 		}
 		done[f.Ino] = true

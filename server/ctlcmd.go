@@ -16,6 +16,7 @@ import (
 
 	"github.com/packagefs/packagefs/context"
 	"github.com/packagefs/packagefs/pkgindex"
+	"github.com/packagefs/packagefs/pkgindex/pkgmeta"
 	"github.com/packagefs/packagefs/server/api"
 )
 
@@ -340,7 +341,7 @@ func (v *invocation) rescan() error {
 // selected returns the packages that a selector names: one version, for all its
 // architectures.
 func selected(set *pkgindex.Set, selector string) ([]*pkgindex.Package, error) {
-	ref, err := pkgindex.ParseRef(selector)
+	ref, err := pkgmeta.ParseRef(selector)
 	if err != nil {
 		return nil, refuse("%w", err)
 	}

@@ -20,6 +20,8 @@ import (
 
 	"github.com/packagefs/packagefs/context"
 	"github.com/packagefs/packagefs/pkgindex"
+	"github.com/packagefs/packagefs/pkgindex/format"
+	"github.com/packagefs/packagefs/pkgindex/pkgmeta"
 	"github.com/packagefs/packagefs/server/api"
 	"github.com/packagefs/packagefs/server/generate"
 	"github.com/packagefs/packagefs/server/p9l"
@@ -36,7 +38,7 @@ type Config struct {
 
 	// Assumed are packages that the root file system has already: they fulfil
 	// what others need, and are never served.
-	Assumed []pkgindex.Meta
+	Assumed []pkgmeta.Meta
 
 	// Trust is a directory of public keys of minisign: package files with another
 	// signature are set aside, and with RequireSignatures those with none.
@@ -63,7 +65,7 @@ type Config struct {
 	NoGenerate []string // names of generated files that are not wanted; see generate.Names
 
 	Limits        p9l.Limits
-	PackageLimits pkgindex.Limits
+	PackageLimits format.Limits
 	Log           zerolog.Logger
 
 	// Progress is told how many of the package files that were to be indexed
@@ -209,7 +211,7 @@ func (fs *FS) Addrs() []string {
 }
 
 // withoutFiles makes packages of what is said of packages that are somewhere else.
-func withoutFiles(metas []pkgindex.Meta) []*pkgindex.Package {
+func withoutFiles(metas []pkgmeta.Meta) []*pkgindex.Package {
 	packages := make([]*pkgindex.Package, len(metas))
 	for i, m := range metas {
 		packages[i] = pkgindex.NewPackage(m)

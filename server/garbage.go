@@ -9,6 +9,7 @@ import (
 
 	"github.com/packagefs/packagefs/context"
 	"github.com/packagefs/packagefs/pkgindex"
+	"github.com/packagefs/packagefs/pkgindex/pkgmeta"
 	"github.com/packagefs/packagefs/server/api"
 )
 
@@ -128,7 +129,7 @@ func (f *FS) markUsed(set *pkgindex.Set, of string, toplevel []string, as caller
 		}
 	}
 	for _, selector := range toplevel {
-		ref, err := pkgindex.ParseRef(selector)
+		ref, err := pkgmeta.ParseRef(selector)
 		if err != nil {
 			continue
 		}

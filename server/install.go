@@ -12,6 +12,7 @@ import (
 	"syscall"
 
 	"github.com/packagefs/packagefs/pkgindex"
+	"github.com/packagefs/packagefs/pkgindex/pkgmeta"
 	"github.com/packagefs/packagefs/server/api"
 )
 
@@ -41,7 +42,7 @@ func (i *installs) open(ctx stdcontext.Context) {
 }
 
 // begin runs one installation, unless the server ends.
-func (i *installs) begin(name string, run func(ctx stdcontext.Context, progress func(done, total int)) ([]pkgindex.Ref, error)) error {
+func (i *installs) begin(name string, run func(ctx stdcontext.Context, progress func(done, total int)) ([]pkgmeta.Ref, error)) error {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	if i.ctx == nil || i.ctx.Err() != nil {
@@ -105,7 +106,7 @@ func (v *invocation) install() error {
 	if !strings.HasPrefix(name, pkgindex.StagingPrefix) || strings.ContainsAny(name, "/\x00") {
 		return refuse("%.100q is not the name of a directory in a package directory that begins with %s", name, pkgindex.StagingPrefix)
 	}
-	err := v.fs.installs.begin(name, func(ctx stdcontext.Context, progress func(done, total int)) ([]pkgindex.Ref, error) {
+	err := v.fs.installs.begin(name, func(ctx stdcontext.Context, progress func(done, total int)) ([]pkgmeta.Ref, error) {
 		refs, err := v.fs.packages.Install(ctx, name, progress)
 		if err != nil {
 			v.fs.config.Log.Warn().Err(err).Str("directory", name).Msg("package files are not installed")

@@ -9,6 +9,7 @@ import (
 
 	"github.com/packagefs/packagefs/context"
 	"github.com/packagefs/packagefs/pkgindex"
+	"github.com/packagefs/packagefs/pkgindex/pkgmeta"
 	"github.com/packagefs/packagefs/union"
 )
 
@@ -126,7 +127,7 @@ func (fs *FS) launchedIn(v *context.View) launchedFunc {
 	tree := fs.treeFor(v, nil)
 	l := tree.Launchers()
 	return func(layer pkgindex.Layer, f pkgindex.File) string {
-		if l == nil || layer.Type(f.Ino) != pkgindex.Regular {
+		if l == nil || layer.Type(f.Ino) != pkgmeta.Regular {
 			return ""
 		}
 		dir, name := path.Split(f.Path)

@@ -10,6 +10,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/packagefs/packagefs/pkgindex"
+	"github.com/packagefs/packagefs/pkgindex/pkgmeta"
 	"github.com/packagefs/packagefs/union"
 )
 
@@ -23,7 +24,7 @@ type ownProgram struct {
 }
 
 // ownRef names what the server adds to trees.
-func ownRef() pkgindex.Ref { return pkgindex.Ref{Name: "packagefs", Version: Version()} }
+func ownRef() pkgmeta.Ref { return pkgmeta.Ref{Name: "packagefs", Version: Version()} }
 
 // newOwnProgram opens the program that is running, whatever its path leads to now.
 func newOwnProgram(log zerolog.Logger) (*ownProgram, error) {
@@ -62,10 +63,10 @@ func (g *ownProgram) tree() (*pkgindex.Package, error) {
 	if err != nil {
 		return nil, err
 	}
-	dir := pkgindex.Entry{Type: pkgindex.Directory, Mode: 0o755, Sec: info.ModTime().Unix()}
-	program := pkgindex.Entry{Type: pkgindex.Regular, Mode: 0o755, Size: info.Size(), Sec: info.ModTime().Unix()}
+	dir := pkgmeta.Entry{Type: pkgmeta.Directory, Mode: 0o755, Sec: info.ModTime().Unix()}
+	program := pkgmeta.Entry{Type: pkgmeta.Regular, Mode: 0o755, Size: info.Size(), Sec: info.ModTime().Unix()}
 	var files []pkgindex.MadeFile
-	add := func(path string, e pkgindex.Entry) {
+	add := func(path string, e pkgmeta.Entry) {
 		e.Path = path
 		files = append(files, pkgindex.MadeFile{Entry: e})
 	}
@@ -73,5 +74,5 @@ func (g *ownProgram) tree() (*pkgindex.Package, error) {
 	add("usr/libexec/packagefs/contexts", dir)
 	add("usr/libexec/packagefs/root", dir)
 	add(enterPath, program)
-	return pkgindex.NewMade(pkgindex.Meta{Ref: ownRef()}, files, g.file)
+	return pkgindex.NewMade(pkgmeta.Meta{Ref: ownRef()}, files, g.file)
 }

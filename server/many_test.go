@@ -7,7 +7,7 @@ import (
 	"path/filepath"
 	"testing"
 
-	"github.com/packagefs/packagefs/pkgindex/mkpkg"
+	"github.com/packagefs/packagefs/pkgindex/format/mkpkg"
 	"github.com/packagefs/packagefs/server/p9l"
 )
 

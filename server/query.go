@@ -15,6 +15,7 @@ import (
 
 	"github.com/packagefs/packagefs/context"
 	"github.com/packagefs/packagefs/pkgindex"
+	"github.com/packagefs/packagefs/pkgindex/pkgmeta"
 	"github.com/packagefs/packagefs/server/api"
 	"github.com/packagefs/packagefs/union"
 )
@@ -120,7 +121,7 @@ func (fs *FS) queryPackages(q *inquiry) (any, error) {
 
 // selected returns the packages that q.Package names, as indexes of the view.
 func (fs *FS) selected(q *inquiry) (v *context.View, at []int, err error) {
-	ref, err := pkgindex.ParseRef(q.Package)
+	ref, err := pkgmeta.ParseRef(q.Package)
 	if err != nil {
 		return nil, nil, fmt.Errorf("%w (%w)", err, syscall.EINVAL)
 	}
@@ -162,7 +163,7 @@ func (fs *FS) queryInfo(q *inquiry) (any, error) {
 		}
 		for _, l := range layers {
 			for f := range l.Files() {
-				if l.Type(f.Ino) == pkgindex.Directory {
+				if l.Type(f.Ino) == pkgmeta.Directory {
 					info.Directories++
 				} else {
 					info.Files++
@@ -186,8 +187,8 @@ func texts[T fmt.Stringer](list []T) []string {
 	return out
 }
 
-var typeNames = map[pkgindex.FileType]string{
-	pkgindex.Regular: api.TypeFile, pkgindex.Directory: api.TypeDirectory, pkgindex.Symlink: api.TypeSymlink, pkgindex.Fifo: api.TypeFifo,
+var typeNames = map[pkgmeta.FileType]string{
+	pkgmeta.Regular: api.TypeFile, pkgmeta.Directory: api.TypeDirectory, pkgmeta.Symlink: api.TypeSymlink, pkgmeta.Fifo: api.TypeFifo,
 }
 
 func (fs *FS) queryFiles(q *inquiry) (any, error) {
@@ -224,7 +225,7 @@ func appendFiles(rows []api.FileRow, l pkgindex.Layer, launched launchedFunc) []
 			Launcher: launched(l, f),
 		}
 		switch inode.Type {
-		case pkgindex.Regular:
+		case pkgmeta.Regular:
 			digest := l.Digest(f.Ino)
 			row.Size, row.SHA256 = inode.Size, hex.EncodeToString(digest[:])
 			if inode.Links > 1 {
@@ -232,7 +233,7 @@ func appendFiles(rows []api.FileRow, l pkgindex.Layer, launched launchedFunc) []
 					first[f.Ino] = row.Path
 				}
 			}
-		case pkgindex.Symlink:
+		case pkgmeta.Symlink:
 			row.Target = l.Target(f.Ino)
 		}
 		rows = append(rows, row)
@@ -266,7 +267,7 @@ func (fs *FS) queryOwns(q *inquiry) (any, error) {
 		visible := i < len(served)
 		reason := "served"
 		switch {
-		case visible && c.Inode.Type == pkgindex.Directory && len(served) > 1:
+		case visible && c.Inode.Type == pkgmeta.Directory && len(served) > 1:
 			reason = "merged with the other packages' directories"
 		case visible && c.Made != "":
 			reason = "generated: " + c.Made

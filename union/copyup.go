@@ -12,7 +12,7 @@ import (
 	"github.com/hugelgupf/p9/p9"
 	"golang.org/x/sys/unix"
 
-	"github.com/packagefs/packagefs/pkgindex"
+	"github.com/packagefs/packagefs/pkgindex/pkgmeta"
 )
 
 // A copySource is what a copy is made after.
@@ -35,9 +35,9 @@ func (e *entry) copySource() copySource {
 	ts := unix.Timespec{Sec: i.Sec, Nsec: int64(i.Nsec)}
 	c := copySource{attr: attrOfInode(&i), atime: ts, mtime: ts, size: i.Size, xattrs: e.layer.Xattrs(e.ino)}
 	switch i.Type {
-	case pkgindex.Symlink:
+	case pkgmeta.Symlink:
 		c.typ, c.target = unix.DT_LNK, e.layer.Target(e.ino)
-	case pkgindex.Fifo:
+	case pkgmeta.Fifo:
 		c.typ = unix.DT_FIFO
 	default:
 		c.typ = unix.DT_REG

@@ -8,7 +8,7 @@ import (
 	"github.com/hugelgupf/p9/p9"
 	"golang.org/x/sys/unix"
 
-	"github.com/packagefs/packagefs/pkgindex"
+	"github.com/packagefs/packagefs/pkgindex/pkgmeta"
 )
 
 // A direntList is the entries of a directory at one moment.
@@ -110,7 +110,7 @@ func (p *mergedDir) packageDirent(e *entry) (dirent, error) {
 
 // direntType is a DT_ value where the qid does not tell, else 0.
 func (e *entry) direntType() uint8 {
-	if e.layer.Type(e.ino) == pkgindex.Fifo {
+	if e.layer.Type(e.ino) == pkgmeta.Fifo {
 		return unix.DT_FIFO
 	}
 	return 0

@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/packagefs/packagefs/pkgindex"
+	"github.com/packagefs/packagefs/pkgindex/pkgmeta"
 )
 
 // An EditState says how an edited file stands to the packages of now.
@@ -176,7 +177,7 @@ func (s *layerFile) origin() (o *Origin, err error) {
 // compare says how a copy stands to what a package has now, and whether it is
 // the same in content, mode and owner.
 func (s *layerFile) compare(o *Origin, now *entry) (EditState, bool, error) {
-	if now == nil || now.layer.Type(now.ino) != pkgindex.Regular {
+	if now == nil || now.layer.Type(now.ino) != pkgmeta.Regular {
 		return Orphaned, false, nil
 	}
 	digest, inode := now.layer.Digest(now.ino), now.layer.Inode(now.ino)
@@ -244,7 +245,7 @@ func (s *Stack) EditTexts(path string) (t Texts, err error) {
 			return bare(err)
 		}
 		below, err := p.lookBelow(name)
-		if err == errNoEntry || err == nil && (below.e == nil || below.e.layer.Type(below.e.ino) != pkgindex.Regular) {
+		if err == errNoEntry || err == nil && (below.e == nil || below.e.layer.Type(below.e.ino) != pkgmeta.Regular) {
 			return nil
 		}
 		if err != nil {

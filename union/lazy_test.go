@@ -8,7 +8,8 @@ import (
 	"github.com/hugelgupf/p9/p9"
 
 	"github.com/packagefs/packagefs/pkgindex"
-	"github.com/packagefs/packagefs/pkgindex/mkpkg"
+	"github.com/packagefs/packagefs/pkgindex/format/mkpkg"
+	"github.com/packagefs/packagefs/pkgindex/pkgmeta"
 )
 
 // lazyFiles is a generator of files that are made when somebody looks: each of made,
@@ -24,9 +25,9 @@ func lazyFiles(t *testing.T, calls *int, made map[string]string) fixed {
 			}
 			return []byte(text), "of " + text
 		})
-		files = append(files, pkgindex.MadeFile{Entry: pkgindex.Entry{Path: path, Mode: 0o640}, Late: late})
+		files = append(files, pkgindex.MadeFile{Entry: pkgmeta.Entry{Path: path, Mode: 0o640}, Late: late})
 	}
-	p, err := pkgindex.NewMade(pkgindex.Meta{Ref: pkgindex.Ref{Name: "generated", Version: "1"}}, files, nil)
+	p, err := pkgindex.NewMade(pkgmeta.Meta{Ref: pkgmeta.Ref{Name: "generated", Version: "1"}}, files, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -8,6 +8,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/packagefs/packagefs/pkgindex"
+	"github.com/packagefs/packagefs/pkgindex/pkgmeta"
 )
 
 // leaf is a handle of anything but a directory. It stays with the file that it
@@ -47,9 +48,9 @@ func (f *leaf) GetAttr(req p9.AttrMask) (p9.QID, p9.AttrMask, p9.Attr, error) {
 		Blocks: uint64(inode.Size+511) / 512, DataVersion: uint64(q.Version),
 	}
 	switch inode.Type {
-	case pkgindex.Symlink:
+	case pkgmeta.Symlink:
 		attr.Mode, attr.Blocks = p9.ModeSymlink, 0
-	case pkgindex.Fifo:
+	case pkgmeta.Fifo:
 		attr.Mode = p9.ModeNamedPipe
 	}
 	fill(&attr, inode)
@@ -84,9 +85,9 @@ func (f *leaf) mayOpen(mode p9.OpenFlags) error {
 	switch {
 	case mode&oDirectory != 0:
 		return errNotDir
-	case i.Type == pkgindex.Symlink:
+	case i.Type == pkgmeta.Symlink:
 		return syscall.ELOOP
-	case i.Type == pkgindex.Fifo:
+	case i.Type == pkgmeta.Fifo:
 		return syscall.ENXIO // clients open fifos by themselves
 	case mode.Mode() != p9.ReadOnly || mode&unix.O_TRUNC != 0:
 		return f.refuse()
@@ -153,7 +154,7 @@ func shortRead(err error) error {
 
 // Readlink implements p9.File.
 func (f *leaf) Readlink() (string, error) {
-	if f.e.layer.Type(f.e.ino) != pkgindex.Symlink {
+	if f.e.layer.Type(f.e.ino) != pkgmeta.Symlink {
 		return "", syscall.EINVAL
 	}
 	return f.e.layer.Target(f.e.ino), nil

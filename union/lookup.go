@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/packagefs/packagefs/pkgindex"
+	"github.com/packagefs/packagefs/pkgindex/pkgmeta"
 )
 
 // A Candidate is what one package has at a path.
@@ -30,9 +31,9 @@ func candidate(l *pkgindex.Layer, ino pkgindex.InodeID) Candidate {
 	}
 	c.Made = l.WhyMade(ino)
 	switch c.Inode.Type {
-	case pkgindex.Regular:
+	case pkgmeta.Regular:
 		c.Digest = l.Digest(ino)
-	case pkgindex.Symlink:
+	case pkgmeta.Symlink:
 		c.Target = l.Target(ino)
 	}
 	return c
@@ -49,15 +50,15 @@ func (c *Candidate) Same(o *Candidate) bool {
 		return false
 	}
 	switch a.Type {
-	case pkgindex.Directory:
+	case pkgmeta.Directory:
 		return true
-	case pkgindex.Symlink:
+	case pkgmeta.Symlink:
 		return c.Target == o.Target
 	}
 	return a.Size == b.Size && c.Digest == o.Digest && a.Mode == b.Mode && a.UID == b.UID && a.GID == b.GID
 }
 
-func aliasLink(i *pkgindex.Inode) bool { return i.Implicit && i.Type == pkgindex.Symlink }
+func aliasLink(i *pkgindex.Inode) bool { return i.Implicit && i.Type == pkgmeta.Symlink }
 
 // Lookup returns what the tree's packages have at p, absolute or relative, each
 // list in the order of the tree: what is served, which for a directory is all
@@ -91,7 +92,7 @@ func (t *Tree) Lookup(p string) (served, hidden []Candidate, err error) {
 		served = []Candidate{candidate(e.layer, e.ino)}
 	}
 	for _, c := range d.having(path.Base(p)) {
-		isServed := c.Inode.Type == pkgindex.Directory
+		isServed := c.Inode.Type == pkgmeta.Directory
 		if e != nil {
 			isServed = c.Package == e.layer.Package && c == served[0]
 		}

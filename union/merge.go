@@ -12,6 +12,7 @@ import (
 	"github.com/hugelgupf/p9/p9"
 
 	"github.com/packagefs/packagefs/pkgindex"
+	"github.com/packagefs/packagefs/pkgindex/pkgmeta"
 )
 
 // A contributor is a directory of one package that takes part in a merged one.
@@ -114,7 +115,7 @@ func (e *entry) qid() p9.QID {
 		return e.dir.qid
 	}
 	q := p9.QID{Path: e.layer.Ino(e.ino), Version: e.layer.Version(e.ino)}
-	if e.layer.Type(e.ino) == pkgindex.Symlink {
+	if e.layer.Type(e.ino) == pkgmeta.Symlink {
 		q.Type = p9.TypeSymlink
 	}
 	return q
@@ -247,21 +248,21 @@ func (d *dir) compute(before *entryList) *entryList {
 func (d *dir) mergeName(group []named, before *entryList) entry {
 	win := group[0]
 	for _, n := range group {
-		if l := &d.from[n.from].layer; l.Type(n.ino) != pkgindex.Symlink || !l.Inode(n.ino).Implicit {
+		if l := &d.from[n.from].layer; l.Type(n.ino) != pkgmeta.Symlink || !l.Inode(n.ino).Implicit {
 			win = n
 			break
 		}
 	}
 	e := entry{name: win.name, layer: &d.from[win.from].layer, ino: win.ino, shared: len(group) > 1}
 	e.synthetic = e.layer.Package.Made()
-	if e.layer.Type(e.ino) != pkgindex.Directory {
+	if e.layer.Type(e.ino) != pkgmeta.Directory {
 		inode := e.layer.Inode(e.ino)
 		e.program, e.inner = e.layer.Package.Program(d.path, e.name, inode), e.layer.Package.Inner(d.path, e.name, inode)
 		return e
 	}
 	from := make([]contributor, 0, len(group))
 	for _, n := range group {
-		if l := d.from[n.from].layer; l.Type(n.ino) == pkgindex.Directory {
+		if l := d.from[n.from].layer; l.Type(n.ino) == pkgmeta.Directory {
 			from = append(from, contributor{layer: l, dir: l.Dir(n.ino), ino: n.ino})
 		}
 	}

@@ -11,7 +11,7 @@ import (
 	"github.com/hugelgupf/p9/p9"
 	"golang.org/x/sys/unix"
 
-	"github.com/packagefs/packagefs/pkgindex/mkpkg"
+	"github.com/packagefs/packagefs/pkgindex/format/mkpkg"
 )
 
 // stampOf returns the stamp of the top of an attach.

@@ -9,6 +9,8 @@ import (
 	"strings"
 
 	"github.com/packagefs/packagefs/pkgindex"
+	"github.com/packagefs/packagefs/pkgindex/pkgmeta"
+	"github.com/packagefs/packagefs/pkgindex/pkgpath"
 )
 
 // A File is what a tree has at a path where it has no directory: what Generators
@@ -23,7 +25,7 @@ type File struct {
 func (f File) Package() *pkgindex.Package { return f.Layer.Package }
 
 // Type tells a symlink from a regular file.
-func (f File) Type() pkgindex.FileType { return f.Layer.Type(f.Ino) }
+func (f File) Type() pkgmeta.FileType { return f.Layer.Type(f.Ino) }
 
 // File returns what is at p, relative and clean, without following a symlink at
 // its end. It returns false where there is nothing, a directory, or what is made
@@ -109,13 +111,13 @@ func (t *Tree) follow(p string) (*dir, *entry) {
 			return nil, nil
 		case e == nil:
 			return d, nil
-		case e.layer.Type(e.ino) != pkgindex.Symlink:
+		case e.layer.Type(e.ino) != pkgmeta.Symlink:
 			if rest != "" {
 				return nil, nil
 			}
 			return d, e
 		}
-		p = cleanPath(pkgindex.Leads(join(d.path, e.name), e.layer.Target(e.ino)) + "/" + rest)
+		p = cleanPath(pkgpath.Leads(join(d.path, e.name), e.layer.Target(e.ino)) + "/" + rest)
 	}
 	return nil, nil
 }
@@ -153,7 +155,7 @@ func (f File) Read(most int64) ([]byte, error) {
 
 // Head returns the beginning of a regular file, most bytes of it.
 func (f File) Head(most int64) ([]byte, error) {
-	if f.Type() != pkgindex.Regular {
+	if f.Type() != pkgmeta.Regular {
 		return nil, fmt.Errorf("read /%s of %s: %w", f.Path, f.Package().Ref, errNoFile)
 	}
 	payload, err := f.Package().Payload()

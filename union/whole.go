@@ -1,6 +1,9 @@
 package union
 
-import "github.com/packagefs/packagefs/pkgindex"
+import (
+	"github.com/packagefs/packagefs/pkgindex"
+	"github.com/packagefs/packagefs/pkgindex/pkgmeta"
+)
 
 // HasWhole says whether the tree has all files of one of its packages as the package
 // has them: none is hidden by a different one of another package. It looks at every
@@ -44,7 +47,7 @@ func (d *dir) hasWhole(l *pkgindex.Layer, id pkgindex.DirID) (bool, error) {
 		switch {
 		case e == nil:
 			return false, nil // not a package of the tree
-		case l.Type(ino) == pkgindex.Directory:
+		case l.Type(ino) == pkgmeta.Directory:
 			if e.dir == nil {
 				return false, nil
 			}

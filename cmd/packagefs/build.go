@@ -15,8 +15,9 @@ import (
 
 	"github.com/pelletier/go-toml/v2"
 
-	"github.com/packagefs/packagefs/pkgindex"
+	"github.com/packagefs/packagefs/pkgindex/format"
 	"github.com/packagefs/packagefs/pkgindex/pfs"
+	"github.com/packagefs/packagefs/pkgindex/pkgmeta"
 )
 
 // BuildCmd makes a native package of a directory.
@@ -68,7 +69,7 @@ func (c *BuildCmd) build(env *Env) error {
 	if err != nil {
 		return err
 	}
-	meta, err := pkgindex.CheckNative(text)
+	meta, err := format.CheckNative(text)
 	if err != nil {
 		return fmt.Errorf("package.toml: %w", err)
 	}
@@ -129,7 +130,7 @@ func (c *BuildCmd) metadata() ([]byte, error) {
 		return text, nil
 	}
 	if text != nil {
-		if _, err := pkgindex.CheckNative(text); err != nil && c.Meta != "" {
+		if _, err := format.CheckNative(text); err != nil && c.Meta != "" {
 			return nil, fmt.Errorf("%s: %w", name, err)
 		}
 	}
@@ -174,11 +175,11 @@ func readBack(f *os.File, name string) error {
 	if err != nil {
 		return err
 	}
-	return pkgindex.ReadPackage(f, info.Size(), name, pkgindex.Limits{}, noSink{})
+	return format.Read(f, info.Size(), name, format.Limits{}, noSink{})
 }
 
 // noSink takes what it gets and does nothing with it.
 type noSink struct{}
 
-func (noSink) Start(pkgindex.Meta) error           { return nil }
-func (noSink) Add(pkgindex.Entry, io.Reader) error { return nil }
+func (noSink) Start(pkgmeta.Meta) error           { return nil }
+func (noSink) Add(pkgmeta.Entry, io.Reader) error { return nil }

@@ -9,6 +9,8 @@ import (
 
 	pfscontext "github.com/packagefs/packagefs/context"
 	"github.com/packagefs/packagefs/pkgindex"
+	"github.com/packagefs/packagefs/pkgindex/format"
+	"github.com/packagefs/packagefs/pkgindex/pkgmeta"
 	"github.com/packagefs/packagefs/server/api"
 )
 
@@ -94,7 +96,7 @@ func (c *CheckCmd) readFiles(env *Env) (*pkgindex.Set, error) {
 	bar := newProgressLine(env.Stderr)
 	defer bar.clear()
 	for _, name := range c.PackagesFile {
-		err := readPackagesFile(env, name, func(m pkgindex.Meta) {
+		err := readPackagesFile(env, name, func(m pkgmeta.Meta) {
 			if k := (key{m.Name, m.Version, m.Architecture}); !known[k] {
 				known[k] = true
 				all = append(all, &pkgindex.Package{Meta: m, ID: uint64(len(all) + 1)})
@@ -111,7 +113,7 @@ func (c *CheckCmd) readFiles(env *Env) (*pkgindex.Set, error) {
 	return pkgindex.NewSet(1, all, nil), nil
 }
 
-func readPackagesFile(env *Env, name string, each func(pkgindex.Meta)) error {
+func readPackagesFile(env *Env, name string, each func(pkgmeta.Meta)) error {
 	in := env.Stdin
 	if name != "-" {
 		f, err := os.Open(name)
@@ -121,7 +123,7 @@ func readPackagesFile(env *Env, name string, each func(pkgindex.Meta)) error {
 		defer f.Close()
 		in = f
 	}
-	for m, err := range pkgindex.ReadPackagesFile(contextReader{env, in}) {
+	for m, err := range format.ReadPackagesFile(contextReader{env, in}) {
 		if err != nil {
 			return err
 		}

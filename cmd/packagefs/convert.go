@@ -12,7 +12,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/packagefs/packagefs/pkgindex"
+	"github.com/packagefs/packagefs/pkgindex/format"
 	"github.com/packagefs/packagefs/pkgindex/pfs"
 	"github.com/packagefs/packagefs/pkgindex/signature"
 )
@@ -157,7 +157,7 @@ func (r *conversions) one(j *conversion) (string, error) {
 	}
 	defer spool.Close()
 	in := &toldFile{File: f, tell: func(at int64) error { return r.tell("%s: %s of %s read", name, at, info.Size()) }}
-	c, err := pkgindex.ReadConversion(in, info.Size(), name, spool)
+	c, err := format.ReadConversion(in, info.Size(), name, spool)
 	if err != nil {
 		return "", err
 	}

@@ -16,7 +16,8 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/packagefs/packagefs/cmd/packagefs/internal/client"
-	"github.com/packagefs/packagefs/pkgindex"
+	"github.com/packagefs/packagefs/pkgindex/format"
+	"github.com/packagefs/packagefs/pkgindex/pkgmeta"
 	"github.com/packagefs/packagefs/server"
 	"github.com/packagefs/packagefs/server/p9l"
 )
@@ -29,7 +30,7 @@ type ServeCmd struct {
 	Overrides string   `placeholder:"DIR" help:"Directory of override files. Default: overrides in the state directory."`
 	Listen    []string `placeholder:"ADDR" sep:"none" help:"Where to listen: unix:PATH or tcp:HOST:PORT; may be given several times. Default: the address that clients use by default."`
 
-	Assume []pkgindex.RootDatabase `placeholder:"KIND[:ROOT]" sep:"none" help:"Count as installed what the root file system has by its own package manager: dpkg, apk or pacman, as it was when the server started; may be given several times."`
+	Assume []format.RootDatabase `placeholder:"KIND[:ROOT]" sep:"none" help:"Count as installed what the root file system has by its own package manager: dpkg, apk or pacman, as it was when the server started; may be given several times."`
 
 	Trust             string `placeholder:"DIR" help:"Directory of public keys of minisign, NAME.pub: a package file with a signature beside it is served only if one of these keys made it."`
 	RequireSignatures bool   `help:"With --trust: serve no package file that is not signed."`
@@ -158,7 +159,7 @@ func (c *ServeCmd) config(env *Env) (server.Config, error) {
 }
 
 // assumed reads what the root file system has.
-func (c *ServeCmd) assumed() (all []pkgindex.Meta, err error) {
+func (c *ServeCmd) assumed() (all []pkgmeta.Meta, err error) {
 	for _, d := range c.Assume {
 		metas, err := d.Read()
 		if err != nil {

@@ -7,15 +7,17 @@ import (
 	"sync"
 	"sync/atomic"
 
-	"github.com/packagefs/packagefs/pkgindex"
+	"github.com/packagefs/packagefs/pkgindex/pkgmeta"
+	"github.com/packagefs/packagefs/pkgindex/relation"
+	"github.com/packagefs/packagefs/pkgindex/version"
 )
 
 // relations finds packages by number: those of the Pool in their order, and behind
 // them what the root file system has.
 type relations struct {
-	packages []*pkgindex.Meta
+	packages []*pkgmeta.Meta
 	assumed  int32 // the number of the first of the root file system
-	number   map[*pkgindex.Meta]int32
+	number   map[*pkgmeta.Meta]int32
 	byName   map[string][]int32
 	byWhat   map[string][]int32 // by what they provide
 	byTarget map[string][]int32 // by the names that their conflicts are about
@@ -23,12 +25,12 @@ type relations struct {
 	spare sync.Pool // of *slots
 }
 
-func newRelations(packages, assumed []*pkgindex.Meta) *relations {
+func newRelations(packages, assumed []*pkgmeta.Meta) *relations {
 	n := len(packages) + len(assumed)
 	r := &relations{
 		packages: slices.Concat(packages, assumed),
 		assumed:  int32(len(packages)),
-		number:   make(map[*pkgindex.Meta]int32, n),
+		number:   make(map[*pkgmeta.Meta]int32, n),
 		byName:   make(map[string][]int32, n),
 		byWhat:   make(map[string][]int32),
 		byTarget: make(map[string][]int32),
@@ -134,7 +136,7 @@ func (g *graph) node(i int32) *node {
 
 // carries says whether p, by its name or by what it provides, fulfils the term
 // of from.
-func (g *graph) carries(from *pkgindex.Meta, t pkgindex.Term, p *pkgindex.Meta) bool {
+func (g *graph) carries(from *pkgmeta.Meta, t relation.Term, p *pkgmeta.Meta) bool {
 	if !g.meetsArchitecture(from, t, p) {
 		return false
 	}
@@ -144,8 +146,8 @@ func (g *graph) carries(from *pkgindex.Meta, t pkgindex.Term, p *pkgindex.Meta) 
 // meetsArchitecture says whether p is of an architecture that a relation of from
 // admits. What rpms need of one architecture has it in its name, as in
 // libc.so.6()(64bit).
-func (g *graph) meetsArchitecture(from *pkgindex.Meta, t pkgindex.Term, p *pkgindex.Meta) bool {
-	if independent(p) || from.Scheme == pkgindex.RpmScheme && p.Scheme == pkgindex.RpmScheme {
+func (g *graph) meetsArchitecture(from *pkgmeta.Meta, t relation.Term, p *pkgmeta.Meta) bool {
+	if independent(p) || from.Scheme == version.Rpm && p.Scheme == version.Rpm {
 		return true
 	}
 	have, want := Architecture(p.Architecture), Architecture(from.Architecture)
@@ -174,7 +176,7 @@ type option struct {
 // first: names that the root file system has, then by the order of the clause,
 // then the one of that name before those that provide it, then from's own scheme
 // and architecture, then newest. Those that provide a name stand equal.
-func (g *graph) alternatives(from *pkgindex.Meta, clause pkgindex.Clause) alternatives {
+func (g *graph) alternatives(from *pkgmeta.Meta, clause relation.Clause) alternatives {
 	var options []option
 	for i, t := range clause {
 		options = g.extend(options, from, t, g.byName[t.Name], 2*i)
@@ -218,7 +220,7 @@ func (g *graph) alternatives(from *pkgindex.Meta, clause pkgindex.Clause) altern
 // extend appends those of some that carry the term and are not there yet: the
 // nearest to from first, and of those of one name the newest, and of one version
 // what the root file system has.
-func (g *graph) extend(to []option, from *pkgindex.Meta, t pkgindex.Term, some []int32, class int) []option {
+func (g *graph) extend(to []option, from *pkgmeta.Meta, t relation.Term, some []int32, class int) []option {
 	start := len(to)
 	for _, i := range some {
 		if g.carries(from, t, g.packages[i]) && !slices.ContainsFunc(to, func(o option) bool { return o.pkg == i }) {
@@ -246,7 +248,7 @@ func (g *graph) own(i int32) int {
 }
 
 // distance says how far a package is from from's scheme and architecture.
-func (g *graph) distance(from *pkgindex.Meta, i int32) int {
+func (g *graph) distance(from *pkgmeta.Meta, i int32) int {
 	p, d := g.packages[i], 0
 	if p.Scheme != from.Scheme {
 		d += 2
@@ -296,8 +298,8 @@ func (g *graph) adversaries(i int32) []int32 {
 }
 
 // objectsTo says whether a conflict of from that is about name is against p.
-func (g *graph) objectsTo(from, p *pkgindex.Meta, name string) bool {
-	return slices.ContainsFunc(from.Conflicts, func(t pkgindex.Term) bool {
+func (g *graph) objectsTo(from, p *pkgmeta.Meta, name string) bool {
+	return slices.ContainsFunc(from.Conflicts, func(t relation.Term) bool {
 		return t.Name == name && g.objects(from, t, p)
 	})
 }
@@ -305,7 +307,7 @@ func (g *graph) objectsTo(from, p *pkgindex.Meta, name string) bool {
 // objects says whether the conflict term of from is against p. Without an
 // architecture it is against all of them. A package never conflicts with itself,
 // nor with another of its name, by what they provide.
-func (g *graph) objects(from *pkgindex.Meta, t pkgindex.Term, p *pkgindex.Meta) bool {
+func (g *graph) objects(from *pkgmeta.Meta, t relation.Term, p *pkgmeta.Meta) bool {
 	if p.Name == from.Name {
 		return false
 	}

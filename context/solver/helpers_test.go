@@ -7,14 +7,14 @@ import (
 	"testing"
 
 	"github.com/packagefs/packagefs/context/solver/solvertest"
-	"github.com/packagefs/packagefs/pkgindex"
+	"github.com/packagefs/packagefs/pkgindex/pkgmeta"
 )
 
 // archive reads packages in the order that NewPool wants.
-func archive(t testing.TB, text string) []*pkgindex.Meta {
+func archive(t testing.TB, text string) []*pkgmeta.Meta {
 	t.Helper()
 	all := solvertest.Packages(t, text)
-	slices.SortStableFunc(all, func(a, b *pkgindex.Meta) int {
+	slices.SortStableFunc(all, func(a, b *pkgmeta.Meta) int {
 		if a.Name == b.Name && a.Scheme == b.Scheme {
 			return cmp.Or(a.Scheme.Compare(b.Version, a.Version), strings.Compare(a.Architecture, b.Architecture))
 		}
@@ -24,25 +24,25 @@ func archive(t testing.TB, text string) []*pkgindex.Meta {
 }
 
 // poolOf has packages for amd64 and nothing in the root file system.
-func poolOf(packages []*pkgindex.Meta) *Pool { return NewPool(packages, nil, "amd64") }
+func poolOf(packages []*pkgmeta.Meta) *Pool { return NewPool(packages, nil, "amd64") }
 
 // policyFor is one without rules.
-func policyFor(packages []*pkgindex.Meta) *policy {
+func policyFor(packages []*pkgmeta.Meta) *policy {
 	u := poolOf(packages)
 	return u.policy(Question{Base: u.Native()})
 }
 
 // numberOf is where the first package of that name is.
-func numberOf(packages []*pkgindex.Meta, name string) int32 {
-	return int32(slices.IndexFunc(packages, func(p *pkgindex.Meta) bool { return p.Name == name }))
+func numberOf(packages []*pkgmeta.Meta, name string) int32 {
+	return int32(slices.IndexFunc(packages, func(p *pkgmeta.Meta) bool { return p.Name == name }))
 }
 
 // answer is what one root resolves to: it, and in parentheses what it brings, with
 // versions where there are more than one. Where it does not, answer is the reason.
-func answer(packages, assumed []*pkgindex.Meta, root string) string {
+func answer(packages, assumed []*pkgmeta.Meta, root string) string {
 	u := NewPool(packages, assumed, "amd64")
 	name, version, _ := strings.Cut(root, "=")
-	var candidates []*pkgindex.Meta
+	var candidates []*pkgmeta.Meta
 	versions := make(map[string]int)
 	for _, p := range packages {
 		versions[p.Name]++
@@ -50,9 +50,9 @@ func answer(packages, assumed []*pkgindex.Meta, root string) string {
 			candidates = append(candidates, p)
 		}
 	}
-	slices.SortStableFunc(candidates, func(a, b *pkgindex.Meta) int { return u.Rank(a) - u.Rank(b) })
+	slices.SortStableFunc(candidates, func(a, b *pkgmeta.Meta) int { return u.Rank(a) - u.Rank(b) })
 	first := candidates[0]
-	c := u.Resolve(Question{Base: u.Base(first), Shown: map[string]*pkgindex.Meta{name: first}}, candidates[:1])
+	c := u.Resolve(Question{Base: u.Base(first), Shown: map[string]*pkgmeta.Meta{name: first}}, candidates[:1])
 	if len(c.Failed) > 0 {
 		return c.Failed[0].Reason
 	}
@@ -65,7 +65,7 @@ func answer(packages, assumed []*pkgindex.Meta, root string) string {
 	return strings.Join(append([]string{text(first, versions)}, out...), " ")
 }
 
-func text(p *pkgindex.Meta, versions map[string]int) string {
+func text(p *pkgmeta.Meta, versions map[string]int) string {
 	s := p.Name
 	if versions[p.Name] > 1 {
 		s += "=" + p.Version

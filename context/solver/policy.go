@@ -3,7 +3,7 @@ package solver
 import (
 	"slices"
 
-	"github.com/packagefs/packagefs/pkgindex"
+	"github.com/packagefs/packagefs/pkgindex/pkgmeta"
 )
 
 // Rules are what closures must keep to. Whether a package is kept out depends on
@@ -13,13 +13,13 @@ type Rules interface {
 	// not asked.
 	Exclude() bool
 
-	Denies(ref pkgindex.Ref) bool // there is no such package
-	Admits(ref pkgindex.Ref) bool // a pin of its name has that version, or there is none
-	Allows(ref pkgindex.Ref) bool // it may be shown; where not, it is tried last
+	Denies(ref pkgmeta.Ref) bool // there is no such package
+	Admits(ref pkgmeta.Ref) bool // a pin of its name has that version, or there is none
+	Allows(ref pkgmeta.Ref) bool // it may be shown; where not, it is tried last
 
 	// For the words of a failure: the contexts that deny a package, and the pin that
 	// keeps versions of a name out with the context that has it.
-	DeniedBy(ref pkgindex.Ref) string
+	DeniedBy(ref pkgmeta.Ref) string
 	PinOf(name string) (version, context string)
 }
 
@@ -30,7 +30,7 @@ type Question struct {
 
 	// Shown holds the package that the context shows of a name: closures must
 	// agree with it.
-	Shown map[string]*pkgindex.Meta
+	Shown map[string]*pkgmeta.Meta
 
 	// Bounded has packages that Rules do not allow tried last.
 	Bounded bool

@@ -5,14 +5,16 @@ import (
 	"slices"
 	"sync"
 
-	"github.com/packagefs/packagefs/pkgindex"
+	"github.com/packagefs/packagefs/pkgindex/pkgmeta"
+	"github.com/packagefs/packagefs/pkgindex/relation"
+	"github.com/packagefs/packagefs/pkgindex/version"
 )
 
 // A Pool has the packages that closures are made of, and what is worked out of
 // them once. It is for any number of goroutines.
 type Pool struct {
-	native    string          // the architecture that comes first
-	scheme    pkgindex.Scheme // the one that most packages have
+	native    string         // the architecture that comes first
+	scheme    version.Scheme // the one that most packages have
 	relations func() *relations
 
 	mu     sync.Mutex        // guards graphs
@@ -24,14 +26,14 @@ type Pool struct {
 // is the architecture that comes first, in any format's spelling, or "" for the one
 // this program was built for. Where no package is for that machine, the server is
 // there for others: then the architecture that most packages have comes first.
-func NewPool(packages, assumed []*pkgindex.Meta, machine string) *Pool {
+func NewPool(packages, assumed []*pkgmeta.Meta, machine string) *Pool {
 	if machine == "" {
 		machine = runtime.GOARCH
 	}
 	u := &Pool{native: Architecture(machine), graphs: make(map[string]*graph)}
 	u.relations = sync.OnceValue(func() *relations { return newRelations(packages, assumed) })
 	arches := make(map[string]int)
-	schemes := make(map[pkgindex.Scheme]int)
+	schemes := make(map[version.Scheme]int)
 	for _, p := range packages {
 		arches[Architecture(p.Architecture)]++
 		schemes[p.Scheme]++
@@ -49,7 +51,7 @@ func (u *Pool) Native() string { return u.native }
 
 // Base is the architecture that packages which run everywhere count as in the
 // context of root.
-func (u *Pool) Base(root *pkgindex.Meta) string {
+func (u *Pool) Base(root *pkgmeta.Meta) string {
 	if independent(root) {
 		return u.native
 	}
@@ -59,7 +61,7 @@ func (u *Pool) Base(root *pkgindex.Meta) string {
 // Rank orders packages of one name that rules say nothing about: 0 for those of the
 // architecture that comes first and the scheme that most packages have, more for
 // others.
-func (u *Pool) Rank(p *pkgindex.Meta) int {
+func (u *Pool) Rank(p *pkgmeta.Meta) int {
 	rank := 0
 	if !independent(p) && Architecture(p.Architecture) != u.native {
 		rank += 2
@@ -108,28 +110,28 @@ func Architecture(s string) string {
 	return s
 }
 
-func independent(p *pkgindex.Meta) bool { return Architecture(p.Architecture) == anyArchitecture }
+func independent(p *pkgmeta.Meta) bool { return Architecture(p.Architecture) == anyArchitecture }
 
 // coinstallable says whether two packages of one name can be there together. Any
 // two rpms of one version can, for two architectures.
-func coinstallable(a, b *pkgindex.Meta) bool {
-	same := a.MultiArch == "same" && b.MultiArch == "same" || a.Scheme == pkgindex.RpmScheme
+func coinstallable(a, b *pkgmeta.Meta) bool {
+	same := a.MultiArch == "same" && b.MultiArch == "same" || a.Scheme == version.Rpm
 	return same && a.Version == b.Version && a.Scheme == b.Scheme &&
 		Architecture(a.Architecture) != Architecture(b.Architecture)
 }
 
 // MeetsVersion says whether that version fulfils the term. Versions of different
 // schemes are not comparable.
-func MeetsVersion(from *pkgindex.Meta, t pkgindex.Term, scheme pkgindex.Scheme, have string) bool {
-	if t.Op == pkgindex.OpAny {
+func MeetsVersion(from *pkgmeta.Meta, t relation.Term, scheme version.Scheme, have string) bool {
+	if t.Op == version.OpAny {
 		return true
 	}
 	return scheme == from.Scheme && scheme.Satisfies(have, t.Op, t.Version)
 }
 
 // provides says whether p carries the term by one of its Provides.
-func provides(from *pkgindex.Meta, t pkgindex.Term, p *pkgindex.Meta) bool {
-	return slices.ContainsFunc(p.Provides, func(v pkgindex.Term) bool {
+func provides(from *pkgmeta.Meta, t relation.Term, p *pkgmeta.Meta) bool {
+	return slices.ContainsFunc(p.Provides, func(v relation.Term) bool {
 		return v.Name == t.Name && MeetsVersion(from, t, p.Scheme, v.Version)
 	})
 }

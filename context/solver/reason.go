@@ -6,7 +6,9 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/packagefs/packagefs/pkgindex"
+	"github.com/packagefs/packagefs/pkgindex/pkgmeta"
+	"github.com/packagefs/packagefs/pkgindex/relation"
+	"github.com/packagefs/packagefs/pkgindex/version"
 )
 
 // gaveUpWords tell of a search that met its limit.
@@ -25,7 +27,7 @@ const (
 // A failure is a dead end: what could not be had, and what was tried.
 type failure struct {
 	need     need
-	root     *pkgindex.Meta // set instead of need where a root itself cannot be
+	root     *pkgmeta.Meta // set instead of need where a root itself cannot be
 	attempts []attempt
 
 	blame []int // levels of the decisions that took part
@@ -34,7 +36,7 @@ type failure struct {
 
 // An attempt is a candidate that could not be taken, for one of two reasons.
 type attempt struct {
-	pkg      *pkgindex.Meta
+	pkg      *pkgmeta.Meta
 	obstacle *obstacle // what was there already
 	because  *failure  // what it needs cannot be had
 }
@@ -43,7 +45,7 @@ type attempt struct {
 // they are two versions of one name.
 type obstacle struct {
 	by   *Choice
-	term pkgindex.Term
+	term relation.Term
 	mine bool // the term is of the package that comes, not of the one that is there
 }
 
@@ -62,7 +64,7 @@ func (f *failure) shallow() *failure {
 
 // words tells why a closure does not resolve, to those who may know of all
 // packages. It begins at from, or at the root if from is nil.
-func (o *policy) words(f *failure, from *pkgindex.Meta) string {
+func (o *policy) words(f *failure, from *pkgmeta.Meta) string {
 	if f.root != nil {
 		return o.obstacleWords(f.root, f.attempts[0].obstacle)
 	}
@@ -77,7 +79,7 @@ func (o *policy) words(f *failure, from *pkgindex.Meta) string {
 
 // chain names the packages from a root, or from one on the way, to the one of c:
 // "app needs lib, lib".
-func chain(c *Choice, from *pkgindex.Meta) string {
+func chain(c *Choice, from *pkgmeta.Meta) string {
 	var links []string
 	for last := false; c != nil && !last; c = c.By {
 		text := c.Package.Name
@@ -120,7 +122,7 @@ func (o *policy) shortage(f *failure) string {
 }
 
 // obstacleWords says why p cannot be together with what is there.
-func (o *policy) obstacleWords(p *pkgindex.Meta, ob *obstacle) string {
+func (o *policy) obstacleWords(p *pkgmeta.Meta, ob *obstacle) string {
 	there := o.ref(ob.by.Package)
 	if ob.by.By != nil && !o.isAssumed(ob.by.Package) {
 		there += " (which " + ob.by.By.Package.Name + " needs)"
@@ -130,16 +132,16 @@ func (o *policy) obstacleWords(p *pkgindex.Meta, ob *obstacle) string {
 		return fmt.Sprintf("%s cannot be there together with %s", o.ref(p), there)
 	case ob.mine:
 		return fmt.Sprintf("%s conflicts with %s: there is %s", o.ref(p), ob.term, there)
-	case ob.term.Op == pkgindex.OpAny && ob.term.Name == p.Name:
+	case ob.term.Op == version.OpAny && ob.term.Name == p.Name:
 		return fmt.Sprintf("%s conflicts with %s", there, o.ref(p))
 	}
 	return fmt.Sprintf("%s conflicts with %s: that is %s", there, ob.term, o.ref(p))
 }
 
-func (o *policy) isAssumed(p *pkgindex.Meta) bool { return o.graph.number[p] >= o.graph.assumed }
+func (o *policy) isAssumed(p *pkgmeta.Meta) bool { return o.graph.number[p] >= o.graph.assumed }
 
 // ref names a package, and says so if it is one of the root file system.
-func (o *policy) ref(p *pkgindex.Meta) string {
+func (o *policy) ref(p *pkgmeta.Meta) string {
 	if o.isAssumed(p) {
 		return p.Ref.String() + " (of the root file system)"
 	}
@@ -147,7 +149,7 @@ func (o *policy) ref(p *pkgindex.Meta) string {
 }
 
 // absence says why nothing that is installed fulfils the clause.
-func (o *policy) absence(from *pkgindex.Meta, clause pkgindex.Clause) string {
+func (o *policy) absence(from *pkgmeta.Meta, clause relation.Clause) string {
 	var parts []string
 	none := true
 	for _, t := range clause {
@@ -167,8 +169,8 @@ func (o *policy) absence(from *pkgindex.Meta, clause pkgindex.Clause) string {
 // termAbsence says why nothing fulfils the term, and whether anything of that
 // name is installed: what is there and does not fit, and what would fit and is
 // kept out.
-func (o *policy) termAbsence(from *pkgindex.Meta, t pkgindex.Term) (text string, installed bool) {
-	var others, wrongArch, providers []*pkgindex.Meta
+func (o *policy) termAbsence(from *pkgmeta.Meta, t relation.Term) (text string, installed bool) {
+	var others, wrongArch, providers []*pkgmeta.Meta
 	barred := make(map[string][]string) // packages by what keeps them out
 	for _, i := range o.graph.byName[t.Name] {
 		switch p := o.graph.packages[i]; {
@@ -240,7 +242,7 @@ func (o *policy) list(c *core) string {
 }
 
 // shortClause leaves out alternatives beyond the first few.
-func shortClause(c pkgindex.Clause) string {
+func shortClause(c relation.Clause) string {
 	const most = 3
 	if len(c) > most+1 {
 		return fmt.Sprintf("%s or one of %d more", c[:most], len(c)-most)
@@ -249,7 +251,7 @@ func shortClause(c pkgindex.Clause) string {
 }
 
 // InstalledVersions lists the versions of packages of one name.
-func InstalledVersions(from *pkgindex.Meta, ps []*pkgindex.Meta) string {
+func InstalledVersions(from *pkgmeta.Meta, ps []*pkgmeta.Meta) string {
 	var versions []string
 	for _, p := range ps {
 		v := p.Version

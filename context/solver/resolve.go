@@ -3,7 +3,8 @@ package solver
 import (
 	"slices"
 
-	"github.com/packagefs/packagefs/pkgindex"
+	"github.com/packagefs/packagefs/pkgindex/pkgmeta"
+	"github.com/packagefs/packagefs/pkgindex/relation"
 )
 
 // A Closure is an answer to which packages must be there so that each root has what
@@ -15,16 +16,16 @@ type Closure struct {
 
 // Failed is a root that is left out.
 type Failed struct {
-	Root   *pkgindex.Meta
+	Root   *pkgmeta.Meta
 	Reason string // in words, for administrators
 }
 
 // A Choice is a package in a Closure, and why it is there.
 type Choice struct {
-	Package *pkgindex.Meta
+	Package *pkgmeta.Meta
 	At      int             // among the packages of NewPool; behind them stand those that the root file system has
 	By      *Choice         // that needs it; nil for a root
-	Clause  pkgindex.Clause // of By
+	Clause  relation.Clause // of By
 
 	level int // in a story: how many decisions had been taken
 }
@@ -41,7 +42,7 @@ const searchLimit = 500_000
 // one that brings the fewest packages, and the first by name. A root that cannot be
 // there together with those in front of it is left out and told of. Where a closure
 // exists it is found.
-func (u *Pool) Resolve(q Question, roots []*pkgindex.Meta) *Closure {
+func (u *Pool) Resolve(q Question, roots []*pkgmeta.Meta) *Closure {
 	o := u.policy(q)
 	s := newSolver(o, solverLimits{dead: searchLimit})
 	defer s.release()
@@ -105,7 +106,7 @@ type several struct {
 	met  []int32 // packages
 }
 
-func (w *walk) reach(i int32, by *Choice, clause pkgindex.Clause) {
+func (w *walk) reach(i int32, by *Choice, clause relation.Clause) {
 	if w.choices[i] == nil {
 		c := &Choice{Package: w.solver.graph.packages[i], At: int(i), By: by, Clause: clause}
 		w.choices[i] = c

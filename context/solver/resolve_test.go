@@ -8,7 +8,9 @@ import (
 	"testing"
 
 	"github.com/packagefs/packagefs/context/solver/solvertest"
-	"github.com/packagefs/packagefs/pkgindex"
+	"github.com/packagefs/packagefs/pkgindex/pkgmeta"
+	"github.com/packagefs/packagefs/pkgindex/relation"
+	"github.com/packagefs/packagefs/pkgindex/version"
 )
 
 // What a package resolves to: want is the closure, or why there is none.
@@ -160,11 +162,11 @@ func TestCrowds(t *testing.T) {
 // A chain that is as deep as an archive is large.
 func TestDeepClosure(t *testing.T) {
 	const depth = 60_000
-	all := make([]*pkgindex.Meta, depth)
+	all := make([]*pkgmeta.Meta, depth)
 	for i := range all {
-		all[i] = &pkgindex.Meta{Ref: pkgindex.Ref{Name: fmt.Sprintf("p%06d", i), Version: "1"}, Scheme: pkgindex.DebianScheme}
+		all[i] = &pkgmeta.Meta{Ref: pkgmeta.Ref{Name: fmt.Sprintf("p%06d", i), Version: "1"}, Scheme: version.Debian}
 		if i+1 < depth {
-			all[i].Depends = []pkgindex.Clause{{{Name: fmt.Sprintf("p%06d", i+1)}}}
+			all[i].Depends = []relation.Clause{{{Name: fmt.Sprintf("p%06d", i+1)}}}
 		}
 	}
 	resolve := func() *Closure {
@@ -174,7 +176,7 @@ func TestDeepClosure(t *testing.T) {
 	if c := resolve(); len(c.Failed) > 0 || len(c.Chosen) != depth {
 		t.Fatal(c.Failed, len(c.Chosen))
 	}
-	all[depth-1].Depends = []pkgindex.Clause{{{Name: "nosuch"}}}
+	all[depth-1].Depends = []relation.Clause{{{Name: "nosuch"}}}
 	c := resolve()
 	if len(c.Failed) != 1 || len(c.Failed[0].Reason) > 300 || !strings.HasSuffix(c.Failed[0].Reason, "p059999 needs nosuch: not installed") {
 		t.Fatal(c.Failed)
@@ -191,7 +193,7 @@ func TestResolveAgainstEverySubset(t *testing.T) {
 		all := archive(t, text)
 		root := all[r.IntN(len(all))]
 		u := poolOf(all)
-		c := u.Resolve(Question{Base: u.Native()}, []*pkgindex.Meta{root})
+		c := u.Resolve(Question{Base: u.Native()}, []*pkgmeta.Meta{root})
 		possible := someSubset(all, root)
 		if (len(c.Failed) == 0) != possible {
 			t.Fatalf("round %d, %s: found %v, possible %v in\n%s", round, root.Ref, c.Failed, possible, text)
@@ -204,7 +206,7 @@ func TestResolveAgainstEverySubset(t *testing.T) {
 			continue
 		}
 		resolved++
-		var got []*pkgindex.Meta
+		var got []*pkgmeta.Meta
 		for _, c := range c.Chosen {
 			got = append(got, c.Package)
 		}
@@ -218,15 +220,15 @@ func TestResolveAgainstEverySubset(t *testing.T) {
 }
 
 // someSubset tries every subset of all that holds roots.
-func someSubset(all []*pkgindex.Meta, roots ...*pkgindex.Meta) bool {
+func someSubset(all []*pkgmeta.Meta, roots ...*pkgmeta.Meta) bool {
 	for bits := range 1 << len(all) {
-		var some []*pkgindex.Meta
+		var some []*pkgmeta.Meta
 		for i, p := range all {
 			if bits>>i&1 == 1 {
 				some = append(some, p)
 			}
 		}
-		if !slices.ContainsFunc(roots, func(p *pkgindex.Meta) bool { return !slices.Contains(some, p) }) && inconsistent(some) == "" {
+		if !slices.ContainsFunc(roots, func(p *pkgmeta.Meta) bool { return !slices.Contains(some, p) }) && inconsistent(some) == "" {
 			return true
 		}
 	}
@@ -235,7 +237,7 @@ func someSubset(all []*pkgindex.Meta, roots ...*pkgindex.Meta) bool {
 
 // inconsistent says what is wrong with a set of packages, by the definitions and
 // without the resolver's own structures.
-func inconsistent(some []*pkgindex.Meta) string {
+func inconsistent(some []*pkgmeta.Meta) string {
 	for i, p := range some {
 		for _, q := range some[:i] {
 			if p.Name == q.Name {
@@ -243,8 +245,8 @@ func inconsistent(some []*pkgindex.Meta) string {
 			}
 		}
 		for _, clause := range p.Depends {
-			if !slices.ContainsFunc(some, func(q *pkgindex.Meta) bool {
-				return slices.ContainsFunc(clause, func(term pkgindex.Term) bool { return carriesPlainly(term, q) })
+			if !slices.ContainsFunc(some, func(q *pkgmeta.Meta) bool {
+				return slices.ContainsFunc(clause, func(term relation.Term) bool { return carriesPlainly(term, q) })
 			}) {
 				return fmt.Sprintf("%s lacks %s", p.Ref, clause)
 			}
@@ -260,7 +262,7 @@ func inconsistent(some []*pkgindex.Meta) string {
 	return ""
 }
 
-func carriesPlainly(t pkgindex.Term, p *pkgindex.Meta) bool {
+func carriesPlainly(t relation.Term, p *pkgmeta.Meta) bool {
 	have := map[string]string{p.Name: p.Version}
 	for _, v := range p.Provides {
 		have[v.Name] = v.Version
@@ -269,9 +271,9 @@ func carriesPlainly(t pkgindex.Term, p *pkgindex.Meta) bool {
 	switch {
 	case !ok:
 		return false
-	case t.Op == pkgindex.OpLaterEqual:
+	case t.Op == version.OpLaterEqual:
 		return ver >= t.Version
-	case t.Op == pkgindex.OpEarlier:
+	case t.Op == version.OpEarlier:
 		return ver < t.Version
 	}
 	return true

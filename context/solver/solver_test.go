@@ -8,7 +8,7 @@ import (
 	"testing"
 
 	"github.com/packagefs/packagefs/context/solver/solvertest"
-	"github.com/packagefs/packagefs/pkgindex"
+	"github.com/packagefs/packagefs/pkgindex/pkgmeta"
 )
 
 // A formula is a list of clauses over variables from 1, negated ones negative.
@@ -85,7 +85,7 @@ func TestSolverAgainstEveryAssignment(t *testing.T) {
 				t.Fatalf("round %d, hard %d: outcome %v, want %v for\n%v", round, hard, how, want, f)
 			}
 			if how == found {
-				var got []*pkgindex.Meta
+				var got []*pkgmeta.Meta
 				for _, c := range s.closure([]int32{app}) {
 					got = append(got, c.Package)
 				}
@@ -192,8 +192,8 @@ func TestCoresAreMinimal(t *testing.T) {
 
 // bareSet is the packages with no needs but those of the core, one of them left
 // out.
-func bareSet(set []*pkgindex.Meta, c *core, skip int) []*pkgindex.Meta {
-	out := make([]*pkgindex.Meta, len(set))
+func bareSet(set []*pkgmeta.Meta, c *core, skip int) []*pkgmeta.Meta {
+	out := make([]*pkgmeta.Meta, len(set))
 	for i, p := range set {
 		bare := *p
 		bare.Depends = nil
@@ -215,11 +215,11 @@ func TestRootsInFrontWin(t *testing.T) {
 	for round := range 600 {
 		text := solvertest.Random(r)
 		set := archive(t, text)
-		var roots []*pkgindex.Meta
+		var roots []*pkgmeta.Meta
 		for _, i := range r.Perm(len(set))[:4] {
 			roots = append(roots, set[i])
 		}
-		var want, got []*pkgindex.Meta
+		var want, got []*pkgmeta.Meta
 		for _, p := range roots {
 			if someSubset(set, append(slices.Clone(want), p)...) {
 				want = append(want, p)
@@ -227,13 +227,13 @@ func TestRootsInFrontWin(t *testing.T) {
 		}
 		u := poolOf(set)
 		c := u.Resolve(Question{Base: u.Native()}, roots)
-		got = slices.DeleteFunc(slices.Clone(roots), func(p *pkgindex.Meta) bool {
+		got = slices.DeleteFunc(slices.Clone(roots), func(p *pkgmeta.Meta) bool {
 			return slices.ContainsFunc(c.Failed, func(f Failed) bool { return f.Root == p })
 		})
 		if !slices.Equal(got, want) {
 			t.Fatalf("round %d: %v left out in\n%s", round, c.Failed, text)
 		}
-		var all []*pkgindex.Meta
+		var all []*pkgmeta.Meta
 		for _, c := range c.Chosen {
 			all = append(all, c.Package)
 		}

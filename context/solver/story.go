@@ -3,7 +3,8 @@ package solver
 import (
 	"slices"
 
-	"github.com/packagefs/packagefs/pkgindex"
+	"github.com/packagefs/packagefs/pkgindex/pkgmeta"
+	"github.com/packagefs/packagefs/pkgindex/relation"
 )
 
 // A story goes through the needs of a core in the way in which a person would, to
@@ -29,13 +30,13 @@ type story struct {
 // A need is a clause of a chosen package.
 type need struct {
 	by         *Choice
-	clause     pkgindex.Clause
-	candidates []*pkgindex.Meta
+	clause     relation.Clause
+	candidates []*pkgmeta.Meta
 }
 
 type objection struct {
 	by   *Choice
-	term pkgindex.Term
+	term relation.Term
 }
 
 // A decision is a need with more than one candidate.
@@ -209,16 +210,16 @@ func (s *story) fulfilled(n need) bool {
 // obstacle returns what stands against choosing p: another version of it, or a
 // conflict. Of several it takes that of the earliest decision, so that a dead end
 // goes back as far as it can.
-func (s *story) obstacle(p *pkgindex.Meta) *obstacle {
+func (s *story) obstacle(p *pkgmeta.Meta) *obstacle {
 	var first *obstacle
-	found := func(by *Choice, t pkgindex.Term, mine bool) {
+	found := func(by *Choice, t relation.Term, mine bool) {
 		if first == nil || by.level < first.by.level {
 			first = &obstacle{by, t, mine}
 		}
 	}
 	for _, c := range s.chosen[p.Name] {
 		if c.Package != p && !coinstallable(c.Package, p) {
-			found(c, pkgindex.Term{}, false)
+			found(c, relation.Term{}, false)
 		}
 	}
 	for _, t := range p.Conflicts {
@@ -245,7 +246,7 @@ func (s *story) obstacle(p *pkgindex.Meta) *obstacle {
 }
 
 // choice is p, by which the need is met.
-func (s *story) choice(n need, p *pkgindex.Meta) *Choice {
+func (s *story) choice(n need, p *pkgmeta.Meta) *Choice {
 	return &Choice{p, int(s.graph.number[p]), n.by, n.clause, len(s.decisions)}
 }
 

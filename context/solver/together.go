@@ -1,13 +1,15 @@
 package solver
 
-import "github.com/packagefs/packagefs/pkgindex"
+import (
+	"github.com/packagefs/packagefs/pkgindex/pkgmeta"
+)
 
 // Together tries to find closures of as many roots as it can, and calls there with
 // each package in one, by its place among the packages of NewPool: it has a closure
 // of its own there, as far as packages that run everywhere count as the same
 // architecture in it. That no closure is found says nothing: q bars more here than
 // in the context of each.
-func (u *Pool) Together(q Question, roots []*pkgindex.Meta, there func(at int)) {
+func (u *Pool) Together(q Question, roots []*pkgmeta.Meta, there func(at int)) {
 	o := u.policy(q)
 	s := newSolver(o, solverLimits{dead: preferring})
 	defer s.release()

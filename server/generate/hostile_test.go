@@ -7,7 +7,7 @@ import (
 	"testing"
 
 	"github.com/packagefs/packagefs/pkgindex"
-	"github.com/packagefs/packagefs/pkgindex/mkpkg"
+	"github.com/packagefs/packagefs/pkgindex/format/mkpkg"
 )
 
 // mangle changes a text as nobody would, at random.

@@ -8,6 +8,8 @@ import (
 	"strings"
 
 	"github.com/packagefs/packagefs/pkgindex"
+	"github.com/packagefs/packagefs/pkgindex/pkgmeta"
+	"github.com/packagefs/packagefs/pkgindex/pkgpath"
 	"github.com/packagefs/packagefs/union"
 )
 
@@ -99,7 +101,7 @@ func librariesIn(t *union.Tree, dir string, from *sources) (all []library) {
 			continue
 		}
 		end := f
-		if f.Type() == pkgindex.Symlink {
+		if f.Type() == pkgmeta.Symlink {
 			var ok bool
 			if end, ok = t.Follow(f.Path); !ok {
 				continue
@@ -113,7 +115,7 @@ func librariesIn(t *union.Tree, dir string, from *sources) (all []library) {
 			o.Soname = end.Base()
 		}
 		flags := machineFlags[o.Machine]
-		if flags == 0 || !usableName(o.Soname) || !usableName(name) || f.Type() == pkgindex.Symlink && o.Soname != name {
+		if flags == 0 || !usableName(o.Soname) || !usableName(name) || f.Type() == pkgmeta.Symlink && o.Soname != name {
 			continue
 		}
 		from.add(end)
@@ -203,7 +205,7 @@ func (c *conf) include(pattern string) {
 // merged is where a directory is after the merge into /usr.
 func merged(dir string) string {
 	first, rest, _ := strings.Cut(dir, "/")
-	if to, ok := pkgindex.UsrMerge[first]; ok {
+	if to, ok := pkgpath.UsrMerge[first]; ok {
 		return strings.TrimSuffix(to+"/"+rest, "/")
 	}
 	return dir

@@ -7,7 +7,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/packagefs/packagefs/pkgindex"
+	"github.com/packagefs/packagefs/pkgindex/pkgmeta"
 	"github.com/packagefs/packagefs/union"
 )
 
@@ -64,7 +64,7 @@ func (e *enabling) enable(unit string) error {
 	install := parseInstall(string(text))
 	if stem, ok := strings.CutSuffix(unit, "@"+path.Ext(unit)); ok {
 		instance := slices.Concat([]string{""}, install["DefaultInstance"])
-		if last := instance[len(instance)-1]; pkgindex.IsUnit(stem + "@" + last + path.Ext(unit)) {
+		if last := instance[len(instance)-1]; pkgmeta.IsUnit(stem + "@" + last + path.Ext(unit)) {
 			unit = stem + "@" + last + path.Ext(unit)
 		}
 		if strings.Contains(unit, "@.") {
@@ -170,5 +170,5 @@ func expand(s, unit string) (string, bool) {
 	prefix, instance, _ := strings.Cut(whole, "@")
 	last := prefix[strings.LastIndexByte(prefix, '-')+1:]
 	s = strings.NewReplacer("%n", unit, "%N", whole, "%p", prefix, "%i", instance, "%j", last, "%%", "%").Replace(s)
-	return s, pkgindex.IsUnit(s)
+	return s, pkgmeta.IsUnit(s)
 }

@@ -17,14 +17,15 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/packagefs/packagefs/pkgindex"
+	"github.com/packagefs/packagefs/pkgindex/pkgmeta"
 	"github.com/packagefs/packagefs/union"
 )
 
 // A Set is the generators of a server. Its fields are set before it is used, and
 // the zero value of each but Ref works.
 type Set struct {
-	Ref pkgindex.Ref // of the packages that are made
-	Off []string     // names of generators that are not wanted
+	Ref pkgmeta.Ref // of the packages that are made
+	Off []string    // names of generators that are not wanted
 	Log zerolog.Logger
 
 	// Failed is told, once for each name and reason, of what could not be made.
@@ -190,10 +191,10 @@ func (s *Set) make(name string, files []file) (*pkgindex.Package, error) {
 	var made []pkgindex.MadeFile
 	var texts strings.Builder
 	for _, f := range files {
-		m := pkgindex.MadeFile{Entry: pkgindex.Entry{Path: f.path, Sec: f.sec, Mutable: f.mutable}, Why: f.why}
+		m := pkgindex.MadeFile{Entry: pkgmeta.Entry{Path: f.path, Sec: f.sec, Mutable: f.mutable}, Why: f.why}
 		switch {
 		case f.target != "":
-			m.Type, m.Mode, m.Target = pkgindex.Symlink, 0o777, f.target
+			m.Type, m.Mode, m.Target = pkgmeta.Symlink, 0o777, f.target
 		case f.late != nil:
 			m.Mode, m.Late = 0o644, s.late(name, f)
 		default:
@@ -214,7 +215,7 @@ func (s *Set) make(name string, files []file) (*pkgindex.Package, error) {
 			return nil, fmt.Errorf("keep what was made in memory: %w", err)
 		}
 	}
-	return pkgindex.NewMade(pkgindex.Meta{Ref: s.Ref, Format: pkgindex.Format("made-" + name)}, made, content)
+	return pkgindex.NewMade(pkgmeta.Meta{Ref: s.Ref, Format: pkgmeta.Format("made-" + name)}, made, content)
 }
 
 // late makes the content of a file that is made when somebody looks.

@@ -12,7 +12,8 @@ import (
 	"testing"
 
 	"github.com/packagefs/packagefs/pkgindex"
-	"github.com/packagefs/packagefs/pkgindex/mkpkg"
+	"github.com/packagefs/packagefs/pkgindex/format/mkpkg"
+	"github.com/packagefs/packagefs/pkgindex/pkgmeta"
 	"github.com/packagefs/packagefs/union"
 )
 
@@ -82,7 +83,7 @@ func (s *shop) at(t *union.Tree, path string) string {
 	if err != nil {
 		return err.Error()
 	}
-	if served[0].Inode.Type == pkgindex.Symlink {
+	if served[0].Inode.Type == pkgmeta.Symlink {
 		return "-> " + served[0].Target
 	}
 	layers, err := served[0].Package.Layers()

@@ -8,16 +8,18 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/packagefs/packagefs/pkgindex"
+	"github.com/packagefs/packagefs/pkgindex/pkgmeta"
+	"github.com/packagefs/packagefs/pkgindex/relation"
+	"github.com/packagefs/packagefs/pkgindex/version"
 )
 
 // Packages reads packages as text, in its order. A line "NAME VERSION: DEPENDS"
 // begins one; indented lines "key: value" say more of it: provides, conflicts,
 // replaces, arch, multi-arch and scheme. Without them it is a Debian package for
 // amd64.
-func Packages(t testing.TB, text string) []*pkgindex.Meta {
+func Packages(t testing.TB, text string) []*pkgmeta.Meta {
 	t.Helper()
-	var all []*pkgindex.Meta
+	var all []*pkgmeta.Meta
 	for line := range strings.Lines(text) {
 		key, value, ok := strings.Cut(strings.TrimRight(line, "\n"), ": ")
 		if !ok {
@@ -34,16 +36,16 @@ func Packages(t testing.TB, text string) []*pkgindex.Meta {
 			continue
 		}
 		name, ver, _ := strings.Cut(key, " ")
-		all = append(all, &pkgindex.Meta{
-			Ref:          pkgindex.Ref{Name: name, Version: ver},
-			Architecture: "amd64", Scheme: pkgindex.DebianScheme, Format: pkgindex.Deb,
+		all = append(all, &pkgmeta.Meta{
+			Ref:          pkgmeta.Ref{Name: name, Version: ver},
+			Architecture: "amd64", Scheme: version.Debian, Format: pkgmeta.Deb,
 			Depends: clauses(t, value),
 		})
 	}
 	return all
 }
 
-func setKey(t testing.TB, p *pkgindex.Meta, key, value string) {
+func setKey(t testing.TB, p *pkgmeta.Meta, key, value string) {
 	t.Helper()
 	switch key {
 	case "provides":
@@ -57,26 +59,26 @@ func setKey(t testing.TB, p *pkgindex.Meta, key, value string) {
 	case "multi-arch":
 		p.MultiArch = value
 	case "scheme":
-		p.Scheme = pkgindex.Scheme(value)
-		p.Format = map[string]pkgindex.Format{"alpine": pkgindex.Apk, "pacman": pkgindex.Arch, "rpm": pkgindex.Rpm}[value]
+		p.Scheme = version.Scheme(value)
+		p.Format = map[string]pkgmeta.Format{"alpine": pkgmeta.Apk, "pacman": pkgmeta.Arch, "rpm": pkgmeta.Rpm}[value]
 	default:
 		t.Fatalf("unknown key %q", key)
 	}
 }
 
-func clauses(t testing.TB, s string) []pkgindex.Clause {
+func clauses(t testing.TB, s string) []relation.Clause {
 	t.Helper()
 	if strings.TrimSpace(s) == "" {
 		return nil
 	}
-	c, err := pkgindex.ParseDebian(s, "")
+	c, err := relation.ParseDebian(s, "")
 	if err != nil {
 		t.Fatal(err)
 	}
 	return c
 }
 
-func terms(t testing.TB, s string) (out []pkgindex.Term) {
+func terms(t testing.TB, s string) (out []relation.Term) {
 	t.Helper()
 	for _, c := range clauses(t, s) {
 		out = append(out, c...)
