@@ -28,7 +28,11 @@ func chooseView(d *demo) (title string, view func(aname string) (demoView, error
 	if d.plain {
 		return "Looked at with the 9P client that is built in, as asked for", plain, nil
 	}
-	noKernel := mount.CanKernel()
+	o, err := d.mountOptions("all")
+	if err != nil {
+		return "", nil, err
+	}
+	noKernel := mount.TryKernel(d.env, d.dir, o)
 	if noKernel == nil {
 		return "Mounted by the kernel's own 9P client, one mount a context", func(a string) (demoView, error) {
 			return d.mountedView(a, true)
@@ -62,11 +66,10 @@ func (d *demo) mountedView(aname string, kernel bool) (demoView, error) {
 	if err := os.MkdirAll(v.point, 0o755); err != nil {
 		return nil, err
 	}
-	addr, err := d.env.addr()
+	o, err := d.mountOptions(aname)
 	if err != nil {
 		return nil, err
 	}
-	o := mount.Options{Server: addr, Context: aname, UID: uint32(os.Getuid())}
 	if kernel {
 		v.unmount = func() error { return mount.Unmount(v.point, true) }
 		return v, mount.MountKernel(d.env, v.point, o)
@@ -82,6 +85,11 @@ func (d *demo) mountedView(aname string, kernel bool) (demoView, error) {
 		return mount.Unmount(v.point, true) // somebody looks around in it
 	}
 	return v, nil
+}
+
+func (d *demo) mountOptions(aname string) (mount.Options, error) {
+	addr, err := d.env.addr()
+	return mount.Options{Server: addr, Context: aname, UID: uint32(os.Getuid())}, err
 }
 
 func (v *mountedView) context() string { return v.aname }

@@ -82,7 +82,7 @@ func (c *DoctorCmd) Run(env *Env) error {
 func examine(env *Env) []check {
 	root := os.Geteuid() == 0
 	tried := enter.Try()
-	kernel := mount.CanKernel()
+	kernel := tryKernel(env)
 	device := unix.Access("/dev/fuse", unix.R_OK|unix.W_OK)
 	byFUSE := kernel != nil // what run needs then
 
@@ -113,6 +113,15 @@ func examine(env *Env) []check {
 		add("nothing mounted below /usr, /etc, …", false, hindered(), "the kernel lets only root stack on what has mounts below it", "packages' files in that directory cannot be seen by users; have what is there without a mount")
 	}
 	return checks
+}
+
+// tryKernel tells whether the kernel's client mounts as run does it.
+func tryKernel(env *Env) error {
+	addr, err := env.addr()
+	if err != nil {
+		return err
+	}
+	return mount.TryKernel(env, "/", mount.Options{Server: addr, Context: "contexts", ReadOnly: true})
 }
 
 // reach tells whether the server can be used.

@@ -35,7 +35,7 @@ type MountCmd struct {
 
 // Help is shown below the flags.
 func (*MountCmd) Help() string {
-	return `The kernel's own 9P client is used if this machine has one and you are root; else FUSE, with a process in the background that ends when the tree is unmounted.
+	return `The kernel's own 9P client is used if this machine has one that takes the options and you are root; else FUSE, with a process in the background that ends when the tree is unmounted.
 
 With --union packages appear in place on a running system: programs that start afterwards find them at /usr and /etc, before the machine's own files of the same names. All the directories are stacked, or none.
 
@@ -67,7 +67,7 @@ func (c *MountCmd) Run(env *Env) error {
 	}
 	root.Conn().Close()
 
-	kernel, err := c.kind()
+	kernel, err := c.kind(env, o)
 	switch {
 	case err != nil:
 		return err
@@ -142,19 +142,25 @@ func (c *MountCmd) options(env *Env) (mount.Options, error) {
 }
 
 // kind tells whether to use the kernel's client.
-func (c *MountCmd) kind() (kernel bool, err error) {
+func (c *MountCmd) kind(env *Env, o mount.Options) (kernel bool, err error) {
 	if c.FUSE {
 		return false, mount.CanFUSE()
 	}
-	noKernel := mount.CanKernel()
+	if c.Kernel {
+		if err := mount.CanKernel(); err != nil {
+			return false, fmt.Errorf("mount: %w; without --kernel, FUSE is used", err)
+		}
+		return true, nil
+	}
+	noKernel := mount.TryKernel(env, c.Mountpoints[0], o)
 	if noKernel == nil {
 		return true, nil
 	}
-	if c.Kernel {
-		return false, fmt.Errorf("mount: %w; without --kernel, FUSE is used", noKernel)
-	}
 	if err := mount.CanFUSE(); err != nil {
 		return false, fmt.Errorf("mount: %w, and %w", noKernel, err)
+	}
+	if errors.Is(noKernel, mount.ErrRefused) {
+		fmt.Fprintf(env.Stderr, "packagefs: %v; FUSE is used in its place\n", noKernel)
 	}
 	return false, nil
 }

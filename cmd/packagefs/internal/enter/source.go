@@ -52,10 +52,13 @@ func findSource(ctx context.Context, o *Options, mounts []mount.Line) (*source, 
 	// A session lasts: FUSE outlives a restart of the server, and follows changes.
 	if mount.CanKernel() == nil && (o.Session == "" || mount.CanFUSE() != nil) {
 		fd, err := mount.OpenKernel(ctx, mo)
-		if err != nil {
+		if err == nil {
+			return &source{dir: os.NewFile(uintptr(fd), contextsName)}, nil
+		}
+		if !errors.Is(err, mount.ErrRefused) || mount.CanFUSE() != nil {
 			return nil, err
 		}
-		return &source{dir: os.NewFile(uintptr(fd), contextsName)}, nil
+		fmt.Fprintf(o.Notes, "packagefs: %v; FUSE is used in its place\n", err)
 	}
 	dir, err := askKeeper(ctx, o)
 	if err != nil {

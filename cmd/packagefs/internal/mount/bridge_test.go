@@ -437,11 +437,11 @@ func TestKernelOptions(t *testing.T) {
 	}{
 		{
 			Options{Server: client.Addr{Network: "unix", Address: "/run/x"}, Context: "package:hello"},
-			"/run/x", "version=9p2000.L,uname=root,trans=unix,aname=package:hello,access=user,cache=mmap,msize=131072",
+			"/run/x", "version=9p2000.L,uname=root,trans=unix,aname=package:hello,access=user,cache=mmap,msize=131072,negtimeout=1000",
 		},
 		{
 			Options{Server: client.Addr{Network: "tcp", Address: "127.0.0.1:5640"}, MessageSize: 8192, Cache: "loose", Access: "any"},
-			"127.0.0.1", "version=9p2000.L,uname=root,trans=tcp,port=5640,aname=,access=any,cache=loose,msize=8192",
+			"127.0.0.1", "version=9p2000.L,uname=root,trans=tcp,port=5640,access=any,cache=loose,msize=8192,negtimeout=1000",
 		},
 	} {
 		source, options, err := c.o.kernel(ctx)

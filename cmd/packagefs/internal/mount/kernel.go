@@ -17,6 +17,11 @@ import (
 // one. The kernel allocates requests of this size in one piece.
 const kernelMessage = 128 << 10
 
+// negativeMS is how long, in milliseconds, the kernel may believe that a name does
+// not exist. Kernels from 7.2 on keep that for a day with cache=loose if they are
+// not told, and others do not know the option and ignore it.
+const negativeMS = 1000
+
 // CanKernel tells whether this process can mount with the kernel's own 9P
 // client, and why not. It loads the kernel's module if there is one.
 func CanKernel() error {
@@ -50,8 +55,22 @@ func kernelHas9P() (bool, error) {
 	return false, nil
 }
 
+// TryKernel tells whether the kernel's own 9P client can mount such a tree at
+// point, and why not: CanKernel, and a mount that nobody else sees. What else fails
+// it does not tell, as a server that does not answer: the mount itself will.
+func TryKernel(ctx context.Context, point string, o Options) error {
+	if err := CanKernel(); err != nil {
+		return err
+	}
+	err := InNamespace(ownNamespace, func() error { return MountKernel(ctx, point, o) })
+	if errors.Is(err, ErrRefused) {
+		return err
+	}
+	return nil
+}
+
 // MountKernel puts the tree on the directory at point with the kernel's 9P
-// client. It needs CanKernel.
+// client. It needs CanKernel. It fails with ErrRefused where FUSE can do better.
 func MountKernel(ctx context.Context, point string, o Options) error {
 	if err := checkPoint(point); err != nil {
 		return err
@@ -64,21 +83,10 @@ func MountKernel(ctx context.Context, point string, o Options) error {
 	if o.ReadOnly {
 		flags |= unix.MS_RDONLY
 	}
-	err = unix.Mount(source, point, "9p", flags, options)
-	if err != nil {
-		return fmt.Errorf("mount %s -t 9p -o %s: %w%s", point, options, err, explainKernel(err))
+	if err := unix.Mount(source, point, "9p", flags, options); err != nil {
+		return fmt.Errorf("mount %s -t 9p -o %s: %w", point, options, explainKernel(source, options, err))
 	}
 	return nil
-}
-
-func explainKernel(err error) string {
-	switch {
-	case errors.Is(err, unix.EINVAL), errors.Is(err, unix.ENOPROTOOPT):
-		return ": see dmesg; the kernel may lack the transport (module 9pnet_fd)"
-	case errors.Is(err, unix.ENOENT), errors.Is(err, unix.ENOPKG), errors.Is(err, unix.EACCES):
-		return ": the server refuses the context; packagefs explain says why"
-	}
-	return ""
 }
 
 // kernel gives the source and the options of a kernel mount.
@@ -107,8 +115,11 @@ func (o *Options) kernel(ctx context.Context) (source, options string, err error
 		size = kernelMessage
 	}
 	access, cache := cmp.Or(o.Access, "user"), cmp.Or(o.Cache, "mmap")
-	opts = append(opts,
-		"aname="+o.Context, "access="+access, "cache="+cache, fmt.Sprint("msize=", size))
+	if o.Context != "" { // an empty option is an error from Linux 6.19 on
+		opts = append(opts, "aname="+o.Context)
+	}
+	opts = append(opts, "access="+access, "cache="+cache, fmt.Sprint("msize=", size),
+		fmt.Sprint("negtimeout=", negativeMS))
 	return source, strings.Join(opts, ","), nil
 }
 

@@ -146,7 +146,7 @@ func ownNamespace() error {
 		err = unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, "")
 	}
 	if err != nil {
-		return fmt.Errorf("mount --union: make a mount namespace: %w", err)
+		return fmt.Errorf("mount: make a mount namespace: %w", err)
 	}
 	return nil
 }
