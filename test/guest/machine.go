@@ -42,7 +42,7 @@ func prepareMachine() error {
 			return fmt.Errorf("mount %s: %w", m.where, err)
 		}
 	}
-	if err := loadModules("9p", "9pnet_fd", "overlay", "loop"); err != nil {
+	if err := loadModules("9p", "9pnet_fd", "fuse", "overlay", "loop"); err != nil {
 		return err
 	}
 	_, err := harness.Command("ip", "link", "set", "lo", "up")

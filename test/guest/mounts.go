@@ -87,11 +87,20 @@ func mount9P(t testing.TB, source, options string) string {
 // mountUnix mounts a context over the server's unix socket.
 func mountUnix(t testing.TB, s *harness.Server, context, options string) string {
 	t.Helper()
-	return mount9P(t, s.Socket(), fmt.Sprintf("trans=unix,aname=%s,%s", context, options))
+	return mount9P(t, s.Socket(), "trans=unix,"+withContext(context, options))
 }
 
 // mountTCP mounts a context over TCP.
 func mountTCP(t testing.TB, context, options string) string {
 	t.Helper()
-	return mount9P(t, "127.0.0.1", fmt.Sprintf("trans=tcp,port=%s,aname=%s,%s", tcpPort, context, options))
+	return mount9P(t, "127.0.0.1", fmt.Sprintf("trans=tcp,port=%s,%s", tcpPort, withContext(context, options)))
+}
+
+// withContext adds the attach name to the options of a mount. From Linux 6.19 on an
+// empty one is no option.
+func withContext(context, options string) string {
+	if context == "" {
+		return options
+	}
+	return "aname=" + context + "," + options
 }

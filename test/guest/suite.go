@@ -17,6 +17,7 @@ var Groups = []harness.Group{
 		"Kill":         testKill,
 		"AttachErrors": testAttachErrors,
 		"MountCommand": testMountCommand,
+		"MountRefused": testMountRefused,
 		"Run":          testRun,
 		"Union":        testUnion,
 	}},

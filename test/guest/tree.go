@@ -3,6 +3,9 @@ package guest
 import (
 	"errors"
 	"fmt"
+	"path/filepath"
+	"slices"
+	"strings"
 	"testing"
 
 	"github.com/packagefs/packagefs/test/harness"
@@ -69,16 +72,60 @@ func testAttachErrors(t *testing.T) {
 	}
 }
 
-// packagefs mount uses the kernel's client where there is one.
+// packagefs mount uses the kernel's client where there is one. Without -c it mounts
+// the user's own context, which has every package here.
 func testMountCommand(t *testing.T) {
 	s := guestServer(t, "package:kinds")
-	at := harness.MountCommand(t, s, "package:kinds", runDir(t))
+	for _, context := range []string{"package:kinds", ""} {
+		at := harness.MountCommand(t, s, context, runDir(t))
+		checkFileSystem(t, at, unix.V9FS_MAGIC)
+		harness.CheckTree(t, at, wanted(t, "package:kinds"))
+	}
+}
+
+// What the kernel's client does not take, it is not asked for twice: FUSE mounts the
+// tree, and who wants to know is told why.
+func testMountRefused(t *testing.T) {
+	s := guestServer(t, "package:kinds")
+	refused := []string{"-s", s.Listen[0], "-c", "package:kinds", "mount", "--cache=no-such-mode"}
+	mount := func(args ...string) (string, error) {
+		return harness.Command(s.Binary, append(slices.Clone(refused), args...)...)
+	}
+	at := runDir(t)
+	for _, c := range []struct {
+		args  []string
+		point string
+		magic int64
+	}{
+		{[]string{at}, at, unix.FUSE_SUPER_MAGIC},
+		{[]string{"--union", "/opt"}, "/opt", unix.OVERLAYFS_SUPER_MAGIC},
+	} {
+		out, err := mount(c.args...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, part := range []string{"cache=no-such-mode", "the kernel's 9P client refuses", "FUSE is used in its place", "with FUSE\n"} {
+			if !strings.Contains(out, part) {
+				t.Errorf("mount %v does not say %q: %s", c.args, part, out)
+			}
+		}
+		checkFileSystem(t, c.point, c.magic)
+		if err := harness.Holds(filepath.Join(c.point, strings.TrimPrefix("/opt/kinds/one", c.point)), "1"); err != nil {
+			t.Error(err)
+		}
+		if out, err := s.Run("umount", c.point); err != nil {
+			t.Fatalf("%v: %s", err, out)
+		}
+	}
+	if out, err := mount("--kernel", at); err == nil {
+		t.Errorf("an option that the kernel's client refuses is taken: %s", out)
+	}
+}
+
+func checkFileSystem(t *testing.T, at string, magic int64) {
+	t.Helper()
 	var st unix.Statfs_t
-	if err := unix.Statfs(at, &st); err != nil {
-		t.Fatal(err)
+	if err := unix.Statfs(at, &st); err != nil || st.Type != magic {
+		t.Errorf("the file system's type at %s is %#x, want %#x: %v", at, st.Type, magic, err)
 	}
-	if st.Type != unix.V9FS_MAGIC {
-		t.Errorf("the file system's type is %#x, want the kernel's 9p", st.Type)
-	}
-	harness.CheckTree(t, at, wanted(t, "package:kinds"))
 }

@@ -27,10 +27,7 @@ func testUnion(t *testing.T) {
 		t.Errorf("the machine's own programs: %v", err)
 	}
 	for _, file := range []string{"/opt/kinds/more", "/usr/bin/hello"} {
-		var st unix.Statfs_t
-		if err := unix.Statfs(file, &st); err != nil || st.Type != unix.OVERLAYFS_SUPER_MAGIC {
-			t.Errorf("%s is on file system %#x: %v", file, st.Type, err)
-		}
+		checkFileSystem(t, file, unix.OVERLAYFS_SUPER_MAGIC)
 	}
 	if err := os.WriteFile("/usr/share/new", nil, 0o644); !errors.Is(err, unix.EROFS) {
 		t.Errorf("writing to a union without an upper directory: %v", err)
@@ -39,6 +36,15 @@ func testUnion(t *testing.T) {
 	if now := mountTable(t); now != before {
 		t.Errorf("mounts are left:\n%s\nbefore:\n%s", now, before)
 	}
+
+	// Without -c it is the user's own context.
+	if out, err := s.Run("mount", "--kernel", "--union", "/opt"); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	if err := harness.Holds("/opt/kinds/one", "1"); err != nil {
+		t.Error(err)
+	}
+	union("umount", "/opt")
 
 	// The second of two cannot be stacked: the first is not either.
 	if out, err := s.Run("-c", "package:hello", "mount", "--kernel", "--union", "/usr", "/srv"); err == nil {
