@@ -6,7 +6,7 @@ import (
 	"io"
 	"syscall"
 
-	"github.com/packagefs/packagefs/cmd/packagefs/internal/client"
+	"github.com/packagefs/packagefs/server/p9l/client"
 )
 
 // CatCmd prints files.

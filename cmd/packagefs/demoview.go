@@ -8,8 +8,8 @@ import (
 	"path/filepath"
 	"strings"
 
-	"github.com/packagefs/packagefs/cmd/packagefs/internal/client"
 	"github.com/packagefs/packagefs/cmd/packagefs/internal/mount"
+	"github.com/packagefs/packagefs/server/p9l/client"
 )
 
 // A demoView is a context's tree, through a mount or without one.

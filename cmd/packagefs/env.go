@@ -11,8 +11,8 @@ import (
 	"os"
 	"syscall"
 
-	"github.com/packagefs/packagefs/cmd/packagefs/internal/client"
 	"github.com/packagefs/packagefs/server/api"
+	"github.com/packagefs/packagefs/server/p9l/client"
 )
 
 // Env is what a command runs in.
@@ -27,7 +27,7 @@ type Env struct {
 }
 
 // addr is the server's address.
-func (e *Env) addr() (client.Addr, error) { return e.addrOr(client.DefaultAddr) }
+func (e *Env) addr() (client.Addr, error) { return e.addrOr(defaultAddr) }
 
 // addrOr is the address on the command line, else what standard gives.
 func (e *Env) addrOr(standard func() client.Addr) (client.Addr, error) {

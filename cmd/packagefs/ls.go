@@ -5,7 +5,7 @@ import (
 	"fmt"
 	"path"
 
-	"github.com/packagefs/packagefs/cmd/packagefs/internal/client"
+	"github.com/packagefs/packagefs/server/p9l/client"
 )
 
 // LsCmd lists directories.

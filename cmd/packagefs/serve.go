@@ -15,11 +15,11 @@ import (
 
 	"github.com/rs/zerolog"
 
-	"github.com/packagefs/packagefs/cmd/packagefs/internal/client"
 	"github.com/packagefs/packagefs/pkgindex/format"
 	"github.com/packagefs/packagefs/pkgindex/pkgmeta"
 	"github.com/packagefs/packagefs/server"
 	"github.com/packagefs/packagefs/server/p9l"
+	"github.com/packagefs/packagefs/server/p9l/client"
 )
 
 // ServeCmd serves package directories.
@@ -128,7 +128,7 @@ func (c *ServeCmd) config(env *Env) (server.Config, error) {
 		c.State = defaultState()
 	}
 	if len(c.Listen) == 0 {
-		addr, err := env.addrOr(client.OwnAddr)
+		addr, err := env.addrOr(ownAddr)
 		if err != nil {
 			return server.Config{}, err
 		}

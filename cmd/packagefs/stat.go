@@ -6,8 +6,8 @@ import (
 	"path"
 	"time"
 
-	"github.com/packagefs/packagefs/cmd/packagefs/internal/client"
 	"github.com/packagefs/packagefs/server/api"
+	"github.com/packagefs/packagefs/server/p9l/client"
 )
 
 // StatCmd shows attributes.

@@ -11,8 +11,8 @@ import (
 	"syscall"
 
 	"github.com/hugelgupf/p9/p9"
-	"github.com/packagefs/packagefs/cmd/packagefs/internal/client"
 	"github.com/packagefs/packagefs/server/api"
+	"github.com/packagefs/packagefs/server/p9l/client"
 )
 
 const (

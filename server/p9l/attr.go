@@ -66,29 +66,8 @@ func tgetattr(r *request) error {
 	}
 	r.begin(8 + wire.QIDSize + 4*3 + 8*15)
 	r.out = le.AppendUint64(r.out, told)
-	r.out = appendAttr(wire.AppendQID(r.out, qid), &attr)
+	r.out = wire.AppendAttr(wire.AppendQID(r.out, qid), &attr)
 	return nil
-}
-
-func appendAttr(b []byte, a *p9.Attr) []byte {
-	b = le.AppendUint32(b, uint32(a.Mode))
-	b = le.AppendUint32(b, uint32(a.UID))
-	b = le.AppendUint32(b, uint32(a.GID))
-	b = le.AppendUint64(b, uint64(a.NLink))
-	b = le.AppendUint64(b, uint64(a.RDev))
-	b = le.AppendUint64(b, a.Size)
-	b = le.AppendUint64(b, a.BlockSize)
-	b = le.AppendUint64(b, a.Blocks)
-	b = le.AppendUint64(b, a.ATimeSeconds)
-	b = le.AppendUint64(b, a.ATimeNanoSeconds)
-	b = le.AppendUint64(b, a.MTimeSeconds)
-	b = le.AppendUint64(b, a.MTimeNanoSeconds)
-	b = le.AppendUint64(b, a.CTimeSeconds)
-	b = le.AppendUint64(b, a.CTimeNanoSeconds)
-	b = le.AppendUint64(b, a.BTimeSeconds)
-	b = le.AppendUint64(b, a.BTimeNanoSeconds)
-	b = le.AppendUint64(b, a.Gen)
-	return le.AppendUint64(b, a.DataVersion)
 }
 
 func tsetattr(r *request) error {
@@ -110,9 +89,9 @@ func tsetattr(r *request) error {
 	}
 	defer r.drop(f)
 	valid := p9.SetAttrMask{
-		Permissions: m&0x1 != 0, UID: m&0x2 != 0, GID: m&0x4 != 0, Size: m&0x8 != 0,
-		ATime: m&0x10 != 0, MTime: m&0x20 != 0, CTime: m&0x40 != 0,
-		ATimeNotSystemTime: m&0x80 != 0, MTimeNotSystemTime: m&0x100 != 0,
+		Permissions: m&wire.SetMode != 0, UID: m&wire.SetUID != 0, GID: m&wire.SetGID != 0, Size: m&wire.SetSize != 0,
+		ATime: m&wire.SetATime != 0, MTime: m&wire.SetMTime != 0, CTime: m&wire.SetCTime != 0,
+		ATimeNotSystemTime: m&wire.SetATimeExact != 0, MTimeNotSystemTime: m&wire.SetMTimeExact != 0,
 	}
 	if valid.Size && attr.Size > 1<<63-1 {
 		return linux.EFBIG

@@ -49,7 +49,7 @@ func FuzzMessage(f *testing.F) {
 		if len(b) < wire.HeaderSize || len(b) > 2000 {
 			return
 		}
-		wire.SetSize(b, 0)
+		wire.PutSize(b, 0)
 		text := wire.Text(b)
 		if b[4]&1 != 0 || wire.Name(b[4]) == "" || strings.Contains(text, " malformed, ") || strings.HasSuffix(text, "...") {
 			return

@@ -31,7 +31,7 @@ func TestLockLimit(t *testing.T) {
 	c.Start(0)
 	c.Open(0, 1, "etc/motd")
 	set := func(i int) linux.Errno {
-		_, errno := c.Call(wire.Tlock, 1, p9ltest.Body(uint32(1), uint8(lockWrite), uint32(0), uint64(2*i), uint64(1), uint32(1), "host"))
+		_, errno := c.Call(wire.Tlock, 1, p9ltest.Body(uint32(1), uint8(wire.LockWrite), uint32(0), uint64(2*i), uint64(1), uint32(1), "host"))
 		return errno
 	}
 	n := 0

@@ -17,16 +17,6 @@ import (
 // process (pid) of a client (client id) of a connection. Nobody ever waits
 // here: a client that wants to wait asks again.
 
-// Values of the type and status fields.
-const (
-	lockRead   = 0
-	lockWrite  = 1
-	lockUnlock = 2
-
-	lockSuccess = 0
-	lockBlocked = 1
-)
-
 // maxClientID is the length of the longest client id; Linux sends a host name.
 const maxClientID = 1024
 
@@ -169,7 +159,7 @@ func tlock(r *request) error {
 	if !d.End() {
 		return errMalformed
 	}
-	if typ > lockUnlock || len(client) > maxClientID {
+	if typ > wire.LockUnlock || len(client) > maxClientID {
 		return linux.EINVAL
 	}
 	end, err := lockRange(start, length)
@@ -183,15 +173,15 @@ func tlock(r *request) error {
 	if f == nil || f.state != fidOpen {
 		return linux.EBADF
 	}
-	l := fileLock{start, end, typ == lockWrite, lockOwner{c, client, pid}, f}
-	had, err := c.srv.locks.set(f.qid.Path, l, typ == lockUnlock)
+	l := fileLock{start, end, typ == wire.LockWrite, lockOwner{c, client, pid}, f}
+	had, err := c.srv.locks.set(f.qid.Path, l, typ == wire.LockUnlock)
 	if err != nil {
 		return err
 	}
-	f.locked = f.locked || had && typ != lockUnlock
-	status := byte(lockSuccess)
+	f.locked = f.locked || had && typ != wire.LockUnlock
+	status := byte(wire.LockSuccess)
 	if !had {
-		status = lockBlocked
+		status = wire.LockBlocked
 	}
 	r.begin(1)
 	r.out = append(r.out, status)
@@ -207,7 +197,7 @@ func tgetlock(r *request) error {
 	if !d.End() {
 		return errMalformed
 	}
-	if typ > lockUnlock || len(client) > maxClientID {
+	if typ > wire.LockUnlock || len(client) > maxClientID {
 		return linux.EINVAL
 	}
 	end, err := lockRange(start, length)
@@ -222,14 +212,14 @@ func tgetlock(r *request) error {
 	if !r.isOpen(f) {
 		return linux.EBADF
 	}
-	typ, want := lockUnlock, fileLock{start, end, typ != lockRead, lockOwner{r.c, client, pid}, f}
+	typ, want := uint8(wire.LockUnlock), fileLock{start, end, typ != wire.LockRead, lockOwner{r.c, client, pid}, f}
 	if h, ok := r.c.srv.locks.test(f.qid.Path, want); ok {
-		typ, start, length, pid, client = lockRead, h.start, 0, h.owner.pid, h.owner.client
+		typ, start, length, pid, client = wire.LockRead, h.start, 0, h.owner.pid, h.owner.client
 		if h.end != math.MaxUint64 {
 			length = h.end - h.start + 1
 		}
 		if h.write {
-			typ = lockWrite
+			typ = wire.LockWrite
 		}
 	}
 	r.begin(1 + 8 + 8 + 4 + 2 + len(client))

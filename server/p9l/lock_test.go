@@ -101,15 +101,15 @@ func TestLocksAcrossConnections(t *testing.T) {
 		c.Open(0, 1, "etc/motd")
 		c.Open(0, 2, "usr/bin/env")
 	}
-	if s := lock(a, lockWrite); s != lockSuccess {
+	if s := lock(a, wire.LockWrite); s != wire.LockSuccess {
 		t.Errorf("first: %d", s)
 	}
-	if s := lock(b, lockRead); s != lockBlocked {
+	if s := lock(b, wire.LockRead); s != wire.LockBlocked {
 		t.Errorf("second: %d", s)
 	}
-	if s := b.Must(wire.Tlock, 1, p9ltest.Body(uint32(2), uint8(lockWrite), uint32(0), uint64(0), uint64(0), uint32(1), "host"))[0]; s != lockSuccess {
+	if s := b.Must(wire.Tlock, 1, p9ltest.Body(uint32(2), uint8(wire.LockWrite), uint32(0), uint64(0), uint64(0), uint32(1), "host"))[0]; s != wire.LockSuccess {
 		t.Errorf("another file: %d", s)
 	}
 	a.Conn.Close()
-	p9ltest.Eventually(t, "the end of a connection ends its locks", func() bool { return lock(b, lockRead) == lockSuccess })
+	p9ltest.Eventually(t, "the end of a connection ends its locks", func() bool { return lock(b, wire.LockRead) == wire.LockSuccess })
 }

@@ -69,7 +69,7 @@ func (r *request) begin(n int) {
 // reply ends the reply that the handler made, or replaces it by an error.
 func (r *request) reply(err error) {
 	if err == nil {
-		wire.SetSize(r.out, r.at)
+		wire.PutSize(r.out, r.at)
 		if size := len(r.out) - r.at; size >= int(max(r.s.msize, wire.MinMsize)) {
 			panic("request: reply exceeds msize")
 		}
@@ -260,7 +260,7 @@ func (c *conn) answer(q *request) {
 	for _, tag := range q.flushes {
 		delete(q.s.tags, tag)
 		q.out = wire.AppendHeader(q.out, wire.Tflush+1, tag)
-		wire.SetSize(q.out, len(q.out)-wire.HeaderSize)
+		wire.PutSize(q.out, len(q.out)-wire.HeaderSize)
 	}
 	c.tagged.Store(int32(len(q.s.tags)))
 	c.queueReply(q.out)

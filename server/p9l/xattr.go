@@ -9,9 +9,6 @@ import (
 	"github.com/packagefs/packagefs/server/p9l/wire"
 )
 
-// maxXattr is the size of the largest value or list, which is Linux's limit.
-const maxXattr = 64 << 10
-
 // An xattr is what is read or written through a fid of Txattrwalk or
 // Txattrcreate.
 type xattr struct {
@@ -107,7 +104,7 @@ func (r *request) readXattr(file p9.File, name string) (value []byte, err error)
 		}
 		return nil, err
 	}
-	if len(value) > maxXattr {
+	if len(value) > wire.MaxXattr {
 		return nil, linux.E2BIG
 	}
 	return value, nil
@@ -146,7 +143,7 @@ func txattrcreate(r *request) error {
 	switch {
 	case !d.End():
 		return errMalformed
-	case size > maxXattr:
+	case size > wire.MaxXattr:
 		return linux.E2BIG
 	case name == "" || len(name) > wire.MaxName:
 		return linux.ERANGE

@@ -7,29 +7,11 @@ import (
 	"io"
 	"net"
 	"syscall"
+
+	"github.com/packagefs/packagefs/server/p9l/wire"
 )
 
-// Message types of 9P2000.L that the generator sends. A reply has the type of
-// its request plus one.
-const (
-	rlerror  = 7
-	tlopen   = 12
-	tgetattr = 24
-	treaddir = 40
-	tversion = 100
-	tattach  = 104
-	twalk    = 110
-	tread    = 116
-	tclunk   = 120
-)
-
-const (
-	noTag   = 0xFFFF
-	noFID   = 0xFFFFFFFF
-	rootFID = 0
-	// ioHeader is what a reply with data has before the data.
-	ioHeader = 11
-)
+const rootFID = 0
 
 // A Conn is one connection to a server, attached to a tree.
 type Conn struct {
@@ -58,24 +40,24 @@ func Dial(network, addr, aname string, msize uint32) (*Conn, error) {
 }
 
 func (c *Conn) attach(aname string) error {
-	c.begin(tversion, noTag)
+	c.begin(wire.Tversion, wire.NoTag)
 	c.u32(c.msize)
-	c.str("9P2000.L")
-	body, err := c.call(tversion)
+	c.str(wire.Dialect)
+	body, err := c.call(wire.Tversion)
 	if err != nil {
 		return fmt.Errorf("version: %w", err)
 	}
-	if len(body) < 4 {
+	d := wire.Decode(body)
+	if c.msize = d.U32(); d.Short() {
 		return fmt.Errorf("version: a reply of %d bytes", len(body))
 	}
-	c.msize = binary.LittleEndian.Uint32(body)
-	c.begin(tattach, 0)
+	c.begin(wire.Tattach, 0)
 	c.u32(rootFID)
-	c.u32(noFID)
+	c.u32(wire.NoFid)
 	c.str("root")
 	c.str(aname)
 	c.u32(0)
-	if _, err := c.call(tattach); err != nil {
+	if _, err := c.call(wire.Tattach); err != nil {
 		return fmt.Errorf("attach %q: %w", aname, err)
 	}
 	return nil
@@ -87,21 +69,16 @@ func (c *Conn) Close() error { return c.nc.Close() }
 // begin starts a message; fields are appended to out, and end ends it.
 func (c *Conn) begin(kind byte, tag uint16) {
 	c.start = len(c.out)
-	c.out = append(c.out, 0, 0, 0, 0, kind, byte(tag), byte(tag>>8))
+	c.out = wire.AppendHeader(c.out, kind, tag)
 }
 
 func (c *Conn) u16(v uint16) { c.out = binary.LittleEndian.AppendUint16(c.out, v) }
 func (c *Conn) u32(v uint32) { c.out = binary.LittleEndian.AppendUint32(c.out, v) }
 func (c *Conn) u64(v uint64) { c.out = binary.LittleEndian.AppendUint64(c.out, v) }
 
-func (c *Conn) str(s string) {
-	c.u16(uint16(len(s)))
-	c.out = append(c.out, s...)
-}
+func (c *Conn) str(s string) { c.out = wire.AppendStr(c.out, s) }
 
-func (c *Conn) end() {
-	binary.LittleEndian.PutUint32(c.out[c.start:], uint32(len(c.out)-c.start))
-}
+func (c *Conn) end() { wire.PutSize(c.out, c.start) }
 
 // flush sends all messages that were ended.
 func (c *Conn) flush() error {
@@ -135,7 +112,7 @@ func checkType(kind, got byte, body []byte) error {
 	switch {
 	case got == kind+1:
 		return nil
-	case got == rlerror && len(body) == 4:
+	case got == wire.Rlerror && len(body) == 4:
 		return syscall.Errno(binary.LittleEndian.Uint32(body))
 	default:
 		return fmt.Errorf("a message of type %d answers one of type %d", got, kind)
@@ -144,18 +121,18 @@ func checkType(kind, got byte, body []byte) error {
 
 // read returns the next reply. The body is valid until the next read.
 func (c *Conn) read() (kind byte, tag uint16, body []byte, err error) {
-	var head [7]byte
+	var head [wire.HeaderSize]byte
 	if _, err := io.ReadFull(c.in, head[:]); err != nil {
 		return 0, 0, nil, err
 	}
 	size := binary.LittleEndian.Uint32(head[:])
-	if size < 7 || size > c.msize {
+	if size < wire.HeaderSize || size > c.msize {
 		return 0, 0, nil, fmt.Errorf("a reply of %d bytes, the message size is %d", size, c.msize)
 	}
 	if cap(c.reply) < int(size) {
 		c.reply = make([]byte, size)
 	}
-	body = c.reply[:size-7]
+	body = c.reply[:size-wire.HeaderSize]
 	_, err = io.ReadFull(c.in, body)
 	return head[4], binary.LittleEndian.Uint16(head[5:]), body, err
 }

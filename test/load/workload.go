@@ -1,12 +1,13 @@
 package load
 
 import (
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"math/rand/v2"
 	"strings"
 	"syscall"
+
+	"github.com/packagefs/packagefs/server/p9l/wire"
 )
 
 // A Tree says what a server serves, for the workloads to ask for. Paths are
@@ -74,7 +75,7 @@ func (p *place) pick(list []string) string { return list[p.rand.IntN(len(list))]
 
 func (p *place) walk(path string) byte {
 	names := strings.Split(path, "/")
-	p.c.begin(twalk, p.tag)
+	p.c.begin(wire.Twalk, p.tag)
 	p.c.u32(rootFID)
 	p.c.u32(p.fid)
 	p.c.u16(uint16(len(names)))
@@ -82,7 +83,7 @@ func (p *place) walk(path string) byte {
 		p.c.str(name)
 	}
 	p.c.end()
-	return twalk
+	return wire.Twalk
 }
 
 // ofFid sends a message that has nothing but the fid before its fields.
@@ -108,7 +109,7 @@ func (p *place) at(kind byte, offset uint64, count uint32) byte {
 
 // whole fails where a walk did not reach its end.
 func whole(body []byte) error {
-	if len(body) < 2+13 {
+	if len(body) < 2+wire.QIDSize {
 		return errors.New("a walk reached nothing")
 	}
 	return nil
@@ -116,10 +117,11 @@ func whole(body []byte) error {
 
 // data returns the content of Rread and Rreaddir.
 func data(body []byte) ([]byte, error) {
-	if len(body) < 4 || int(binary.LittleEndian.Uint32(body)) != len(body)-4 {
-		return nil, fmt.Errorf("a reply of %d bytes disagrees with its count", len(body))
+	d := wire.Decode(body)
+	if got := d.Data(); d.End() {
+		return got, nil
 	}
-	return body[4:], nil
+	return nil, fmt.Errorf("a reply of %d bytes disagrees with its count", len(body))
 }
 
 type stat struct {
@@ -132,9 +134,9 @@ func (s *stat) send(step int) (byte, bool) {
 	case 0:
 		return s.walk(s.pick(s.t.Files)), true
 	case 1:
-		return s.ofFid(tgetattr, 0x7ff, 0), true
+		return s.ofFid(wire.Tgetattr, wire.BasicMask, 0), true
 	default:
-		return s.ofFid(tclunk), false
+		return s.ofFid(wire.Tclunk), false
 	}
 }
 
@@ -145,8 +147,10 @@ func (s *stat) check(step int, body []byte, answered error) (int, bool, error) {
 	case step == 0:
 		return 0, false, whole(body)
 	case step == 1:
-		const sizeAt = 8 + 13 + 4 + 4 + 4 + 8 + 8
-		if len(body) < sizeAt+8 || binary.LittleEndian.Uint64(body[sizeAt:]) != uint64(s.t.Size) {
+		d := wire.Decode(body)
+		d.U64() // which attributes there are
+		d.QID()
+		if attr := d.Attr(); !d.End() || attr.Size != uint64(s.t.Size) {
 			return 0, false, errors.New("getattr says another size")
 		}
 	}
@@ -163,13 +167,13 @@ type miss struct {
 }
 
 func (m *miss) send(int) (byte, bool) {
-	m.c.begin(twalk, m.tag)
+	m.c.begin(wire.Twalk, m.tag)
 	m.c.u32(rootFID)
 	m.c.u32(m.fid)
 	m.c.u16(1)
 	m.c.str(fmt.Sprintf("missing-%d", m.rand.IntN(MissingNames)))
 	m.c.end()
-	return twalk, false
+	return wire.Twalk, false
 }
 
 func (m *miss) check(_ int, _ []byte, answered error) (int, bool, error) {
@@ -189,11 +193,11 @@ func (r *readFile) send(step int) (byte, bool) {
 	case 0:
 		return r.walk(r.pick(r.t.Files)), true
 	case 1:
-		return r.ofFid(tlopen, 0), true
+		return r.ofFid(wire.Tlopen, 0), true
 	case 2:
-		return r.at(tread, 0, 4096), true
+		return r.at(wire.Tread, 0, 4096), true
 	default:
-		return r.ofFid(tclunk), false
+		return r.ofFid(wire.Tclunk), false
 	}
 }
 
@@ -226,11 +230,11 @@ func (r *readDir) send(step int) (byte, bool) {
 		r.offset, r.names = 0, 0
 		return r.walk(r.pick(r.t.Dirs)), true
 	case 1:
-		return r.ofFid(tlopen, 0), true
+		return r.ofFid(wire.Tlopen, 0), true
 	case 2:
-		return r.at(treaddir, r.offset, r.c.msize-ioHeader-13), true
+		return r.at(wire.Treaddir, r.offset, r.c.msize-wire.IOHeader), true
 	default:
-		return r.ofFid(tclunk), false
+		return r.ofFid(wire.Tclunk), false
 	}
 }
 
@@ -254,18 +258,14 @@ func (r *readDir) check(step int, body []byte, answered error) (int, bool, error
 		}
 		return 0, false, nil
 	}
-	for len(entries) > 0 { // qid, offset, type, name
-		const fixed = 13 + 8 + 1 + 2
-		if len(entries) < fixed {
+	for d := wire.Decode(entries); !d.End(); r.names++ {
+		d.QID()
+		r.offset = d.U64()
+		d.U8()  // type
+		d.Raw() // name
+		if d.Short() {
 			return 0, false, errors.New("a directory's listing is cut short")
 		}
-		r.offset = binary.LittleEndian.Uint64(entries[13:])
-		size := fixed + int(binary.LittleEndian.Uint16(entries[22:]))
-		if size > len(entries) {
-			return 0, false, errors.New("a directory's listing is cut short")
-		}
-		entries = entries[size:]
-		r.names++
 	}
 	return 0, true, nil
 }
@@ -286,7 +286,7 @@ func (r *readBig) open(c *Conn, at int) error {
 	if err := r.place.open(c, at); err != nil {
 		return err
 	}
-	r.count = c.msize - ioHeader - 13
+	r.count = c.msize - wire.IOHeader
 	if r.random > 0 {
 		r.count = r.random
 	} else {
@@ -297,7 +297,7 @@ func (r *readBig) open(c *Conn, at int) error {
 		err = whole(body)
 	}
 	if err == nil {
-		_, err = c.answer(r.ofFid(tlopen, 0))
+		_, err = c.answer(r.ofFid(wire.Tlopen, 0))
 	}
 	if err != nil {
 		return fmt.Errorf("open %s: %w", r.t.Big, err)
@@ -306,7 +306,7 @@ func (r *readBig) open(c *Conn, at int) error {
 }
 
 func (r *readBig) close() error {
-	_, err := r.c.answer(r.ofFid(tclunk))
+	_, err := r.c.answer(r.ofFid(wire.Tclunk))
 	return err
 }
 
@@ -314,7 +314,7 @@ func (r *readBig) send(int) (byte, bool) {
 	last := uint64(r.t.Bytes) - uint64(r.count)
 	switch {
 	case r.missing > 0: // the rest of a read that was answered in part
-		return r.at(tread, r.offset+uint64(r.count-r.missing), r.missing), false
+		return r.at(wire.Tread, r.offset+uint64(r.count-r.missing), r.missing), false
 	case r.random > 0:
 		r.offset = r.rand.Uint64N(last)
 	default:
@@ -323,7 +323,7 @@ func (r *readBig) send(int) (byte, bool) {
 		}
 	}
 	r.missing = r.count
-	return r.at(tread, r.offset, r.count), false
+	return r.at(wire.Tread, r.offset, r.count), false
 }
 
 // check asks for the rest of a read that was answered in part, as every client

@@ -118,7 +118,7 @@ func Body(fields ...any) []byte {
 // Frame makes a whole message.
 func Frame(typ byte, tag uint16, body []byte) []byte {
 	b := append(wire.AppendHeader(nil, typ, tag), body...)
-	wire.SetSize(b, 0)
+	wire.PutSize(b, 0)
 	return b
 }
 

@@ -206,9 +206,7 @@ func sameReply(request, a, b []byte) bool {
 
 func entries(reply []byte, shift uint64) (list []string) {
 	d := wire.Decode(reply[wire.HeaderSize:])
-	e := wire.Decode(d.Data())
-	for e.Left() > 0 && !e.Short() {
-		entry := e.Dirent()
+	for _, entry := range d.Dirents() {
 		list = append(list, fmt.Sprintf("%s %v %d", entry.Name, entry.QID, entry.Offset-shift))
 	}
 	return list

@@ -91,7 +91,7 @@ func Parse(line string) ([]byte, error) {
 	if len(p.words) > 0 && p.err == nil {
 		p.err = fmt.Errorf("words left: %q", p.words)
 	}
-	wire.SetSize(b, 0)
+	wire.PutSize(b, 0)
 	return b, p.err
 }
 

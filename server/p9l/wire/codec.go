@@ -22,9 +22,6 @@ func Decode(b []byte) Decoder { return Decoder{b: b} }
 // Short tells that a field was not there.
 func (d *Decoder) Short() bool { return d.bad }
 
-// Left is how many bytes follow.
-func (d *Decoder) Left() int { return len(d.b) }
-
 // take returns the next n bytes, or nil if there are fewer.
 func (d *Decoder) take(n int) []byte {
 	if uint(n) > uint(len(d.b)) {
@@ -100,9 +97,33 @@ func (d *Decoder) QID() p9.QID {
 	return p9.QID{Type: p9.QIDType(d.U8()), Version: d.U32(), Path: d.U64()}
 }
 
-// Dirent returns an entry of Rreaddir's data; its Type is a DT_ value.
-func (d *Decoder) Dirent() p9.Dirent {
-	return p9.Dirent{QID: d.QID(), Offset: d.U64(), Type: p9.QIDType(d.U8()), Name: d.Str()}
+// Attr returns what Rgetattr has behind its qid.
+func (d *Decoder) Attr() p9.Attr {
+	return p9.Attr{
+		Mode: p9.FileMode(d.U32()), UID: p9.UID(d.U32()), GID: p9.GID(d.U32()),
+		NLink: p9.NLink(d.U64()), RDev: p9.Dev(d.U64()),
+		Size: d.U64(), BlockSize: d.U64(), Blocks: d.U64(),
+		ATimeSeconds: d.U64(), ATimeNanoSeconds: d.U64(),
+		MTimeSeconds: d.U64(), MTimeNanoSeconds: d.U64(),
+		CTimeSeconds: d.U64(), CTimeNanoSeconds: d.U64(),
+		BTimeSeconds: d.U64(), BTimeNanoSeconds: d.U64(),
+		Gen: d.U64(), DataVersion: d.U64(),
+	}
+}
+
+// Dirents returns a field of count[4] bytes that are entries of a directory, each
+// qid[13] offset[8] type[1] name[s]. Their Type is a DT_ value.
+func (d *Decoder) Dirents() (list []p9.Dirent) {
+	e := Decode(d.Data())
+	for len(e.b) > 0 {
+		entry := p9.Dirent{QID: e.QID(), Offset: e.U64(), Type: p9.QIDType(e.U8()), Name: e.Str()}
+		if e.bad {
+			d.bad = true
+			break
+		}
+		list = append(list, entry)
+	}
+	return list
 }
 
 // End tells that all fields were there and nothing is left.
@@ -122,13 +143,35 @@ func AppendQID(b []byte, q p9.QID) []byte {
 	return le.AppendUint64(b, q.Path)
 }
 
-// AppendHeader begins a message; SetSize ends it.
+// AppendAttr writes what Rgetattr has behind its qid.
+func AppendAttr(b []byte, a *p9.Attr) []byte {
+	b = le.AppendUint32(b, uint32(a.Mode))
+	b = le.AppendUint32(b, uint32(a.UID))
+	b = le.AppendUint32(b, uint32(a.GID))
+	b = le.AppendUint64(b, uint64(a.NLink))
+	b = le.AppendUint64(b, uint64(a.RDev))
+	b = le.AppendUint64(b, a.Size)
+	b = le.AppendUint64(b, a.BlockSize)
+	b = le.AppendUint64(b, a.Blocks)
+	b = le.AppendUint64(b, a.ATimeSeconds)
+	b = le.AppendUint64(b, a.ATimeNanoSeconds)
+	b = le.AppendUint64(b, a.MTimeSeconds)
+	b = le.AppendUint64(b, a.MTimeNanoSeconds)
+	b = le.AppendUint64(b, a.CTimeSeconds)
+	b = le.AppendUint64(b, a.CTimeNanoSeconds)
+	b = le.AppendUint64(b, a.BTimeSeconds)
+	b = le.AppendUint64(b, a.BTimeNanoSeconds)
+	b = le.AppendUint64(b, a.Gen)
+	return le.AppendUint64(b, a.DataVersion)
+}
+
+// AppendHeader begins a message; PutSize ends it.
 func AppendHeader(b []byte, typ byte, tag uint16) []byte {
 	return append(b, 0, 0, 0, 0, typ, byte(tag), byte(tag>>8))
 }
 
-// SetSize writes the size of the message that begins at b[at] and ends with b.
-func SetSize(b []byte, at int) {
+// PutSize writes the size of the message that begins at b[at] and ends with b.
+func PutSize(b []byte, at int) {
 	le.PutUint32(b[at:], uint32(len(b)-at))
 }
 

@@ -39,12 +39,13 @@ const (
 	NoTag = ^uint16(0) // of a Tversion
 	NoFid = ^uint32(0) // where there is none
 
-	HeaderSize = 7    // size[4] type[1] tag[2]
-	QIDSize    = 13   // type[1] version[4] path[8]
-	IOHeader   = 24   // what the protocol sets aside beside the data of Tread, Twrite and Treaddir
-	MinMsize   = 4096 // the smallest size of messages that is agreed on
-	MaxWalk    = 16   // names in a Twalk
-	MaxName    = 255  // bytes of a name
+	HeaderSize = 7        // size[4] type[1] tag[2]
+	QIDSize    = 13       // type[1] version[4] path[8]
+	IOHeader   = 24       // what the protocol sets aside beside the data of Tread, Twrite and Treaddir
+	MinMsize   = 4096     // the smallest size of messages that is agreed on
+	MaxWalk    = 16       // names in a Twalk
+	MaxXattr   = 64 << 10 // bytes of an extended attribute's value, and of the list of names: Linux's limit
+	MaxName    = 255      // bytes of a name
 
 	Dialect = "9P2000.L"
 )
@@ -56,6 +57,32 @@ const (
 	// StampMask is not of 9P2000.L: it asks for the stamp of a tree. Where
 	// Rgetattr has it as well the data version is that.
 	StampMask = 1 << 32
+)
+
+// Bits of the mask of Tsetattr.
+const (
+	SetMode = 1 << iota
+	SetUID
+	SetGID
+	SetSize
+	SetATime
+	SetMTime
+	SetCTime
+	SetATimeExact // to the time that is sent, else to the server's
+	SetMTimeExact
+)
+
+// Types of Tlock, Tgetlock and Rgetlock.
+const (
+	LockRead = iota
+	LockWrite
+	LockUnlock
+)
+
+// Status of Rlock.
+const (
+	LockSuccess = iota
+	LockBlocked
 )
 
 // A Kind says how a field is coded.

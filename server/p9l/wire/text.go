@@ -82,13 +82,7 @@ func appendField(b []byte, f Field, d *Decoder) []byte {
 	case KindData:
 		return appendData(b, d.Data())
 	case KindDirents:
-		e := Decode(d.Data())
-		for len(e.b) > 0 {
-			entry := e.Dirent()
-			if e.bad {
-				d.bad = true
-				return b
-			}
+		for _, entry := range d.Dirents() {
 			b = appendWord(b, entry.Name)
 			b = append(strconv.AppendUint(append(b, '@'), entry.Offset, 10), ':')
 			b = append(append(b, direntTypeName(uint8(entry.Type))...), appendQIDText(nil, entry.QID)...)

@@ -13,8 +13,8 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/packagefs/packagefs/cmd/packagefs/internal/client"
 	"github.com/packagefs/packagefs/cmd/packagefs/internal/mount"
+	"github.com/packagefs/packagefs/server/p9l/client"
 )
 
 // ErrNoContext is the error of a context that the server does not have for this

@@ -14,8 +14,8 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/packagefs/packagefs/cmd/packagefs/internal/client"
 	"github.com/packagefs/packagefs/cmd/packagefs/internal/mount"
+	"github.com/packagefs/packagefs/server/p9l/client"
 )
 
 // A keeper is a process in the background that has the directory of contexts of

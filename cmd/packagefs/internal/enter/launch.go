@@ -6,8 +6,8 @@ import (
 	"path/filepath"
 	"strings"
 
-	"github.com/packagefs/packagefs/cmd/packagefs/internal/client"
 	"github.com/packagefs/packagefs/cmd/packagefs/internal/mount"
+	"github.com/packagefs/packagefs/server/p9l/client"
 )
 
 // A Location is where a launcher is that is found on a mount of a tree somewhere.

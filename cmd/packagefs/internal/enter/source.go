@@ -9,8 +9,8 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/packagefs/packagefs/cmd/packagefs/internal/client"
 	"github.com/packagefs/packagefs/cmd/packagefs/internal/mount"
+	"github.com/packagefs/packagefs/server/p9l/client"
 )
 
 // Within a context everything that is needed to enter another one is at hand:

@@ -11,7 +11,8 @@ import (
 
 	"github.com/hanwen/go-fuse/v2/fuse"
 	"github.com/hugelgupf/p9/p9"
-	"github.com/packagefs/packagefs/cmd/packagefs/internal/client"
+
+	"github.com/packagefs/packagefs/server/p9l/client"
 )
 
 const (

@@ -17,7 +17,7 @@ import (
 
 	"github.com/hugelgupf/p9/p9"
 
-	"github.com/packagefs/packagefs/cmd/packagefs/internal/client"
+	"github.com/packagefs/packagefs/server/p9l/client"
 )
 
 func TestTree(t *testing.T) {

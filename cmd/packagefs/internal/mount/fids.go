@@ -7,7 +7,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/packagefs/packagefs/cmd/packagefs/internal/client"
+	"github.com/packagefs/packagefs/server/p9l/client"
 )
 
 // dirFids keeps the fids of directories that were used last, so that a lookup

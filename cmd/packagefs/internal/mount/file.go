@@ -8,7 +8,8 @@ import (
 	"syscall"
 
 	"github.com/hanwen/go-fuse/v2/fuse"
-	"github.com/packagefs/packagefs/cmd/packagefs/internal/client"
+
+	"github.com/packagefs/packagefs/server/p9l/client"
 )
 
 // A file is an open file: a fid at the server that lasts as long as the kernel

@@ -9,7 +9,8 @@ import (
 	"time"
 
 	"github.com/hugelgupf/p9/p9"
-	"github.com/packagefs/packagefs/cmd/packagefs/internal/client"
+
+	"github.com/packagefs/packagefs/server/p9l/client"
 )
 
 const (

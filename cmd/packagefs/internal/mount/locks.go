@@ -10,7 +10,8 @@ import (
 
 	"github.com/hanwen/go-fuse/v2/fuse"
 
-	"github.com/packagefs/packagefs/cmd/packagefs/internal/client"
+	"github.com/packagefs/packagefs/server/p9l/client"
+	"github.com/packagefs/packagefs/server/p9l/wire"
 )
 
 // Locks are the server's, so that all its clients share them. The owner that the
@@ -37,11 +38,11 @@ func lockOf(in *fuse.LkIn) client.Lock {
 	}
 	switch in.Lk.Typ {
 	case syscall.F_RDLCK:
-		l.Type = client.LockRead
+		l.Type = wire.LockRead
 	case syscall.F_WRLCK:
-		l.Type = client.LockWrite
+		l.Type = wire.LockWrite
 	default:
-		l.Type = client.LockUnlock
+		l.Type = wire.LockUnlock
 	}
 	return l
 }
@@ -58,11 +59,11 @@ func (b *bridge) GetLk(cancel <-chan struct{}, in *fuse.LkIn, out *fuse.LkOut) f
 			return err
 		}
 		out.Lk = fuse.FileLock{Typ: syscall.F_UNLCK}
-		if l.Type == client.LockUnlock {
+		if l.Type == wire.LockUnlock {
 			return nil
 		}
 		out.Lk = fuse.FileLock{Start: l.Start, End: math.MaxInt64, Typ: syscall.F_RDLCK, Pid: l.PID}
-		if l.Type == client.LockWrite {
+		if l.Type == wire.LockWrite {
 			out.Lk.Typ = syscall.F_WRLCK
 		}
 		if l.Length > 0 {
@@ -101,7 +102,7 @@ func (f *file) owner(name string) (lock, bool) {
 func (f *file) lock(ctx context.Context, b *bridge, l client.Lock) error {
 	return b.withOpen(ctx, f, func(fid *client.Fid) error {
 		err := fid.Lock(ctx, l)
-		if err == nil && l.Type != client.LockUnlock {
+		if err == nil && l.Type != wire.LockUnlock {
 			f.mu.Lock()
 			if f.owners == nil {
 				f.owners = make(map[string]lock)
@@ -158,7 +159,7 @@ func (f *file) unlock(ctx context.Context, b *bridge, owner string) error {
 	if !had {
 		return nil
 	}
-	err := f.lock(ctx, b, client.Lock{Type: client.LockUnlock, PID: l.pid, Owner: owner})
+	err := f.lock(ctx, b, client.Lock{Type: wire.LockUnlock, PID: l.pid, Owner: owner})
 	if err == errReleased {
 		return nil // and the locks with it
 	}

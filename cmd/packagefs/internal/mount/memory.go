@@ -8,7 +8,8 @@ import (
 
 	"github.com/hanwen/go-fuse/v2/fuse"
 	"github.com/hugelgupf/p9/p9"
-	"github.com/packagefs/packagefs/cmd/packagefs/internal/client"
+
+	"github.com/packagefs/packagefs/server/p9l/client"
 )
 
 // What the server said of names and directories is remembered with the stamp that

@@ -9,7 +9,7 @@ import (
 	"github.com/hugelgupf/p9/p9"
 	"golang.org/x/sys/unix"
 
-	"github.com/packagefs/packagefs/cmd/packagefs/internal/client"
+	"github.com/packagefs/packagefs/server/p9l/client"
 )
 
 // inDir calls fn with a fid of a directory, for the user who asks.

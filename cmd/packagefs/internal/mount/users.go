@@ -6,7 +6,7 @@ import (
 	"sync"
 	"syscall"
 
-	"github.com/packagefs/packagefs/cmd/packagefs/internal/client"
+	"github.com/packagefs/packagefs/server/p9l/client"
 )
 
 // A mount that several users use attaches for each who changes something: the

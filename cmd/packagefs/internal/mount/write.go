@@ -8,7 +8,8 @@ import (
 	"github.com/hanwen/go-fuse/v2/fuse"
 	"github.com/hugelgupf/p9/p9"
 
-	"github.com/packagefs/packagefs/cmd/packagefs/internal/client"
+	"github.com/packagefs/packagefs/server/p9l/client"
+	"github.com/packagefs/packagefs/server/p9l/wire"
 )
 
 // once runs fn on a session. Unlike do it does not run it again: what changes
@@ -154,32 +155,32 @@ func (b *bridge) SetAttr(cancel <-chan struct{}, in *fuse.SetAttrIn, out *fuse.A
 // setAttr makes what the server is told of what the kernel says.
 func setAttr(in *fuse.SetAttrIn) (mask uint32, a p9.SetAttr) {
 	if mode, ok := in.GetMode(); ok {
-		mask |= client.SetMode
+		mask |= wire.SetMode
 		a.Permissions = p9.FileMode(mode)
 	}
 	if uid, ok := in.GetUID(); ok {
-		mask |= client.SetUID
+		mask |= wire.SetUID
 		a.UID = p9.UID(uid)
 	}
 	if gid, ok := in.GetGID(); ok {
-		mask |= client.SetGID
+		mask |= wire.SetGID
 		a.GID = p9.GID(gid)
 	}
 	if size, ok := in.GetSize(); ok {
-		mask |= client.SetSize
+		mask |= wire.SetSize
 		a.Size = size
 	}
 	if in.Valid&fuse.FATTR_ATIME != 0 {
-		mask |= client.SetATime
+		mask |= wire.SetATime
 		if in.Valid&fuse.FATTR_ATIME_NOW == 0 {
-			mask |= client.SetATimeExact
+			mask |= wire.SetATimeExact
 			a.ATimeSeconds, a.ATimeNanoSeconds = in.Atime, uint64(in.Atimensec)
 		}
 	}
 	if in.Valid&fuse.FATTR_MTIME != 0 {
-		mask |= client.SetMTime
+		mask |= wire.SetMTime
 		if in.Valid&fuse.FATTR_MTIME_NOW == 0 {
-			mask |= client.SetMTimeExact
+			mask |= wire.SetMTimeExact
 			a.MTimeSeconds, a.MTimeNanoSeconds = in.Mtime, uint64(in.Mtimensec)
 		}
 	}

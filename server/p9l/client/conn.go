@@ -10,6 +10,8 @@ import (
 	"sync"
 	"syscall"
 	"time"
+
+	"github.com/packagefs/packagefs/server/p9l/wire"
 )
 
 // ErrLost is the error of every call on a connection that has broken.
@@ -19,7 +21,6 @@ const (
 	// MaxMessage is the message size that Dial asks for where Options has none.
 	MaxMessage = 1 << 20
 
-	minMessage   = 4096
 	maxInFlight  = 128
 	flushBit     = 0x8000 // set in the tag of the Tflush for a tag
 	dialTimeout  = 10 * time.Second
@@ -95,47 +96,37 @@ func Dial(ctx context.Context, addr Addr, o Options) (*Conn, error) {
 	return c, nil
 }
 
-// New makes a Conn of a connection that is open already, and owns it from then
-// on.
-func New(nc net.Conn, o Options) (*Conn, error) {
-	c, err := handshake(nc, o)
-	if err != nil {
-		nc.Close()
-		return nil, err
-	}
-	return c, nil
-}
-
 // handshake exchanges Tversion, alone on the connection, and starts the reader.
 func handshake(nc net.Conn, o Options) (*Conn, error) {
 	want := o.MessageSize
 	if want == 0 {
 		want = MaxMessage
 	}
-	m := newMsg(tversion).u32(want).str("9P2000.L")
+	m := newMsg(wire.Tversion).u32(want).str(wire.Dialect)
 	le.PutUint32(m.b, uint32(len(m.b)))
-	le.PutUint16(m.b[5:], noTag)
+	le.PutUint16(m.b[5:], wire.NoTag)
 	if _, err := nc.Write(m.b); err != nil {
 		return nil, err
 	}
-	var head [headerLen]byte
+	var head [wire.HeaderSize]byte
 	if _, err := io.ReadFull(nc, head[:]); err != nil {
 		return nil, err
 	}
 	size := le.Uint32(head[:])
-	if head[4] != tversion+1 || size < headerLen || size > minMessage {
+	if head[4] != wire.Tversion+1 || size < wire.HeaderSize || size > wire.MinMsize {
 		return nil, errors.New("the server does not speak 9P")
 	}
-	r := reply{b: make([]byte, size-headerLen)}
-	if _, err := io.ReadFull(nc, r.b); err != nil {
+	body := make([]byte, size-wire.HeaderSize)
+	if _, err := io.ReadFull(nc, body); err != nil {
 		return nil, err
 	}
-	msize, version := r.u32(), r.str()
-	if version != "9P2000.L" {
+	r := wire.Decode(body)
+	msize, version := r.U32(), r.Str()
+	if version != wire.Dialect {
 		return nil, fmt.Errorf("the server speaks %q", version)
 	}
-	if msize < minMessage || msize > want {
-		return nil, fmt.Errorf("the server wants messages of %d bytes; %d to %d are possible", msize, minMessage, want)
+	if msize < wire.MinMsize || msize > want {
+		return nil, fmt.Errorf("the server wants messages of %d bytes; %d to %d are possible", msize, wire.MinMsize, want)
 	}
 	c := &Conn{
 		patience: o.Patience,
@@ -167,7 +158,7 @@ func (c *Conn) Err() error {
 }
 
 // MaxIO is the most that one Tread or Twrite can carry, in bytes.
-func (c *Conn) MaxIO() int { return int(c.msize) - ioHeader }
+func (c *Conn) MaxIO() int { return int(c.msize) - wire.IOHeader }
 
 // fail ends the connection for this reason, unless it has ended. The reader
 // notices, and lets the calls that wait know.
@@ -204,21 +195,21 @@ func (c *Conn) read() {
 }
 
 func (c *Conn) readOne(br *bufio.Reader) error {
-	var head [headerLen]byte
+	var head [wire.HeaderSize]byte
 	if _, err := io.ReadFull(br, head[:]); err != nil {
 		return err
 	}
 	size, t, tag := le.Uint32(head[:]), head[4], le.Uint16(head[5:])
-	if size < headerLen || size > c.msize {
+	if size < wire.HeaderSize || size > c.msize {
 		return fmt.Errorf("the server sent a message of %d bytes", size)
 	}
 	c.mu.Lock()
 	cl := c.pending[tag]
 	c.mu.Unlock()
-	if cl == nil || t != cl.t+1 && t != rlerror {
+	if cl == nil || t != cl.t+1 && t != wire.Rlerror {
 		return fmt.Errorf("the server sent a message of type %d, tag %d, that answers nothing", t, tag)
 	}
-	if err := cl.receive(br, t, int(size)-headerLen); err != nil {
+	if err := cl.receive(br, t, int(size)-wire.HeaderSize); err != nil {
 		return err
 	}
 	c.mu.Lock()
@@ -237,7 +228,7 @@ func (c *Conn) readOne(br *bufio.Reader) error {
 
 // receive reads a reply's n bytes after the header.
 func (cl *call) receive(br *bufio.Reader, t uint8, n int) error {
-	if t == tread+1 {
+	if t == wire.Tread+1 {
 		var count [4]byte
 		if _, err := io.ReadFull(br, count[:]); err != nil {
 			return err
@@ -253,10 +244,10 @@ func (cl *call) receive(br *bufio.Reader, t uint8, n int) error {
 	if _, err := io.ReadFull(br, cl.body); err != nil {
 		return err
 	}
-	if t == rlerror {
-		r := reply{b: cl.body}
-		cl.err = syscall.Errno(r.u32())
-		return r.end(t)
+	if t == wire.Rlerror {
+		r := wire.Decode(cl.body)
+		cl.err = syscall.Errno(r.U32())
+		return check(&r, t)
 	}
 	return nil
 }
@@ -309,7 +300,7 @@ func (c *Conn) write(frame []byte) {
 
 // rpc sends a request and waits for the reply. dst takes the payload of an
 // Rread, and n tells its length.
-func (c *Conn) rpc(ctx context.Context, m *msg, dst []byte) (r reply, n int, err error) {
+func (c *Conn) rpc(ctx context.Context, m *msg, dst []byte) (r wire.Decoder, n int, err error) {
 	tag, err := c.tag(ctx)
 	if err != nil {
 		return r, 0, err
@@ -328,7 +319,7 @@ func (c *Conn) rpc(ctx context.Context, m *msg, dst []byte) (r reply, n int, err
 		}
 	}
 	c.tags <- tag
-	return reply{b: cl.body}, cl.n, cl.err
+	return wire.Decode(cl.body), cl.n, cl.err
 }
 
 // tag gives a tag that is free. One that is there at once is given even if the
@@ -370,7 +361,7 @@ func (c *Conn) late(cl *call) (answered bool) {
 // A server that does not even answer that is given up.
 func (c *Conn) flush(tag uint16, cl *call) (answered bool) {
 	fl := &call{done: make(chan struct{})}
-	m := newMsg(tflush)
+	m := newMsg(wire.Tflush)
 	m.b = le.AppendUint16(m.b, tag)
 	if c.start(tag|flushBit, m, fl) == nil {
 		t := time.NewTimer(flushTimeout)

@@ -11,6 +11,8 @@ import (
 	"syscall"
 
 	"github.com/hugelgupf/p9/p9"
+
+	"github.com/packagefs/packagefs/server/p9l/wire"
 )
 
 const (
@@ -18,7 +20,6 @@ const (
 	// the server fills one while the network carries another.
 	readChunk   = 256 << 10
 	readdirSize = 64 << 10
-	maxXattr    = 64 << 10
 )
 
 // A Fid is a file at the server. Clunk it when done.
@@ -35,18 +36,18 @@ func (c *Conn) Attach(ctx context.Context, uid uint32, aname string) (*Fid, p9.Q
 		return nil, p9.QID{}, syscall.ENAMETOOLONG
 	}
 	f := &Fid{c: c, num: c.newFid()}
-	m := newMsg(tattach).u32(f.num).u32(noFid).str("").str(aname).u32(uid)
+	m := newMsg(wire.Tattach).u32(f.num).u32(wire.NoFid).str("").str(aname).u32(uid)
 	r, _, err := c.rpc(ctx, m, nil)
 	if err != nil {
 		return nil, p9.QID{}, f.unborn(err)
 	}
-	qid := r.qid()
-	return f, qid, c.check(&r, tattach)
+	qid := r.QID()
+	return f, qid, c.check(&r, wire.Tattach)
 }
 
 // check ends the connection if a reply was too short.
-func (c *Conn) check(r *reply, t uint8) error {
-	err := r.end(t)
+func (c *Conn) check(r *wire.Decoder, t uint8) error {
+	err := check(r, t)
 	if err != nil {
 		c.fail(err)
 		return c.Err()
@@ -64,7 +65,7 @@ func (f *Fid) unborn(err error) error {
 }
 
 // rpc sends a request about f and checks the reply with get.
-func (f *Fid) rpc(ctx context.Context, m *msg, get func(*reply)) error {
+func (f *Fid) rpc(ctx context.Context, m *msg, get func(*wire.Decoder)) error {
 	r, _, err := f.c.rpc(ctx, m, nil)
 	if err != nil {
 		return err
@@ -81,11 +82,11 @@ func (f *Fid) Conn() *Conn { return f.c }
 // Where a name is missing it fails with the server's errno, or ENOENT or
 // ENOTDIR where the server only tells how far it came.
 func (f *Fid) Walk(ctx context.Context, names ...string) (*Fid, []p9.QID, error) {
-	at, qids, err := f.walk16(ctx, names[:min(len(names), maxWalk)])
+	at, qids, err := f.walk16(ctx, names[:min(len(names), wire.MaxWalk)])
 	for err == nil && len(qids) < len(names) {
 		var next *Fid
 		var more []p9.QID
-		next, more, err = at.walk16(ctx, names[len(qids):min(len(names), len(qids)+maxWalk)])
+		next, more, err = at.walk16(ctx, names[len(qids):min(len(names), len(qids)+wire.MaxWalk)])
 		at.Clunk()
 		at = next
 		qids = append(qids, more...)
@@ -99,10 +100,10 @@ func (f *Fid) Walk(ctx context.Context, names ...string) (*Fid, []p9.QID, error)
 // walk16 is one Twalk.
 func (f *Fid) walk16(ctx context.Context, names []string) (*Fid, []p9.QID, error) {
 	to := &Fid{c: f.c, num: f.c.newFid()}
-	m := newMsg(twalk).u32(f.num).u32(to.num)
+	m := newMsg(wire.Twalk).u32(f.num).u32(to.num)
 	m.b = le.AppendUint16(m.b, uint16(len(names)))
 	for _, n := range names {
-		if len(n) > math.MaxUint8 {
+		if len(n) > wire.MaxName {
 			return nil, nil, to.unborn(syscall.ENAMETOOLONG)
 		}
 		m.str(n)
@@ -112,10 +113,10 @@ func (f *Fid) walk16(ctx context.Context, names []string) (*Fid, []p9.QID, error
 		return nil, nil, to.unborn(err)
 	}
 	qids := make([]p9.QID, 0, len(names))
-	for range min(int(r.u16()), maxWalk) {
-		qids = append(qids, r.qid())
+	for range min(int(r.U16()), wire.MaxWalk) {
+		qids = append(qids, r.QID())
 	}
-	if err := f.c.check(&r, twalk); err != nil {
+	if err := f.c.check(&r, wire.Twalk); err != nil {
 		return nil, nil, err
 	}
 	switch {
@@ -134,21 +135,18 @@ func (f *Fid) Clunk() {
 	}
 	select {
 	case tag := <-f.c.tags:
-		if f.c.start(tag, newMsg(tclunk).u32(f.num), &call{fid: f.num}) != nil {
+		if f.c.start(tag, newMsg(wire.Tclunk).u32(f.num), &call{fid: f.num}) != nil {
 			f.c.tags <- tag
 		}
 	case <-f.c.dead:
 	}
 }
 
-// basicAttr is everything up to the number of blocks.
-const basicAttr = 0x7ff
-
 // GetAttr gives the file's attributes and its qid.
 func (f *Fid) GetAttr(ctx context.Context) (qid p9.QID, attr p9.Attr, err error) {
-	err = f.rpc(ctx, newMsg(tgetattr).u32(f.num).u64(basicAttr), func(r *reply) {
-		r.u64()
-		qid, attr = r.qid(), r.attr()
+	err = f.rpc(ctx, newMsg(wire.Tgetattr).u32(f.num).u64(wire.BasicMask), func(r *wire.Decoder) {
+		r.U64()
+		qid, attr = r.QID(), r.Attr()
 	})
 	return qid, attr, err
 }
@@ -157,11 +155,10 @@ func (f *Fid) GetAttr(ctx context.Context) (qid p9.QID, attr p9.Attr, err error)
 // is another one after each change of what the tree shows, but for what is in
 // mutable files. It is 0 where the server has none to give.
 func (f *Fid) Stamped(ctx context.Context) (qid p9.QID, attr p9.Attr, stamp uint64, err error) {
-	const stamped = 1 << 32 // the server's own bit
-	err = f.rpc(ctx, newMsg(tgetattr).u32(f.num).u64(basicAttr|stamped), func(r *reply) {
-		valid := r.u64()
-		qid, attr = r.qid(), r.attr()
-		if valid&stamped != 0 {
+	err = f.rpc(ctx, newMsg(wire.Tgetattr).u32(f.num).u64(wire.BasicMask|wire.StampMask), func(r *wire.Decoder) {
+		valid := r.U64()
+		qid, attr = r.QID(), r.Attr()
+		if valid&wire.StampMask != 0 {
 			stamp = attr.DataVersion
 		}
 	})
@@ -170,9 +167,9 @@ func (f *Fid) Stamped(ctx context.Context) (qid p9.QID, attr p9.Attr, stamp uint
 
 // Open makes the fid ready for reading or writing, as its Linux flags say.
 func (f *Fid) Open(ctx context.Context, flags uint32) (qid p9.QID, err error) {
-	err = f.rpc(ctx, newMsg(tlopen).u32(f.num).u32(flags), func(r *reply) {
-		qid = r.qid()
-		r.u32()
+	err = f.rpc(ctx, newMsg(wire.Tlopen).u32(f.num).u32(flags), func(r *wire.Decoder) {
+		qid = r.QID()
+		r.U32()
 	})
 	return qid, err
 }
@@ -210,7 +207,7 @@ func (f *Fid) readAll(ctx context.Context, p []byte, off int64) (int, error) {
 	total := 0
 	for total < len(p) {
 		part := p[total:min(len(p), total+f.c.MaxIO())]
-		m := newMsg(tread).u32(f.num).u64(uint64(off) + uint64(total)).u32(uint32(len(part)))
+		m := newMsg(wire.Tread).u32(f.num).u64(uint64(off) + uint64(total)).u32(uint32(len(part)))
 		_, n, err := f.c.rpc(ctx, m, part)
 		if err != nil || n == 0 {
 			return total, err
@@ -224,10 +221,10 @@ func (f *Fid) readAll(ctx context.Context, p []byte, off int64) (int, error) {
 func (f *Fid) Write(ctx context.Context, p []byte, off int64) error {
 	for len(p) > 0 {
 		part := p[:min(len(p), f.c.MaxIO())]
-		m := newMsg(twrite).u32(f.num).u64(uint64(off)).u32(uint32(len(part)))
+		m := newMsg(wire.Twrite).u32(f.num).u64(uint64(off)).u32(uint32(len(part)))
 		m.b = append(m.b, part...)
 		var n int
-		if err := f.rpc(ctx, m, func(r *reply) { n = int(r.u32()) }); err != nil {
+		if err := f.rpc(ctx, m, func(r *wire.Decoder) { n = int(r.U32()) }); err != nil {
 			return err
 		}
 		if n <= 0 || n > len(part) {
@@ -243,10 +240,8 @@ func (f *Fid) Write(ctx context.Context, p []byte, off int64) error {
 // holds a DT_ value; some servers put the qid's type there.
 func (f *Fid) Readdir(ctx context.Context, off uint64) (list []p9.Dirent, err error) {
 	count := uint32(min(f.c.MaxIO(), readdirSize))
-	err = f.rpc(ctx, newMsg(treaddir).u32(f.num).u64(off).u32(count), func(r *reply) {
-		data := reply{b: r.take(int(r.u32()))}
-		list = data.dirents()
-		r.short = r.short || data.short
+	err = f.rpc(ctx, newMsg(wire.Treaddir).u32(f.num).u64(off).u32(count), func(r *wire.Decoder) {
+		list = r.Dirents()
 	})
 	return list, err
 }
@@ -275,17 +270,17 @@ func (f *Fid) ReadDirAll(ctx context.Context) ([]p9.Dirent, error) {
 
 // Readlink gives a symlink's target.
 func (f *Fid) Readlink(ctx context.Context) (target string, err error) {
-	err = f.rpc(ctx, newMsg(treadlink).u32(f.num), func(r *reply) { target = r.str() })
+	err = f.rpc(ctx, newMsg(wire.Treadlink).u32(f.num), func(r *wire.Decoder) { target = r.Str() })
 	return target, err
 }
 
 // StatFS describes the file system that the file is on.
 func (f *Fid) StatFS(ctx context.Context) (st p9.FSStat, err error) {
-	err = f.rpc(ctx, newMsg(tstatfs).u32(f.num), func(r *reply) {
+	err = f.rpc(ctx, newMsg(wire.Tstatfs).u32(f.num), func(r *wire.Decoder) {
 		st = p9.FSStat{
-			Type: r.u32(), BlockSize: r.u32(), Blocks: r.u64(), BlocksFree: r.u64(),
-			BlocksAvailable: r.u64(), Files: r.u64(), FilesFree: r.u64(), FSID: r.u64(),
-			NameLength: r.u32(),
+			Type: r.U32(), BlockSize: r.U32(), Blocks: r.U64(), BlocksFree: r.U64(),
+			BlocksAvailable: r.U64(), Files: r.U64(), FilesFree: r.U64(), FSID: r.U64(),
+			NameLength: r.U32(),
 		}
 	})
 	return st, err
@@ -294,17 +289,17 @@ func (f *Fid) StatFS(ctx context.Context) (st p9.FSStat, err error) {
 // Xattr gives the value of an extended attribute or, for the name "", the list
 // of their names, each ended by a zero byte.
 func (f *Fid) Xattr(ctx context.Context, name string) ([]byte, error) {
-	if len(name) > math.MaxUint8 {
+	if len(name) > wire.MaxName {
 		return nil, syscall.ERANGE
 	}
 	x := &Fid{c: f.c, num: f.c.newFid()}
 	var size uint64
-	err := x.rpc(ctx, newMsg(txattrwalk).u32(f.num).u32(x.num).str(name), func(r *reply) { size = r.u64() })
+	err := x.rpc(ctx, newMsg(wire.Txattrwalk).u32(f.num).u32(x.num).str(name), func(r *wire.Decoder) { size = r.U64() })
 	if err != nil {
 		return nil, x.unborn(err)
 	}
 	defer x.Clunk()
-	if size > maxXattr {
+	if size > wire.MaxXattr {
 		return nil, syscall.E2BIG
 	}
 	value := make([]byte, size)

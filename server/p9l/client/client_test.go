@@ -17,6 +17,8 @@ import (
 
 	"github.com/hugelgupf/p9/fsimpl/localfs"
 	"github.com/hugelgupf/p9/p9"
+
+	"github.com/packagefs/packagefs/server/p9l/wire"
 )
 
 // serveDir serves a directory with another implementation of 9P2000.L and
@@ -29,7 +31,7 @@ func serveDir(t *testing.T, dir string, o Options) *Fid {
 		defer close(done)
 		p9.NewServer(localfs.Attacher(dir)).Handle(b, b)
 	}()
-	c, err := New(a, o)
+	c, err := handshake(a, o)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -136,9 +138,9 @@ func TestReadDirAll(t *testing.T) {
 	go func() {
 		at := uint64(0)
 		for _, names := range batches {
-			tag, r := s.expect(treaddir)
-			r.u32()
-			if off, count := r.u64(), r.u32(); off != at || count == 0 || count > 8192-ioHeader {
+			tag, r := s.expect(wire.Treaddir)
+			r.U32()
+			if off, count := r.U64(), r.U32(); off != at || count == 0 || count > 8192-wire.IOHeader {
 				t.Errorf("Treaddir at %d of %d, want at %d", off, count, at)
 			}
 			var data msg
@@ -149,7 +151,7 @@ func TestReadDirAll(t *testing.T) {
 				data.b = append(data.b, syscall.DT_REG)
 				data.str(n)
 			}
-			m := newMsg(treaddir + 1).u32(uint32(len(data.b)))
+			m := newMsg(wire.Treaddir + 1).u32(uint32(len(data.b)))
 			m.b = append(m.b, data.b...)
 			s.send(m, tag)
 		}
@@ -171,8 +173,8 @@ func TestReadDirCut(t *testing.T) {
 	s, c := newScript(t, 8192)
 	f := &Fid{c: c, num: 99}
 	go func() {
-		tag, _ := s.expect(treaddir)
-		m := newMsg(treaddir + 1).u32(20)
+		tag, _ := s.expect(wire.Treaddir)
+		m := newMsg(wire.Treaddir + 1).u32(20)
 		m.b = append(m.b, make([]byte, 20)...) // less than an entry
 		s.send(m, tag)
 	}()
@@ -223,11 +225,11 @@ func newScript(t *testing.T, msize uint32) (*script, *Conn) {
 	a, b := net.Pipe()
 	s := &script{t, b}
 	go func() {
-		s.expect(tversion)
-		m := newMsg(tversion + 1).u32(msize).str("9P2000.L")
-		s.send(m, noTag)
+		s.expect(wire.Tversion)
+		m := newMsg(wire.Tversion + 1).u32(msize).str(wire.Dialect)
+		s.send(m, wire.NoTag)
 	}()
-	c, err := New(a, Options{MessageSize: 8192})
+	c, err := handshake(a, Options{MessageSize: 8192})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -236,20 +238,20 @@ func newScript(t *testing.T, msize uint32) (*script, *Conn) {
 }
 
 // expect reads one request and gives its tag and fields.
-func (s *script) expect(typ uint8) (tag uint16, r reply) {
-	head := make([]byte, headerLen)
+func (s *script) expect(typ uint8) (tag uint16, r wire.Decoder) {
+	head := make([]byte, wire.HeaderSize)
 	if _, err := io.ReadFull(s.conn, head); err != nil {
 		s.t.Errorf("script: %v", err)
 		return
 	}
-	body := make([]byte, le.Uint32(head)-headerLen)
+	body := make([]byte, le.Uint32(head)-wire.HeaderSize)
 	if _, err := io.ReadFull(s.conn, body); err != nil {
 		s.t.Errorf("script: %v", err)
 	}
 	if head[4] != typ {
 		s.t.Errorf("the client sent type %d, want %d", head[4], typ)
 	}
-	return le.Uint16(head[5:]), reply{b: body}
+	return le.Uint16(head[5:]), wire.Decode(body)
 }
 
 func (s *script) send(m *msg, tag uint16) {
@@ -268,16 +270,16 @@ func TestFlush(t *testing.T) {
 		done := make(chan struct{})
 		go func() {
 			defer close(done)
-			tag, _ := s.expect(treadlink)
+			tag, _ := s.expect(wire.Treadlink)
 			cancel()
-			flush, r := s.expect(tflush)
-			if old := r.u16(); old != tag || flush == tag {
+			flush, r := s.expect(wire.Tflush)
+			if old := r.U16(); old != tag || flush == tag {
 				t.Errorf("Tflush %d of tag %d, want of %d", flush, old, tag)
 			}
 			if answered {
-				s.send(newMsg(treadlink+1).str("there"), tag)
+				s.send(newMsg(wire.Treadlink+1).str("there"), tag)
 			}
-			s.send(newMsg(tflush+1), flush)
+			s.send(newMsg(wire.Tflush+1), flush)
 		}()
 		target, err := f.Readlink(ctx)
 		<-done
@@ -296,14 +298,14 @@ func TestFlush(t *testing.T) {
 func TestBadServer(t *testing.T) {
 	cases := map[string]func(s *script, tag uint16){
 		"hangs up":             func(s *script, _ uint16) { s.conn.Close() },
-		"answers another type": func(s *script, tag uint16) { s.send(newMsg(twalk+1), tag) },
-		"answers another tag":  func(s *script, tag uint16) { s.send(newMsg(treadlink+1).str("x"), tag+1) },
-		"is short":             func(s *script, tag uint16) { s.send(newMsg(treadlink+1).u32(0xffffffff), tag) },
+		"answers another type": func(s *script, tag uint16) { s.send(newMsg(wire.Twalk+1), tag) },
+		"answers another tag":  func(s *script, tag uint16) { s.send(newMsg(wire.Treadlink+1).str("x"), tag+1) },
+		"is short":             func(s *script, tag uint16) { s.send(newMsg(wire.Treadlink+1).u32(0xffffffff), tag) },
 		"sends a huge size": func(s *script, tag uint16) {
-			s.conn.Write([]byte{0xff, 0xff, 0xff, 0x7f, treadlink + 1, byte(tag), byte(tag >> 8)})
+			s.conn.Write([]byte{0xff, 0xff, 0xff, 0x7f, wire.Treadlink + 1, byte(tag), byte(tag >> 8)})
 		},
 		"sends a tiny size": func(s *script, tag uint16) {
-			s.conn.Write([]byte{3, 0, 0, 0, treadlink + 1, byte(tag), byte(tag >> 8)})
+			s.conn.Write([]byte{3, 0, 0, 0, wire.Treadlink + 1, byte(tag), byte(tag >> 8)})
 		},
 	}
 	for name, answer := range cases {
@@ -311,7 +313,7 @@ func TestBadServer(t *testing.T) {
 			s, c := newScript(t, 8192)
 			f := &Fid{c: c, num: 1}
 			go func() {
-				tag, _ := s.expect(treadlink)
+				tag, _ := s.expect(wire.Treadlink)
 				answer(s, tag)
 			}()
 			if _, err := f.Readlink(t.Context()); !errors.Is(err, ErrLost) {
@@ -330,8 +332,8 @@ func TestTooMuchData(t *testing.T) {
 	s, c := newScript(t, 8192)
 	f := &Fid{c: c, num: 1}
 	go func() {
-		tag, _ := s.expect(tread)
-		m := newMsg(tread + 1).u32(20)
+		tag, _ := s.expect(wire.Tread)
+		m := newMsg(wire.Tread + 1).u32(20)
 		m.b = append(m.b, make([]byte, 20)...)
 		s.send(m, tag)
 	}()
@@ -345,8 +347,8 @@ func TestShortReads(t *testing.T) {
 	f := &Fid{c: c, num: 1}
 	go func() {
 		for _, part := range []string{"ab", "c", ""} {
-			tag, _ := s.expect(tread)
-			m := newMsg(tread + 1).u32(uint32(len(part)))
+			tag, _ := s.expect(wire.Tread)
+			m := newMsg(wire.Tread + 1).u32(uint32(len(part)))
 			m.b = append(m.b, part...)
 			s.send(m, tag)
 		}
@@ -361,23 +363,23 @@ func TestXattr(t *testing.T) {
 	s, c := newScript(t, 8192)
 	f := &Fid{c: c, num: 99}
 	go func() {
-		tag, r := s.expect(txattrwalk)
-		old, num, name := r.u32(), r.u32(), r.str()
+		tag, r := s.expect(wire.Txattrwalk)
+		old, num, name := r.U32(), r.U32(), r.Str()
 		if old != 99 || num == 99 || name != "user.x" {
 			t.Errorf("Txattrwalk %d %d %q", old, num, name)
 		}
-		s.send(newMsg(txattrwalk+1).u64(5), tag)
-		tag, r = s.expect(tread)
-		if r.u32() != num {
+		s.send(newMsg(wire.Txattrwalk+1).u64(5), tag)
+		tag, r = s.expect(wire.Tread)
+		if r.U32() != num {
 			t.Error("read of another fid")
 		}
-		m := newMsg(tread + 1).u32(5)
+		m := newMsg(wire.Tread + 1).u32(5)
 		m.b = append(m.b, "value"...)
 		s.send(m, tag)
-		tag, _ = s.expect(tclunk)
-		s.send(newMsg(tclunk+1), tag)
-		tag, _ = s.expect(txattrwalk)
-		s.send(newMsg(rlerror).u32(uint32(syscall.ENODATA)), tag)
+		tag, _ = s.expect(wire.Tclunk)
+		s.send(newMsg(wire.Tclunk+1), tag)
+		tag, _ = s.expect(wire.Txattrwalk)
+		s.send(newMsg(wire.Rlerror).u32(uint32(syscall.ENODATA)), tag)
 	}()
 	if v, err := f.Xattr(t.Context(), "user.x"); err != nil || string(v) != "value" {
 		t.Errorf("xattr %q, %v", v, err)
