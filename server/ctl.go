@@ -2,6 +2,7 @@ package server
 
 import (
 	"encoding/json"
+	"errors"
 	"io"
 	"os"
 	"slices"
@@ -19,8 +20,8 @@ import (
 )
 
 // The control directory is what an attach of ctl shows, and the entry ctl of
-// the directory of contexts. Everybody sees the file query in it; see Query.
-// Administrators see the rest:
+// the directory of contexts. Everybody sees the file query in it; see package
+// api. Administrators see the rest:
 //
 //	ctl        commands, one a line; see ctlfile.go and ctlcmd.go
 //	status     what the server says of itself
@@ -39,7 +40,7 @@ import (
 const (
 	queryName = "query"
 
-	// maxQuery is how long a query may be, in bytes.
+	// maxQuery is how long a query may be, in bytes, of who gives no commands.
 	maxQuery = 64 << 10
 )
 
@@ -225,7 +226,11 @@ func (f *queryFile) WriteAt(p []byte, _ int64) (int, error) {
 	if f.answer != nil {
 		f.question, f.answer = nil, nil
 	}
-	if len(f.question)+len(p) > maxQuery {
+	most := maxQuery
+	if f.as.admin {
+		most = maxCommand
+	}
+	if len(f.question)+len(p) > most {
 		return 0, syscall.EMSGSIZE
 	}
 	f.question = append(f.question, p...)
@@ -236,20 +241,22 @@ func (f *queryFile) ReadAt(p []byte, off int64) (int, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.answer == nil {
-		f.answer = f.fs.answer(f.as.caller, f.question)
+		f.answer = f.fs.answer(f.as, f.question)
 	}
 	return readText(f.answer, p, off)
 }
 
 // answer runs one query.
-func (fs *FS) answer(as caller, question []byte) []byte {
+func (fs *FS) answer(as visitor, question []byte) []byte {
 	var a api.Answer
 	result, err := fs.runQuery(as, question)
-	if err == nil {
-		a.Result, err = json.Marshal(result)
+	if result != nil {
+		var failed error
+		a.Result, failed = json.Marshal(result)
+		err = errors.Join(err, failed)
 	}
 	if err != nil {
-		a = api.Answer{Error: err.Error(), Errno: uint32(errnoOf(err))}
+		a.Error, a.Errno = err.Error(), uint32(errnoOf(err))
 	}
 	out, err := json.Marshal(a)
 	if err != nil {

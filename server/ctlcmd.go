@@ -37,8 +37,10 @@ type invocation struct {
 	table []command
 	words []string // all of the command
 	args  []string // those behind its name
-	out   bytes.Buffer
-	asked bool // it only asked, though the command can change something
+	asked bool     // it only asked, though the command can change something
+
+	out    bytes.Buffer      // the results in words
+	result api.CommandResult // but for those
 }
 
 func (v *invocation) printf(format string, args ...any) { fmt.Fprintf(&v.out, format, args...) }
@@ -89,24 +91,26 @@ func listCommands(key, args, what string) []command {
 	}
 }
 
-// command runs one line and returns the results in words. Its error's errno
-// tells what is wrong: EINVAL for what is no command. A command that fails has
-// changed nothing.
-func (fs *FS) command(as visitor, line string) (text string, err error) {
-	if strings.HasPrefix(strings.TrimSpace(line), "#") {
-		return "", nil
-	}
+// commandLine runs the command of a line and returns the results in words.
+func (fs *FS) commandLine(as visitor, line string) (text string, err error) {
 	words, err := api.SplitCommand(line)
 	if err != nil {
 		return "", refuse("%w", err)
 	}
+	result, err := fs.command(as, words)
+	return result.Text, err
+}
+
+// command runs one command; no words are none. Its error's errno tells what is
+// wrong: EINVAL for what is no command. A command that fails has changed nothing.
+func (fs *FS) command(as visitor, words []string) (api.CommandResult, error) {
 	if len(words) == 0 {
-		return "", nil
+		return api.CommandResult{}, nil
 	}
 	v := &invocation{fs: fs, as: as, table: commands, words: words}
 	c, err := v.find()
 	if err != nil {
-		return "", err
+		return api.CommandResult{}, err
 	}
 	err = c.run(v)
 	if c.changes && !v.asked {
@@ -115,7 +119,8 @@ func (fs *FS) command(as visitor, line string) (text string, err error) {
 	if err != nil {
 		err = fmt.Errorf("%s: %w", c.name, err)
 	}
-	return v.out.String(), err
+	v.result.Text = v.out.String()
+	return v.result, err
 }
 
 func (fs *FS) logCommand(as visitor, line string, err error) {
@@ -263,7 +268,9 @@ func (v *invocation) contextHistory() error {
 		if by == "" {
 			by = "-"
 		}
-		v.printf("%s\n", api.JoinCommand(strconv.Itoa(r.Number), r.Time.UTC().Format(time.RFC3339), by, r.What))
+		at := r.Time.UTC().Truncate(time.Second)
+		v.printf("%s\n", api.JoinCommand(strconv.Itoa(r.Number), at.Format(time.RFC3339), by, r.What))
+		v.result.Revisions = append(v.result.Revisions, api.Revision{Revision: r.Number, Time: at, By: r.By, What: r.What})
 	}
 	return err
 }
@@ -387,7 +394,11 @@ func (v *invocation) recentEvents() error {
 		}
 		count = n
 	}
-	v.out.Write(v.fs.events.recent(count))
+	lines := v.fs.events.recent(count)
+	v.out.Write(lines)
+	for line := range bytes.Lines(lines) {
+		v.result.Events = append(v.result.Events, bytes.TrimSuffix(line, []byte{'\n'}))
+	}
 	return nil
 }
 

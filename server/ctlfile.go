@@ -80,7 +80,7 @@ func (f *commandFile) WriteAt(p []byte, off int64) (int, error) {
 func (f *commandFile) run() error {
 	line := string(f.line)
 	f.line = nil
-	text, err := f.fs.command(f.as, line)
+	text, err := f.fs.commandLine(f.as, line)
 	f.add(text)
 	if err != nil {
 		return f.failed(err)
@@ -90,12 +90,18 @@ func (f *commandFile) run() error {
 
 // failed adds an error to the results.
 func (f *commandFile) failed(err error) error {
+	f.add("error: " + whyFailed(err) + "\n")
+	return err
+}
+
+// whyFailed is the error of a command in words, on one line. Administrators are told
+// the whole reason.
+func whyFailed(err error) string {
 	reason := err.Error()
 	if why := reasonOf(err); why != "" {
 		reason += ": " + why
 	}
-	f.add("error: " + strings.Join(strings.Split(strings.TrimSpace(reason), "\n"), "; ") + "\n")
-	return err
+	return strings.Join(strings.Split(strings.TrimSpace(reason), "\n"), "; ")
 }
 
 func (f *commandFile) add(text string) {

@@ -147,7 +147,7 @@ var editCommands = []command{
 		onEdits(func(v *invocation, s *union.Stack, path string) error {
 			err := s.KeepEdit(path)
 			if err == nil {
-				v.printf("%s: kept\n", path)
+				v.edited(path, 0, "kept")
 			}
 			return err
 		})},
@@ -156,10 +156,16 @@ var editCommands = []command{
 	{"config merge", "CONTEXT PATH…", "Bring what changed in the packages into edited files; where both changed the same lines, both are kept and marked.", 2, -1, true, onEdits(mergeEdit)},
 }
 
+// edited adds what became of an edited file to the results.
+func (v *invocation) edited(path string, conflicts int, what string) {
+	v.printf("%s: %s\n", path, what)
+	v.result.Edits = append(v.result.Edits, api.EditResult{Path: path, Conflicts: conflicts})
+}
+
 func takeEdit(v *invocation, s *union.Stack, path string) error {
 	err := s.ResetEdit(path)
 	if err == nil {
-		v.printf("%s: as the package has it\n", path)
+		v.edited(path, 0, "as the package has it")
 	}
 	return err
 }
@@ -182,11 +188,11 @@ func mergeEdit(v *invocation, s *union.Stack, path string) error {
 	if err := s.MergeEdit(path, merged); err != nil {
 		return err
 	}
+	what := "merged"
 	if conflicts > 0 {
-		v.printf("%s: merged with %d conflicts, marked by <<<<<<< and >>>>>>>\n", path, conflicts)
-	} else {
-		v.printf("%s: merged\n", path)
+		what = fmt.Sprintf("merged with %d conflicts, marked by <<<<<<< and >>>>>>>", conflicts)
 	}
+	v.edited(path, conflicts, what)
 	return nil
 }
 

@@ -81,11 +81,11 @@ func (p *place) configure(words ...string) string {
 	if err != nil {
 		p.Fatal(err)
 	}
-	text, err := p.command(p.visitor(asking("root", ""), as), api.JoinCommand(append([]string{"config"}, words...)...))
+	result, err := p.command(p.visitor(asking("root", ""), as), append([]string{"config"}, words...))
 	if err != nil {
 		return err.Error()
 	}
-	return text
+	return result.Text
 }
 
 // TestEdits is the life of an edited file under three versions of its package.

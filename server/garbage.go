@@ -18,12 +18,17 @@ func (f *FS) queryGarbage(q *inquiry) (any, error) {
 	if err := f.forAdmins(q); err != nil {
 		return nil, err
 	}
-	return f.garbage(false)
+	rows, err := f.garbage(false)
+	if err != nil {
+		return nil, err
+	}
+	return rows, nil
 }
 
 // gc removes what nobody needs.
 func (v *invocation) gc() error {
 	rows, err := v.fs.garbage(true)
+	v.result.Garbage = rows
 	for _, r := range rows {
 		v.printf("%s\n", api.JoinCommand("removed", r.Path, r.What))
 	}

@@ -216,6 +216,7 @@ func (v *invocation) remove() error {
 	}
 	for _, p := range chosen {
 		v.printf("removed %s (%s)\n", p.Ref, oneLine(p.File))
+		v.result.Removed = append(v.result.Removed, packageFile(p))
 	}
 	if err := v.settle(); err != nil && !errors.Is(err, os.ErrClosed) {
 		return err
@@ -224,8 +225,13 @@ func (v *invocation) remove() error {
 		for _, p := range v.fs.packages.Set().Named(c.Name) {
 			if p.Version == c.Version && p.Architecture == c.Architecture {
 				v.printf("note: %s is there from another package file: %s\n", p.Ref, oneLine(p.Path()))
+				v.result.Remaining = append(v.result.Remaining, packageFile(p))
 			}
 		}
 	}
 	return nil
+}
+
+func packageFile(p *pkgindex.Package) api.PackageFile {
+	return api.PackageFile{Package: p.Ref.String(), File: p.Path()}
 }

@@ -37,20 +37,24 @@ var queries = map[string]func(*FS, *inquiry) (any, error){
 	api.OpRemoval:  (*FS).queryRemoval,
 	api.OpGarbage:  (*FS).queryGarbage,
 	api.OpUnused:   (*FS).queryUnused,
+
+	api.OpContextFile: (*FS).queryContextFile,
+	api.OpCommand:     (*FS).queryCommand,
 }
 
 // An inquiry is a query with who asks it.
 type inquiry struct {
 	api.Query
 	as   caller
+	by   string             // the name under which changes are logged
 	name context.AttachName // Query.Context, parsed
 	set  *pkgindex.Set
 }
 
 // runQuery answers one query. Errors tell callers nothing that they may not
 // know; the whole reason is for trusted ones.
-func (fs *FS) runQuery(as caller, question []byte) (any, error) {
-	q := &inquiry{as: as, set: fs.packages.Set()}
+func (fs *FS) runQuery(as visitor, question []byte) (any, error) {
+	q := &inquiry{as: as.caller, by: as.by, set: fs.packages.Set()}
 	dec := json.NewDecoder(bytes.NewReader(question))
 	dec.DisallowUnknownFields()
 	if err := dec.Decode(&q.Query); err != nil {
@@ -61,7 +65,10 @@ func (fs *FS) runQuery(as caller, question []byte) (any, error) {
 		return nil, fmt.Errorf("query has the unknown operation %q: %w", q.Op, syscall.EINVAL)
 	}
 	var err error
-	if q.name, err = context.ParseAttachName(q.Context); err != nil {
+	if q.Op != api.OpContextFile { // system has a file and is no attach name
+		q.name, err = context.ParseAttachName(q.Context)
+	}
+	if err != nil {
 		return nil, err
 	}
 	result, err := run(fs, q)

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/packagefs/packagefs/server/api"
@@ -88,16 +89,16 @@ type configPaths struct {
 }
 
 // run gives the server the command for the files.
-func (c *configPaths) run(env *Env, verb string) (string, error) {
+func (c *configPaths) run(env *Env, verb string) ([]api.EditResult, error) {
 	name := env.Aname
 	if name == "" {
 		name = fmt.Sprint("user:", os.Getuid())
 	}
-	text, err := env.control(append([]string{"config", verb, name}, c.Paths...)...)
+	result, err := env.command(append([]string{"config", verb, name}, c.Paths...)...)
 	if err == nil {
-		_, err = io.WriteString(env.Stdout, text)
+		_, err = io.WriteString(env.Stdout, result.Text)
 	}
-	return text, err
+	return result.Edits, err
 }
 
 // ConfigKeepCmd keeps edits.
@@ -119,8 +120,9 @@ func (c *ConfigResetCmd) Run(env *Env) error { _, err := c.run(env, "reset"); re
 type ConfigMergeCmd struct{ configPaths }
 
 func (c *ConfigMergeCmd) Run(env *Env) error {
-	text, err := c.run(env, "merge")
-	if err == nil && strings.Contains(text, " conflicts, marked") {
+	edits, err := c.run(env, "merge")
+	conflicts := func(e api.EditResult) bool { return e.Conflicts > 0 }
+	if err == nil && slices.ContainsFunc(edits, conflicts) {
 		err = errors.New("config merge: edit the marked places, then: packagefs config keep PATH")
 	}
 	return err

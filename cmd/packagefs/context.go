@@ -1,13 +1,7 @@
 package main
 
 import (
-	"fmt"
-	"io"
 	"strconv"
-	"strings"
-	"time"
-
-	"github.com/packagefs/packagefs/server/api"
 )
 
 // ContextCmd shows and changes context files, through the server.
@@ -37,31 +31,12 @@ Examples:
   packagefs context diff user:alice`
 }
 
-// control gives the server a command and returns the results in words.
-func (e *Env) control(words ...string) (string, error) {
-	ctl, err := e.openControl()
-	if err != nil {
-		return "", err
-	}
-	defer ctl.close()
-	return ctl.run(api.JoinCommand(words...))
-}
-
-// controlPrint gives the server a command and prints the results.
-func (e *Env) controlPrint(words ...string) error {
-	text, err := e.control(words...)
-	if err == nil {
-		_, err = io.WriteString(e.Stdout, text)
-	}
-	return err
-}
-
 // ContextNewCmd makes a context file.
 type ContextNewCmd struct {
 	Context string `arg:"" help:"system, user:NAME or group:NAME."`
 }
 
-func (c *ContextNewCmd) Run(env *Env) error { return env.controlPrint("context", "new", c.Context) }
+func (c *ContextNewCmd) Run(env *Env) error { return env.commandPrint("context", "new", c.Context) }
 
 // ContextShowCmd prints a context file.
 type ContextShowCmd struct {
@@ -73,7 +48,7 @@ func (*ContextShowCmd) Help() string {
 	return `The file is what this context adds; what all files together come to is told by: packagefs explain CONTEXT`
 }
 
-func (c *ContextShowCmd) Run(env *Env) error { return env.controlPrint("context", "show", c.Context) }
+func (c *ContextShowCmd) Run(env *Env) error { return env.commandPrint("context", "show", c.Context) }
 
 // ContextAddCmd adds to lists.
 type ContextAddCmd struct {
@@ -93,7 +68,7 @@ Examples:
 }
 
 func (c *ContextAddCmd) Run(env *Env) error {
-	return env.controlPrint(append([]string{"add", c.Context, c.Key}, c.Values...)...)
+	return env.commandPrint(append([]string{"add", c.Context, c.Key}, c.Values...)...)
 }
 
 // ContextDelCmd takes out of lists, or removes a file.
@@ -123,9 +98,9 @@ func (c *ContextDelCmd) Validate() error {
 
 func (c *ContextDelCmd) Run(env *Env) error {
 	if c.Key == "" {
-		return env.controlPrint("context", "del", c.Context)
+		return env.commandPrint("context", "del", c.Context)
 	}
-	return env.controlPrint(append([]string{"del", c.Context, c.Key}, c.Values...)...)
+	return env.commandPrint(append([]string{"del", c.Context, c.Key}, c.Values...)...)
 }
 
 // ContextSetCmd sets keys.
@@ -144,7 +119,7 @@ func (*ContextSetCmd) Help() string {
 }
 
 func (c *ContextSetCmd) Run(env *Env) error {
-	return env.controlPrint(append([]string{"set", c.Context, c.Key}, c.Values...)...)
+	return env.commandPrint(append([]string{"set", c.Context, c.Key}, c.Values...)...)
 }
 
 // ContextUnsetCmd takes keys out.
@@ -155,7 +130,7 @@ type ContextUnsetCmd struct {
 }
 
 func (c *ContextUnsetCmd) Run(env *Env) error {
-	return env.controlPrint(append([]string{"unset", c.Context, c.Key}, c.Names...)...)
+	return env.commandPrint(append([]string{"unset", c.Context, c.Key}, c.Names...)...)
 }
 
 // ContextHistoryCmd lists revisions.
@@ -169,57 +144,19 @@ func (*ContextHistoryCmd) Help() string {
 	return `The newest revision comes first. Changes that somebody made by hand are there, too, from when the server saw them; who made them is not known.`
 }
 
-// A revisionRow is one revision of a context file.
-type revisionRow struct {
-	Revision int       `json:"revision"`
-	Time     time.Time `json:"time"`
-	By       string    `json:"by,omitempty"` // empty: by hand
-	What     string    `json:"what"`
-}
-
 func (c *ContextHistoryCmd) Run(env *Env) error {
-	text, err := env.control("context", "history", c.Context)
+	result, err := env.command("context", "history", c.Context)
 	if err != nil {
 		return err
 	}
-	rows, err := revisionRows(text)
-	if err != nil {
-		return fmt.Errorf("context history: the server's answer is not understood: %w", err)
-	}
 	if c.JSON {
-		return printJSON(env.Stdout, rows)
+		return printJSON(env.Stdout, result.Revisions)
 	}
 	t := newTable(env.Stdout, "REVISION", "TIME", "BY", "WHAT")
-	for _, r := range rows {
+	for _, r := range result.Revisions {
 		t.row(strconv.Itoa(r.Revision), timeText(r.Time.Unix()), dash(r.By), r.What)
 	}
 	return t.end()
-}
-
-// revisionRows reads the results of the command: number, time, who and what, a line
-// each.
-func revisionRows(text string) (rows []revisionRow, err error) {
-	for line := range strings.Lines(text) {
-		words, err := api.SplitCommand(line)
-		if err != nil {
-			return nil, err
-		}
-		if len(words) < 4 {
-			return nil, fmt.Errorf("%q has fewer than four words", line)
-		}
-		r := revisionRow{By: words[2], What: words[3]}
-		if r.By == "-" {
-			r.By = ""
-		}
-		if r.Revision, err = strconv.Atoi(words[0]); err != nil {
-			return nil, err
-		}
-		if r.Time, err = time.Parse(time.RFC3339, words[1]); err != nil {
-			return nil, err
-		}
-		rows = append(rows, r)
-	}
-	return rows, nil
 }
 
 // ContextDiffCmd compares revisions.
@@ -244,7 +181,7 @@ func (c *ContextDiffCmd) Run(env *Env) error {
 			words = append(words, strconv.Itoa(n))
 		}
 	}
-	return env.controlPrint(words...)
+	return env.commandPrint(words...)
 }
 
 // ContextRollbackCmd brings a revision back.
@@ -259,5 +196,5 @@ func (*ContextRollbackCmd) Help() string {
 }
 
 func (c *ContextRollbackCmd) Run(env *Env) error {
-	return env.controlPrint("context", "rollback", c.Context, strconv.Itoa(c.Revision))
+	return env.commandPrint("context", "rollback", c.Context, strconv.Itoa(c.Revision))
 }

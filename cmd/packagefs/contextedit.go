@@ -5,14 +5,13 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
 	"syscall"
 
-	pfscontext "github.com/packagefs/packagefs/context"
+	"github.com/packagefs/packagefs/server/api"
 )
 
 // ContextEditCmd changes a context file with an editor.
@@ -26,14 +25,11 @@ func (*ContextEditCmd) Help() string {
 }
 
 func (c *ContextEditCmd) Run(env *Env) error {
-	old, err := env.control("context", "show", c.Context)
-	text := old
-	if errors.Is(err, fs.ErrNotExist) {
-		text, err = pfscontext.Template(c.Context), nil
-	}
+	old, err := contextFile(env, c.Context)
 	if err != nil {
 		return err
 	}
+	text := old.Text
 	dir, err := os.MkdirTemp("", "packagefs-")
 	if err != nil {
 		return err
@@ -50,12 +46,18 @@ func (c *ContextEditCmd) Run(env *Env) error {
 	return errors.Join(err, os.RemoveAll(dir))
 }
 
+// contextFile gets a context file as the server has it.
+func contextFile(env *Env, context string) (file api.ContextFile, err error) {
+	err = env.query(api.Query{Op: api.OpContextFile, Context: context}, &file)
+	return file, err
+}
+
 // An editing is one run of the command, from the first start of the editor on.
 type editing struct {
 	env     *Env
 	context string
-	old     string // the server's text, which was edited; empty if there was none
-	copied  string // path of the copy
+	old     api.ContextFile // the server's, which was edited
+	copied  string          // path of the copy
 	stdin   *bufio.Reader
 }
 
@@ -94,8 +96,8 @@ func (s *editing) edit() error {
 // send sends a text to the server. Where that fails the person decides whether to
 // edit again.
 func (s *editing) send(text string) (again bool, err error) {
-	now, err := s.env.control("context", "show", s.context)
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+	now, err := contextFile(s.env, s.context)
+	if err != nil {
 		return false, err
 	}
 	if now != s.old {
@@ -109,7 +111,7 @@ func (s *editing) send(text string) (again bool, err error) {
 			return false, fmt.Errorf("%s: not changed", s.context)
 		}
 	}
-	err = s.env.controlPrint("context", "put", s.context, text)
+	err = s.env.commandPrint("context", "put", s.context, text)
 	if err == nil || !errors.Is(err, syscall.EINVAL) {
 		return false, err
 	}

@@ -2,11 +2,9 @@ package main
 
 import (
 	"bufio"
-	"bytes"
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"strings"
 	"syscall"
 
@@ -40,91 +38,28 @@ func (c *CtlCmd) Run(env *Env) error {
 	case 0:
 		return ctl.lines(isTerminal(env.Stdin))
 	case 1:
-		return ctl.print(c.Words[0])
+		return ctl.printLine(c.Words[0])
 	}
-	return ctl.print(api.JoinCommand(c.Words...))
+	return ctl.print(c.Words)
 }
 
-// A control is the server's control file, open.
-type control struct {
-	env *Env
-	f   *client.Fid
-}
-
-// openControl opens the control file. The caller closes it.
-func (e *Env) openControl() (*control, error) {
-	f, err := e.controlDir("ctl", syscall.O_RDWR)
-	if err != nil {
-		return nil, err
-	}
-	return &control{e, f}, nil
-}
-
-// controlDir opens a file of the control directory that is for administrators.
-// The caller closes the fid's connection.
-func (e *Env) controlDir(name string, flags uint32) (*client.Fid, error) {
-	root, err := e.attach("ctl")
-	if err != nil {
-		return nil, err
-	}
-	f, _, err := root.Walk(e, name)
-	if err == nil {
-		_, err = f.Open(e, flags)
-	}
-	if err == nil {
-		return f, nil
-	}
-	root.Conn().Close()
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, errors.New("this is for administrators: root, who runs the server, and whom it was started with --admin for")
-	}
-	return nil, fmt.Errorf("control directory: %s: %w", name, err)
-}
-
-func (c *control) close() { c.f.Conn().Close() }
-
-// run gives the server one line and returns the results in words. Its error is
-// the server's, with its reason.
-func (c *control) run(line string) (string, error) {
-	if strings.Contains(line, "\n") {
-		return "", usagef("a command is one line; write the end of a line within a word as \"\\n\", in quotes")
-	}
-	failed := c.f.Write(c.env, []byte(line+"\n"), 0)
-	results, err := c.results()
-	if err != nil && failed == nil {
-		return "", fmt.Errorf("control file: %w", err)
-	}
-	if failed == nil {
-		return results, nil
-	}
-	var errno syscall.Errno
-	text := strings.TrimSuffix(results, "\n")
-	last := strings.LastIndexByte(text, '\n') + 1
-	reason, ok := strings.CutPrefix(text[last:], "error: ")
-	if !ok || !errors.As(failed, &errno) {
-		return "", fmt.Errorf("control file: %w", failed)
-	}
-	return text[:last], answerError{reason, errno}
-}
-
-// results reads the results from their beginning. Each read is small enough to
-// be one request: they must arrive in order.
-func (c *control) results() (string, error) {
-	var text bytes.Buffer
-	for buf := make([]byte, 4096); ; {
-		n, err := c.f.ReadAt(c.env, buf, int64(text.Len()))
-		text.Write(buf[:n])
-		if err != nil || n == 0 {
-			return text.String(), err
-		}
-	}
-}
-
-// print runs a line and prints the results.
-func (c *control) print(line string) error {
-	text, err := c.run(line)
-	_, werr := io.WriteString(c.env.Stdout, text)
+// print gives a command and prints the results in words.
+func (c *control) print(words []string) error {
+	result, err := c.command(words...)
+	_, werr := io.WriteString(c.env.Stdout, result.Text)
 	return errors.Join(err, werr)
+}
+
+// printLine is print with a command as a line.
+func (c *control) printLine(line string) error {
+	if strings.Contains(line, "\n") {
+		return usagef("a command is one line; write the end of a line within a word as \"\\n\", in quotes")
+	}
+	words, err := api.SplitCommand(line)
+	if err != nil {
+		return answerError{err.Error(), syscall.EINVAL}
+	}
+	return c.print(words)
 }
 
 // lines runs the lines of standard input. Where they are typed, one that fails
@@ -139,7 +74,7 @@ func (c *control) lines(typed bool) error {
 		if err != nil && err != io.EOF {
 			return fmt.Errorf("standard input: %w", err)
 		}
-		err = c.print(strings.TrimRight(line, "\r\n"))
+		err = c.printLine(strings.TrimRight(line, "\r\n"))
 		var answer answerError
 		switch {
 		case err == nil:

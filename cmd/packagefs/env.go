@@ -1,9 +1,7 @@
 package main
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -102,61 +100,6 @@ func contextName(aname string) string {
 // fileError names operation, path and context of an error.
 func (e *Env) fileError(op, path string, err error) error {
 	return fmt.Errorf("%s %s: %w (%s)", op, path, err, contextName(e.Aname))
-}
-
-// query asks the server one question and decodes the result.
-func (e *Env) query(q api.Query, result any) error {
-	root, err := e.attach("ctl")
-	if err != nil {
-		return err
-	}
-	defer root.Conn().Close()
-	data, err := ask(e, root, q)
-	if err != nil {
-		return fmt.Errorf("%s: %w", q.Op, err)
-	}
-	var a api.Answer
-	if err := json.Unmarshal(data, &a); err != nil {
-		return fmt.Errorf("%s: the server's answer is not understood: %w", q.Op, err)
-	}
-	if a.Error != "" {
-		return answerError{fmt.Sprintf("%s: %s", q.Op, a.Error), syscall.Errno(a.Errno)}
-	}
-	if err := json.Unmarshal(a.Result, result); err != nil {
-		return fmt.Errorf("%s: the server's answer is not understood: %w", q.Op, err)
-	}
-	return nil
-}
-
-// An answerError is what the server said in words, with the errno it goes with.
-type answerError struct {
-	text  string
-	errno syscall.Errno
-}
-
-func (e answerError) Error() string { return e.text }
-func (e answerError) Unwrap() error { return e.errno }
-
-// ask writes a question to the query file and reads the answer.
-func ask(ctx context.Context, ctl *client.Fid, q api.Query) ([]byte, error) {
-	question, err := json.Marshal(q)
-	if err != nil {
-		return nil, err
-	}
-	f, _, err := ctl.Walk(ctx, "query")
-	if err != nil {
-		return nil, err
-	}
-	defer f.Clunk()
-	if _, err := f.Open(ctx, syscall.O_RDWR); err != nil {
-		return nil, err
-	}
-	if err := f.Write(ctx, append(question, '\n'), 0); err != nil {
-		return nil, err
-	}
-	var answer bytes.Buffer
-	err = copyFile(ctx, &answer, f)
-	return answer.Bytes(), err
 }
 
 // copyFile writes an open file's content to w.

@@ -2,14 +2,15 @@ package main
 
 import (
 	"bytes"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"strconv"
 	"strings"
 	"syscall"
 
+	"github.com/packagefs/packagefs/cmd/packagefs/internal/client"
 	"github.com/packagefs/packagefs/server/api"
 )
 
@@ -44,7 +45,7 @@ func (c *EventsCmd) Run(env *Env) error {
 		return c.recent(env, &p)
 	}
 	// What happens meanwhile is in both, and printed once.
-	f, err := env.controlDir("events", syscall.O_RDONLY)
+	f, err := openEvents(env)
 	if err != nil {
 		return err
 	}
@@ -78,11 +79,36 @@ func (c *EventsCmd) recent(env *Env, p *eventPrinter) error {
 	if c.Lines != nil {
 		words = append(words, strconv.Itoa(*c.Lines))
 	}
-	lines, err := env.control(words...)
+	result, err := env.command(words...)
 	if err != nil {
 		return err
 	}
-	return p.print([]byte(lines))
+	for _, e := range result.Events {
+		if err := p.event(e); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// openEvents opens the file of the events. The caller closes the fid's connection.
+func openEvents(env *Env) (*client.Fid, error) {
+	root, err := env.attach("ctl")
+	if err != nil {
+		return nil, err
+	}
+	f, _, err := root.Walk(env, "events")
+	if err == nil {
+		_, err = f.Open(env, syscall.O_RDONLY)
+	}
+	if err == nil {
+		return f, nil
+	}
+	root.Conn().Close()
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, errors.New(api.ForAdmins)
+	}
+	return nil, fmt.Errorf("control directory: events: %w", err)
 }
 
 // An eventPrinter prints a stream of events, in pieces of any size.
@@ -100,22 +126,29 @@ func (p *eventPrinter) print(data []byte) error {
 		if !whole {
 			return nil
 		}
-		var e api.Event
-		if err := json.Unmarshal(line, &e); err != nil {
-			return fmt.Errorf("events: the server's answer is not understood: %w", err)
-		}
-		if e.Number == 0 || e.Number > p.last {
-			p.last = max(p.last, e.Number)
-			text := string(line)
-			if !p.json {
-				text = eventText(&e)
-			}
-			if _, err := fmt.Fprintln(p.w, text); err != nil {
-				return err
-			}
+		if err := p.event(line); err != nil {
+			return err
 		}
 		p.rest = rest
 	}
+}
+
+// event prints one event, unless it was printed before.
+func (p *eventPrinter) event(line []byte) error {
+	var e api.Event
+	if err := decode("events", line, &e); err != nil {
+		return err
+	}
+	if e.Number != 0 && e.Number <= p.last {
+		return nil
+	}
+	p.last = max(p.last, e.Number)
+	text := string(line)
+	if !p.json {
+		text = eventText(&e)
+	}
+	_, err := fmt.Fprintln(p.w, text)
+	return err
 }
 
 // eventText writes an event for people.

@@ -23,18 +23,16 @@ Examples:
 
 func (c *GcCmd) Run(env *Env) error {
 	var rows []api.GarbageRow
-	if err := env.query(api.Query{Op: api.OpGarbage}, &rows); err != nil {
-		return fmt.Errorf("gc: %w", err)
-	}
-	if !c.DryRun {
-		ctl, err := env.openControl()
-		if err != nil {
+	if c.DryRun {
+		if err := env.query(api.Query{Op: api.OpGarbage}, &rows); err != nil {
 			return fmt.Errorf("gc: %w", err)
 		}
-		defer ctl.close()
-		if _, err := ctl.run("gc"); err != nil {
+	} else {
+		result, err := env.command("gc")
+		if err != nil {
 			return err
 		}
+		rows = result.Garbage
 	}
 	if c.JSON {
 		return printJSON(env.Stdout, rows)

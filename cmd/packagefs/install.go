@@ -116,7 +116,7 @@ func (c *InstallCmd) packageDir(env *Env) (string, error) {
 		return "", err
 	}
 	if len(status.PackageDirs) == 0 {
-		return "", errors.New("this is for administrators: root, who runs the server, and whom it was started with --admin for")
+		return "", errors.New(api.ForAdmins)
 	}
 	chosen := status.PackageDirs[0]
 	if c.Into != "" {
@@ -248,12 +248,7 @@ func (s *staging) install(env *Env, bar *progressLine) (status api.InstallStatus
 	if err := s.sync(); err != nil {
 		return status, err
 	}
-	ctl, err := env.openControl()
-	if err != nil {
-		return status, err
-	}
-	defer ctl.close()
-	if _, err := ctl.run(api.JoinCommand("install", s.name)); err != nil {
+	if _, err := env.command("install", s.name); err != nil {
 		return status, s.unsure(err)
 	}
 	err = settled(env, func() (bool, error) {

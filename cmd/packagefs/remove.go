@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"strings"
 
 	"github.com/packagefs/packagefs/server/api"
 )
@@ -69,16 +68,9 @@ func (c *RemoveCmd) print(env *Env, removal api.Removal, refused bool) error {
 
 // remove lets the server remove the packages, which it has done when it answers.
 func (c *RemoveCmd) remove(env *Env) error {
-	ctl, err := env.openControl()
-	if err != nil {
-		return err
-	}
-	defer ctl.close()
-	text, err := ctl.run(api.JoinCommand(append([]string{"remove"}, c.Packages...)...))
-	for line := range strings.Lines(text) {
-		if strings.HasPrefix(line, "note: ") {
-			fmt.Fprint(env.Stderr, line)
-		}
+	result, err := env.command(append([]string{"remove"}, c.Packages...)...)
+	for _, p := range result.Remaining {
+		fmt.Fprintf(env.Stderr, "note: %s is there from another package file: %s\n", p.Package, printable(p.File))
 	}
 	if errors.Is(err, os.ErrPermission) {
 		err = fmt.Errorf("%w; may the server write to its package directory?", err)

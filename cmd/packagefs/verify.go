@@ -182,14 +182,9 @@ func (c *VerifyCmd) packages(env *Env, selectors []string) error {
 
 // repair has damaged packages made again, and looks whether that was enough.
 func repair(env *Env, damaged []api.VerifyRow) error {
-	ctl, err := env.openControl()
-	if err != nil {
-		return err
-	}
-	defer ctl.close()
 	var errs []error
 	for _, r := range damaged {
-		if _, err := ctl.run(api.JoinCommand("repair", r.Package)); err != nil {
+		if _, err := env.command("repair", r.Package); err != nil {
 			errs = append(errs, err)
 			continue
 		}

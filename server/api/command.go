@@ -1,6 +1,7 @@
 package api
 
 import (
+	"encoding/json"
 	"fmt"
 	"strconv"
 	"strings"
@@ -8,16 +9,50 @@ import (
 	"unicode/utf8"
 )
 
+// ForAdmins is why nobody else may give commands.
+const ForAdmins = "this is for administrators: root, who runs the server, and whom it was started with --admin for"
+
+// A CommandResult is what came of a command; of one that failed, what came of it
+// before.
+type CommandResult struct {
+	// Text is for people, in lines: what reads of the file ctl give.
+	Text string `json:"text,omitempty"`
+
+	// What follows is for programs. Commands that are not named here have nothing to
+	// tell them but that they succeeded.
+	Edits     []EditResult      `json:"edits,omitempty"`     // config keep, take, reset and merge: one for each path
+	Revisions []Revision        `json:"revisions,omitempty"` // context history, newest first
+	Events    []json.RawMessage `json:"events,omitempty"`    // events: an Event each, oldest first
+	Garbage   []GarbageRow      `json:"garbage,omitempty"`   // gc: what was removed
+	Removed   []PackageFile     `json:"removed,omitempty"`   // remove
+	Remaining []PackageFile     `json:"remaining,omitempty"` // remove: the same packages, from other files
+}
+
+// An EditResult is what became of an edited file.
+type EditResult struct {
+	Path      string `json:"path"`
+	Conflicts int    `json:"conflicts,omitempty"` // of config merge: places that are marked to be edited
+}
+
+// A PackageFile is a package and the file that it is in.
+type PackageFile struct {
+	Package string `json:"package"` // name=version
+	File    string `json:"file"`    // its path, on the server's machine
+}
+
 // A command for the control file is one line of words with blanks between them. A
 // word, or a part of one, that has blanks or other special characters stands in
 // double quotes, in which it is written as a string of the Go language is: \" for
 // a quote, \\ for a backslash, \n for the end of a line. Outside quotes a backslash
 // is itself.
 
-// SplitCommand splits a line into its words. An empty line has none. The end of
-// the line may be there or not; one within the line is an error, and so is a quote
-// that does not end.
+// SplitCommand splits a line into its words. An empty line has none, and so has one
+// that begins with #, which is a comment. The end of the line may be there or not;
+// one within the line is an error, and so is a quote that does not end.
 func SplitCommand(line string) ([]string, error) {
+	if strings.HasPrefix(strings.TrimSpace(line), "#") {
+		return nil, nil
+	}
 	line = strings.TrimSuffix(strings.TrimSuffix(line, "\n"), "\r")
 	var words []string
 	var word strings.Builder

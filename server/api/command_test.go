@@ -10,6 +10,7 @@ func TestSplitCommand(t *testing.T) {
 	for line, want := range map[string][]string{
 		"":                                  nil,
 		" \t \n":                            nil,
+		" # a \"comment\n":                  nil,
 		"status":                            {"status"},
 		"  toplevel\tadd  user:alice gcc\n": {"toplevel", "add", "user:alice", "gcc"},
 		"a\r\n":                             {"a"},

@@ -1,5 +1,7 @@
 package api
 
+import "time"
+
 // The values of ContextRow.State.
 const (
 	ContextOK    = "ok"
@@ -17,6 +19,20 @@ type ContextRow struct {
 	Toplevel []string `json:"toplevel"`          // as the file has them
 	Members  []string `json:"members,omitempty"` // of a group
 	Public   bool     `json:"public"`            // peers that nobody vouches for may attach
+}
+
+// A ContextFile is a context file as it is written.
+type ContextFile struct {
+	Text   string `json:"text"` // where there is no file, what a new one begins with
+	Exists bool   `json:"exists"`
+}
+
+// A Revision is one state of a context file.
+type Revision struct {
+	Revision int       `json:"revision"` // from 1 on
+	Time     time.Time `json:"time"`
+	By       string    `json:"by,omitempty"` // empty: by hand
+	What     string    `json:"what"`
 }
 
 // An Explain tells what a context sees and why.

@@ -15,6 +15,18 @@
 // Everybody may ask. What the caller may not see is missing from every answer as it
 // is from the tree, and some operations are for administrators.
 //
+// # Commands
+//
+// A query of OpCommand changes something, or tells administrators what the other
+// operations do not. It is run by the first read, and what has begun is not given up
+// when the asker goes away. Its result says in words what came of it, and in fields
+// what a program may want to know; of a command that failed it says what came of it
+// before.
+//
+// The same commands are taken by the file ctl, one a line as SplitCommand reads it,
+// for people and shells: it gives the words only. The command help tells what there
+// is.
+//
 // # Rows
 //
 // A result is one object or an array of them, as Query.Op says. Packages are named
@@ -31,10 +43,10 @@
 //
 // # Errors
 //
-// A question that is too long fails the write. All other errors are in the Answer:
-// in words, with the Linux error number that they go with. EINVAL is a question that
-// makes no sense, EACCES one that the caller may not ask, ENOENT and ENOPKG are about
-// what is not there.
+// A question that is too long fails the write, with EMSGSIZE. All other errors are in
+// the Answer: in words, with the Linux error number that they go with. EINVAL is a
+// question that makes no sense, EACCES one that the caller may not ask, ENOENT and
+// ENOPKG are about what is not there. The number decides, never the words.
 //
 // # What stays
 //

@@ -19,6 +19,9 @@ const (
 	OpRemoval  = "removal"  // Packages; Result is Removal
 	OpGarbage  = "garbage"  // Result is []GarbageRow
 	OpUnused   = "unused"   // Result is []PackageRow
+
+	OpContextFile = "contextfile" // Context, of a file: an attach name or system; Result is ContextFile
+	OpCommand     = "command"     // Words; Result is CommandResult, also where the command failed
 )
 
 // A Query is one question. Fields that its operation does not name are ignored.
@@ -29,9 +32,10 @@ type Query struct {
 	Path    string `json:"path,omitempty"`    // in the tree, with or without a leading slash
 
 	Packages []string `json:"packages,omitempty"` // selectors
+	Words    []string `json:"words,omitempty"`    // a command and its arguments
 }
 
-// An Answer holds the result, or why there is none.
+// An Answer holds the result, or why there is none. Only OpCommand has both.
 type Answer struct {
 	Error  string          `json:"error,omitempty"` // in words; empty if the query succeeded
 	Errno  uint32          `json:"errno,omitempty"` // Linux error number that goes with Error, or 0

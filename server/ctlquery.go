@@ -1,0 +1,49 @@
+package server
+
+import (
+	"errors"
+	"io/fs"
+	"syscall"
+
+	"github.com/packagefs/packagefs/context"
+	"github.com/packagefs/packagefs/server/api"
+)
+
+// Commands that come as queries, for programs: what they find in the results has
+// fields, which the file ctl does not give.
+
+// A toldError says in words all that its caller may know, beside the errno.
+type toldError struct {
+	text  string
+	errno syscall.Errno
+}
+
+func (e *toldError) Error() string { return e.text }
+func (e *toldError) Unwrap() error { return e.errno }
+
+// queryCommand runs a command.
+func (f *FS) queryCommand(q *inquiry) (any, error) {
+	if !f.isAdmin(q.as) {
+		return nil, &toldError{api.ForAdmins, syscall.EACCES}
+	}
+	result, err := f.command(visitor{caller: q.as, admin: true, by: q.by}, q.Words)
+	if err != nil {
+		return result, &toldError{whyFailed(err), syscall.Errno(errnoOf(err))}
+	}
+	return result, nil
+}
+
+// queryContextFile shows a context file to who wants to edit it.
+func (f *FS) queryContextFile(q *inquiry) (any, error) {
+	if err := f.forAdmins(q); err != nil {
+		return nil, err
+	}
+	text, err := f.files.Text(q.Context)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return api.ContextFile{Text: context.Template(q.Context)}, nil
+	case err != nil:
+		return nil, err
+	}
+	return api.ContextFile{Text: text, Exists: true}, nil
+}
