@@ -37,8 +37,8 @@
 // when it is live already, and again whenever they are read: what is not as its
 // table of contents says is never handed out.
 //
-// A package of NewMade stands in no package file and in no Set: it is what a server
-// adds to trees by itself. Its files may have a content, a Late, that is made when
+// A package of NewSynthetic stands in no package file and in no Set: it is what a server
+// adds to trees by itself. Its files may have a content, a Lazy, that is made when
 // somebody asks for it.
 //
 // What shared libraries say of themselves is not in an index: it is read when asked
@@ -51,7 +51,7 @@
 // # Locks
 //
 // Store.mu guards the table of package files and is never held while a package
-// file is read. Package.mu guards the loading of its index. Late.mu is held while a
+// file is read. Package.mu guards the loading of its index. Lazy.mu is held while a
 // content is made: whoever makes it may look at trees, so that it comes before the
 // locks of those. payloadCache.mu is innermost.
 //

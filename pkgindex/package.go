@@ -18,7 +18,7 @@ import (
 
 // A Package is one installed package: its metadata with the override file
 // applied, and its files. It is immutable. A Package made by hand, without a
-// Store, has metadata only and no files; but see NewMade.
+// Store, has metadata only and no files; but see NewSynthetic.
 type Package struct {
 	pkgmeta.Meta
 	ID   uint64 // the same for the same Ref, architecture and format on every start
@@ -28,13 +28,13 @@ type Package struct {
 
 	Signer *signature.Signer // who signed the package file, nil if it is not known
 
-	source   *imported     // nil in a package without a package file
-	made     *made         // of NewMade, else nil
-	extra    *Index        // files that the override adds, or nil
-	marks    pkgpath.Globs // paths that the override makes mutable
-	programs pkgpath.Globs // paths of programs, where the override says so; see Program
-	shown    pkgpath.Globs // paths of programs that users start, where the override says so; see Inner
-	enabled  []string      // services that the override enables
+	source    *imported     // nil in a package without a package file
+	synthetic *synthetic    // of NewSynthetic, else nil
+	extra     *Index        // files that the override adds, or nil
+	marks     pkgpath.Globs // paths that the override makes mutable
+	programs  pkgpath.Globs // paths of programs, where the override says so; see Program
+	shown     pkgpath.Globs // paths of programs that users start, where the override says so; see Inner
+	enabled   []string      // services that the override enables
 }
 
 // NewPackage returns a package that has metadata and no files: what is said to be
@@ -146,8 +146,8 @@ func (p *Package) Loaded() bool {
 // Layers returns the package's trees, the first winning where two have one
 // path: what the override file adds, then the package file's own.
 func (p *Package) Layers() ([]Layer, error) {
-	if p.made != nil {
-		return []Layer{{Index: p.made.index, Package: p, Salt: p.ID}}, nil
+	if p.synthetic != nil {
+		return []Layer{{Index: p.synthetic.index, Package: p, Salt: p.ID}}, nil
 	}
 	if p.source == nil {
 		return nil, nil
@@ -202,8 +202,8 @@ var ErrGone = errors.New("package was removed")
 // Payload opens the package's contents. The caller must Close what it gets; it
 // stays readable until then, whatever happens to the package.
 func (p *Package) Payload() (*Payload, error) {
-	if p.made != nil && p.made.payload != nil {
-		return p.made.payload, nil
+	if p.synthetic != nil && p.synthetic.payload != nil {
+		return p.synthetic.payload, nil
 	}
 	if p.source == nil {
 		return nil, ErrGone

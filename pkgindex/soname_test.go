@@ -1,6 +1,7 @@
 package pkgindex
 
 import (
+	"debug/elf"
 	"math/rand/v2"
 	"strings"
 	"testing"
@@ -9,7 +10,7 @@ import (
 )
 
 func TestSharedObject(t *testing.T) {
-	const amd64 = 62
+	const amd64 = elf.EM_X86_64
 	for _, c := range []struct{ data, want string }{
 		{mkpkg.SharedObject(amd64, "libfoo.so.1"), "libfoo.so.1"},
 		{mkpkg.SharedObject(amd64, ""), ""},
@@ -35,7 +36,7 @@ func TestSharedObject(t *testing.T) {
 // TestSharedObjectDamage changes bytes: whatever is in a file, reading it ends, and
 // with a name that could be one or with an error.
 func TestSharedObjectDamage(t *testing.T) {
-	whole := mkpkg.SharedObject(62, "libfoo.so.1")
+	whole := mkpkg.SharedObject(elf.EM_X86_64, "libfoo.so.1")
 	rng := rand.New(rand.NewPCG(1, 2))
 	values := []byte{0, 1, 0x7f, 0x80, 0xff}
 	read := 0

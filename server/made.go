@@ -65,14 +65,14 @@ func (g *ownProgram) tree() (*pkgindex.Package, error) {
 	}
 	dir := pkgmeta.Entry{Type: pkgmeta.Directory, Mode: 0o755, Sec: info.ModTime().Unix()}
 	program := pkgmeta.Entry{Type: pkgmeta.Regular, Mode: 0o755, Size: info.Size(), Sec: info.ModTime().Unix()}
-	var files []pkgindex.MadeFile
+	var files []pkgindex.SyntheticFile
 	add := func(path string, e pkgmeta.Entry) {
 		e.Path = path
-		files = append(files, pkgindex.MadeFile{Entry: e})
+		files = append(files, pkgindex.SyntheticFile{Entry: e})
 	}
 	add("usr/libexec/packagefs", dir)
 	add("usr/libexec/packagefs/contexts", dir)
 	add("usr/libexec/packagefs/root", dir)
 	add(enterPath, program)
-	return pkgindex.NewMade(pkgmeta.Meta{Ref: ownRef()}, files, g.file)
+	return pkgindex.NewSynthetic(pkgmeta.Meta{Ref: ownRef()}, files, g.file)
 }

@@ -363,7 +363,7 @@ func (fs *FS) explainPath(q *inquiry) (any, error) {
 	if first.Launcher {
 		out.Launcher = packageContext(first.Package)
 	}
-	if first.Package.Made() {
+	if first.Package.Synthetic() {
 		out.Why = "the server adds it to every context"
 		if first.Made != "" {
 			out.Why = "generated: " + first.Made

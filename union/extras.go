@@ -18,7 +18,7 @@ type Extras struct {
 type Generator interface {
 	// Generate returns what it adds to t, nil for nothing. It is called once
 	// for each tree, when somebody first looks at it, and may wait. What costs
-	// much is left to a Late, which is made when somebody looks at the file. t
+	// much is left to a Lazy, which is made when somebody looks at the file. t
 	// has the packages of the tree, and what the generators before this one
 	// made; looking at it costs nothing twice, for the tree shares its
 	// directories. What is returned counts as the package that comes first, so

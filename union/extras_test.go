@@ -42,8 +42,8 @@ func (g *shellLister) Generate(tree *Tree) *pkgindex.Package {
 	if _, err := content.WriteString(text); err != nil {
 		g.t.Error(err)
 	}
-	p, err := pkgindex.NewMade(pkgmeta.Meta{Ref: pkgmeta.Ref{Name: "generated", Version: "1"}},
-		[]pkgindex.MadeFile{{Entry: pkgmeta.Entry{Path: "etc/shells", Mode: 0o644, Size: int64(len(text)), Sec: 1}}}, content)
+	p, err := pkgindex.NewSynthetic(pkgmeta.Meta{Ref: pkgmeta.Ref{Name: "generated", Version: "1"}},
+		[]pkgindex.SyntheticFile{{Entry: pkgmeta.Entry{Path: "etc/shells", Mode: 0o644, Size: int64(len(text)), Sec: 1}}}, content)
 	if err != nil {
 		g.t.Error(err)
 	}
@@ -125,8 +125,8 @@ func (g fixed) Generate(*Tree) *pkgindex.Package { return g.p }
 // files to.
 func TestGeneratedShares(t *testing.T) {
 	s := newSite(t, one, two)
-	p, err := pkgindex.NewMade(pkgmeta.Meta{Ref: pkgmeta.Ref{Name: "generated", Version: "1"}},
-		[]pkgindex.MadeFile{{Entry: pkgmeta.Entry{Path: "etc/more/link", Type: pkgmeta.Symlink, Target: "x"}}}, nil)
+	p, err := pkgindex.NewSynthetic(pkgmeta.Meta{Ref: pkgmeta.Ref{Name: "generated", Version: "1"}},
+		[]pkgindex.SyntheticFile{{Entry: pkgmeta.Entry{Path: "etc/more/link", Type: pkgmeta.Symlink, Target: "x"}}}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

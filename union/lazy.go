@@ -10,11 +10,11 @@ import (
 
 // lazy returns the content of a file that is made when somebody looks at it, nil
 // for all other files.
-func (e *entry) lazy() *pkgindex.Late {
+func (e *entry) lazy() *pkgindex.Lazy {
 	if !e.synthetic {
 		return nil
 	}
-	return e.layer.Late(e.ino)
+	return e.layer.Lazy(e.ino)
 }
 
 // visible fails with errNoEntry where the tree does not show an entry: a program

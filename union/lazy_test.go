@@ -16,18 +16,18 @@ import (
 // and where the content is empty nothing.
 func lazyFiles(t *testing.T, calls *int, made map[string]string) fixed {
 	t.Helper()
-	var files []pkgindex.MadeFile
+	var files []pkgindex.SyntheticFile
 	for path, text := range made {
-		late := pkgindex.NewLate([32]byte{byte(len(path))}, func() ([]byte, string) {
+		late := pkgindex.NewLazy([32]byte{byte(len(path))}, func() ([]byte, string) {
 			*calls++
 			if text == "" {
 				return nil, ""
 			}
 			return []byte(text), "of " + text
 		})
-		files = append(files, pkgindex.MadeFile{Entry: pkgmeta.Entry{Path: path, Mode: 0o640}, Late: late})
+		files = append(files, pkgindex.SyntheticFile{Entry: pkgmeta.Entry{Path: path, Mode: 0o640}, Lazy: late})
 	}
-	p, err := pkgindex.NewMade(pkgmeta.Meta{Ref: pkgmeta.Ref{Name: "generated", Version: "1"}}, files, nil)
+	p, err := pkgindex.NewSynthetic(pkgmeta.Meta{Ref: pkgmeta.Ref{Name: "generated", Version: "1"}}, files, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -25,11 +25,11 @@ type Candidate struct {
 
 func candidate(l *pkgindex.Layer, ino pkgindex.InodeID) Candidate {
 	c := Candidate{Package: l.Package, Inode: l.Inode(ino)}
-	if late := l.Late(ino); late != nil {
+	if late := l.Lazy(ino); late != nil {
 		content, _ := late.Content(true)
 		c.Inode.Size = int64(len(content))
 	}
-	c.Made = l.WhyMade(ino)
+	c.Made = l.MadeOf(ino)
 	switch c.Inode.Type {
 	case pkgmeta.Regular:
 		c.Digest = l.Digest(ino)

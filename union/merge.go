@@ -73,7 +73,7 @@ func (c *contributor) rank() int {
 	switch {
 	case !c.layer.Inode(c.ino).Implicit:
 		return 2
-	case !c.layer.Package.Made():
+	case !c.layer.Package.Synthetic():
 		return 1
 	}
 	return 0
@@ -254,7 +254,7 @@ func (d *dir) mergeName(group []named, before *entryList) entry {
 		}
 	}
 	e := entry{name: win.name, layer: &d.from[win.from].layer, ino: win.ino, shared: len(group) > 1}
-	e.synthetic = e.layer.Package.Made()
+	e.synthetic = e.layer.Package.Synthetic()
 	if e.layer.Type(e.ino) != pkgmeta.Directory {
 		inode := e.layer.Inode(e.ino)
 		e.program, e.inner = e.layer.Package.Program(d.path, e.name, inode), e.layer.Package.Inner(d.path, e.name, inode)

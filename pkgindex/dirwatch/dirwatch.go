@@ -5,6 +5,9 @@
 // until then it has only begun. A Watcher is told of directories, not of trees.
 // It reports what happened after New returned; the caller reads the directories
 // itself, after New, to find what was there. Close ends a Next that waits.
+//
+// The events of inotify are parsed by hand because fsnotify does not tell when a
+// writer closed a file, and before that a file must not be read.
 package dirwatch
 
 import (

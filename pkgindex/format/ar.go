@@ -7,6 +7,9 @@ import (
 	"strings"
 )
 
+// The ar archives of .debs are read here by hand: readers in libraries go through the
+// whole stream, and a .deb's archives are read from where they lie in the file.
+
 const (
 	arMagic      = "!<arch>\n"
 	arHeaderSize = 60

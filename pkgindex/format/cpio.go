@@ -9,7 +9,8 @@ import (
 
 // A cpioReader reads a cpio archive of the formats that rpm's payloads have:
 // "newc", with a checksum or not, and rpm's own for large files, whose members
-// say no more than which file of the package's header they are.
+// say no more than which file of the package's header they are. It is written by hand
+// because libraries for cpio do not know the latter.
 type cpioReader struct {
 	r     io.Reader
 	align int64 // bytes of padding until the next header

@@ -9,7 +9,8 @@ import (
 )
 
 // An rpmHeader is one of the two headers of an rpm: tags with values, in a table
-// of entries and a store of data.
+// of entries and a store of data. It is read by hand since every count in it is held
+// against the limits before memory is taken, and since digests cover its raw bytes.
 type rpmHeader struct {
 	raw     []byte // the whole header, which digests cover
 	entries map[uint32]rpmEntry

@@ -38,7 +38,7 @@ func (s *Set) linkerCache(t *union.Tree) ([]file, error) {
 		if !role.Libraries {
 			continue
 		}
-		found = found || role.Found
+		found = found || role.OnLoaderPath
 		layers, err := p.Layers()
 		if err != nil {
 			continue // the tree is without it, too

@@ -2,6 +2,7 @@ package generate
 
 import (
 	"cmp"
+	"debug/elf"
 	"encoding/binary"
 	"math"
 	"slices"
@@ -18,11 +19,11 @@ type library struct {
 
 // machineFlags are the marks by which the loader of a machine knows its libraries,
 // by the machine's number in ELF files.
-var machineFlags = map[uint16]uint32{
-	62:  0x0303, // x86-64
-	183: 0x0a03, // AArch64
-	243: 0x1003, // RISC-V, double floats
-	21:  0x0503, // PowerPC
+var machineFlags = map[elf.Machine]uint32{
+	elf.EM_X86_64:  0x0303,
+	elf.EM_AARCH64: 0x0a03,
+	elf.EM_RISCV:   0x1003, // double floats
+	elf.EM_PPC64:   0x0503,
 }
 
 // The format is that of glibc 2.2 and later without its predecessor in front,

@@ -188,15 +188,15 @@ func sumOf(name string, files []file) (sum [32]byte) {
 
 // make makes the package. Texts are kept in memory, as a file without a name.
 func (s *Set) make(name string, files []file) (*pkgindex.Package, error) {
-	var made []pkgindex.MadeFile
+	var made []pkgindex.SyntheticFile
 	var texts strings.Builder
 	for _, f := range files {
-		m := pkgindex.MadeFile{Entry: pkgmeta.Entry{Path: f.path, Sec: f.sec, Mutable: f.mutable}, Why: f.why}
+		m := pkgindex.SyntheticFile{Entry: pkgmeta.Entry{Path: f.path, Sec: f.sec, Mutable: f.mutable}, MadeOf: f.why}
 		switch {
 		case f.target != "":
 			m.Type, m.Mode, m.Target = pkgmeta.Symlink, 0o777, f.target
 		case f.late != nil:
-			m.Mode, m.Late = 0o644, s.late(name, f)
+			m.Mode, m.Lazy = 0o644, s.late(name, f)
 		default:
 			m.Mode, m.Size, m.Offset = 0o644, int64(len(f.text)), int64(texts.Len())
 			texts.WriteString(f.text)
@@ -215,12 +215,12 @@ func (s *Set) make(name string, files []file) (*pkgindex.Package, error) {
 			return nil, fmt.Errorf("keep what was made in memory: %w", err)
 		}
 	}
-	return pkgindex.NewMade(pkgmeta.Meta{Ref: s.Ref, Format: pkgmeta.Format("made-" + name)}, made, content)
+	return pkgindex.NewSynthetic(pkgmeta.Meta{Ref: s.Ref, Format: pkgmeta.Format("made-" + name)}, made, content)
 }
 
 // late makes the content of a file that is made when somebody looks.
-func (s *Set) late(name string, f file) *pkgindex.Late {
-	return pkgindex.NewLate(f.stamp, func() (content []byte, why string) {
+func (s *Set) late(name string, f file) *pkgindex.Lazy {
+	return pkgindex.NewLazy(f.stamp, func() (content []byte, why string) {
 		defer s.rescue(name)
 		content, why, err := f.late()
 		if err != nil {
@@ -241,7 +241,7 @@ type sources struct {
 func (s *sources) add(f union.File) {
 	s.sec = max(s.sec, f.Layer.Inode(f.Ino).Sec)
 	p := f.Package()
-	if p.Made() || s.named[p] {
+	if p.Synthetic() || s.named[p] {
 		return
 	}
 	if s.named == nil {

@@ -2,6 +2,7 @@ package generate
 
 import (
 	stdcontext "context"
+	"debug/elf"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -92,7 +93,7 @@ func (s *shop) at(t *union.Tree, path string) string {
 	}
 	l := &layers[0]
 	ino, _ := l.Lookup(path)
-	if late := l.Late(ino); late != nil {
+	if late := l.Lazy(ino); late != nil {
 		content, _ := late.Content(true)
 		return string(content)
 	}
@@ -109,7 +110,7 @@ func (s *shop) at(t *union.Tree, path string) string {
 }
 
 func object(path, soname string) mkpkg.File {
-	return mkpkg.File{Path: path, Body: mkpkg.SharedObject(62, soname)}
+	return mkpkg.File{Path: path, Body: mkpkg.SharedObject(elf.EM_X86_64, soname)}
 }
 
 // readCache reads a cache as the loader's documentation has it, and checks that
@@ -175,9 +176,9 @@ func TestLinkerCache(t *testing.T) {
 		mkpkg.Spec{Name: "main", Files: []mkpkg.File{{Path: "etc/ld.so.conf", Body: "include /etc/ld.so.conf.d/*.conf ld.so.conf\ninclude more/*\n/lib"}, {Path: "etc/more/x", Body: "/opt/odd/lib"}}},
 		mkpkg.Spec{Name: "bad", Files: []mkpkg.File{
 			{Path: "usr/lib/libtext.so", Body: "INPUT ( x )"}, object("usr/lib/libslash.so", "../../etc/x"), object("usr/lib/libbig.so."+long, "libbig.so."+long),
-			{Path: "usr/lib/libloop.so", Target: "libloop.so"}, {Path: "usr/lib/libdir.so/", Mode: 0o755}, {Path: "usr/lib/libarm.so.1", Body: mkpkg.SharedObject(40, "libarm.so.1")},
+			{Path: "usr/lib/libloop.so", Target: "libloop.so"}, {Path: "usr/lib/libdir.so/", Mode: 0o755}, {Path: "usr/lib/libarm.so.1", Body: mkpkg.SharedObject(elf.EM_ARM, "libarm.so.1")},
 		}},
-		mkpkg.Spec{Name: "arm", Files: []mkpkg.File{{Path: "usr/lib/aarch64-linux-gnu/libone.so.1", Body: mkpkg.SharedObject(183, "libone.so.1")}}},
+		mkpkg.Spec{Name: "arm", Files: []mkpkg.File{{Path: "usr/lib/aarch64-linux-gnu/libone.so.1", Body: mkpkg.SharedObject(elf.EM_AARCH64, "libone.so.1")}}},
 		mkpkg.Spec{Name: "elsewhere", Files: []mkpkg.File{{Path: "usr/lib/libelse.so.1", Target: "/usr/share/else/libelse.so.1"}, object("usr/share/else/libelse.so.1", "libelse.so.1")}},
 		mkpkg.Spec{Name: "plugin", Files: []mkpkg.File{object("usr/lib/app/libplugin.so", "libplugin.so")}},
 		mkpkg.Spec{Name: "own", Files: []mkpkg.File{{Path: "etc/ld.so.cache", Body: "the package's own"}}},
@@ -234,7 +235,7 @@ func TestKept(t *testing.T) {
 	first := s.tree(set.For(nil, nil), nil, "one")
 	next := s.tree(set.For(nil, nil), first, "one", "data")
 	for _, path := range []string{"etc/shells", "etc/ld.so.cache"} {
-		if p := made(first, path); !p.Made() || made(next, path) != p {
+		if p := made(first, path); !p.Synthetic() || made(next, path) != p {
 			t.Errorf("%s is made anew for a tree in which nothing of it is different", path)
 		}
 	}

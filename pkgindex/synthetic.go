@@ -13,37 +13,40 @@ import (
 	"github.com/packagefs/packagefs/pkgindex/pkgmeta"
 )
 
-// A MadeFile is one file of a package that was made.
-type MadeFile struct {
+// A SyntheticFile is one file of a synthetic package.
+type SyntheticFile struct {
 	pkgmeta.Entry
 	Offset int64  // of a regular file: where its bytes begin in the content
-	Why    string // what it is made of, in words; may be empty
-	Late   *Late  // of a regular file that is made when somebody looks at it, else nil; nobody may change it
+	MadeOf string // what it is made of, in words; may be empty
+
+	// Lazy is the content of a regular file that is made when somebody looks at it,
+	// else nil. Nobody may change such a file.
+	Lazy *Lazy
 }
 
-// A Late is the content of a regular file that is made when somebody first looks
+// A Lazy is the content of a regular file that is made when somebody first looks
 // at the file. Until then it costs nothing.
-type Late struct {
-	stamp [32]byte
-	why   string
-	done  atomic.Bool // content is there
+type Lazy struct {
+	stamp  [32]byte
+	madeOf string
+	done   atomic.Bool // content is there
 
 	mu      sync.Mutex // held while make runs
 	make    func() ([]byte, string)
 	content []byte
 }
 
-// NewLate returns a content of which stamp tells what it will be made of: two with
+// NewLazy returns a content of which stamp tells what it will be made of: two with
 // one stamp are the same. make is called once at most. It returns the content and,
 // in words, what it is made of; a nil content says that there is no such file
 // after all.
-func NewLate(stamp [32]byte, make func() (content []byte, why string)) *Late {
-	return &Late{stamp: stamp, make: make}
+func NewLazy(stamp [32]byte, make func() (content []byte, madeOf string)) *Lazy {
+	return &Lazy{stamp: stamp, make: make}
 }
 
 // Content returns the bytes, which the caller must not change, nil if there is no
 // such file. It returns false where it would have to make them and wait is unset.
-func (l *Late) Content(wait bool) ([]byte, bool) {
+func (l *Lazy) Content(wait bool) ([]byte, bool) {
 	if !l.done.Load() {
 		if !wait {
 			return nil, false
@@ -51,7 +54,7 @@ func (l *Late) Content(wait bool) ([]byte, bool) {
 		l.mu.Lock()
 		defer l.mu.Unlock()
 		if !l.done.Load() {
-			l.content, l.why = l.make()
+			l.content, l.madeOf = l.make()
 			l.make = nil
 			l.done.Store(true)
 		}
@@ -59,20 +62,20 @@ func (l *Late) Content(wait bool) ([]byte, bool) {
 	return l.content, true
 }
 
-// NewMade returns a package of files that stand in no package file: what a server
+// NewSynthetic returns a package of files that stand in no package file: what a server
 // adds to the trees that it serves. The bytes of regular files are read from
 // content, each time that somebody reads them; it stays open and must not change.
 // Parents that files does not list are implicit. A clean relative path stands at
 // most once in files, and behind the directory that it lies in. The inode number
 // of a file follows from the package's Ref, the path and what the file is.
-func NewMade(meta pkgmeta.Meta, files []MadeFile, content *os.File) (*Package, error) {
+func NewSynthetic(meta pkgmeta.Meta, files []SyntheticFile, content *os.File) (*Package, error) {
 	b := newBuilder(nil)
-	m := &made{}
+	s := &synthetic{}
 	for _, f := range files {
 		var digest [32]byte
 		switch {
-		case f.Late != nil:
-			f.Mutable, digest = false, f.Late.stamp
+		case f.Lazy != nil:
+			f.Mutable, digest = false, f.Lazy.stamp
 		case f.Type == pkgmeta.Regular:
 			h := sha256.New()
 			if _, err := io.Copy(h, io.NewSectionReader(content, f.Offset, f.Size)); err != nil {
@@ -84,13 +87,13 @@ func NewMade(meta pkgmeta.Meta, files []MadeFile, content *os.File) (*Package, e
 			return nil, err
 		}
 		ino := b.nodes[f.Path].ino
-		m.set(ino, f)
+		s.set(ino, f)
 	}
-	m.index = b.index()
-	m.index.keys = b.keys()
-	p := &Package{Meta: meta, ID: packageID(meta), made: m}
+	s.index = b.index()
+	s.index.keys = b.keys()
+	p := &Package{Meta: meta, ID: packageID(meta), synthetic: s}
 	if content != nil {
-		p.made.payload = &Payload{contents: &unpacked{File: content, fd: int(content.Fd())}}
+		p.synthetic.payload = &Payload{contents: &unpacked{File: content, fd: int(content.Fd())}}
 	}
 	return p, nil
 }
@@ -113,49 +116,49 @@ func (b *builder) keys() []uint64 {
 	return keys
 }
 
-// Made says whether the package is one of NewMade.
-func (p *Package) Made() bool { return p.made != nil }
+// Synthetic says whether the package is one of NewSynthetic.
+func (p *Package) Synthetic() bool { return p.synthetic != nil }
 
-// made is what a Package has instead of a package file.
-type made struct {
+// synthetic is what a Package has instead of a package file.
+type synthetic struct {
 	index   *Index
 	payload *Payload // of no cache
-	why     map[InodeID]string
-	late    map[InodeID]*Late
+	madeOf  map[InodeID]string
+	lazy    map[InodeID]*Lazy
 }
 
-func (m *made) set(i InodeID, f MadeFile) {
-	if f.Why != "" {
-		if m.why == nil {
-			m.why = make(map[InodeID]string)
+func (s *synthetic) set(i InodeID, f SyntheticFile) {
+	if f.MadeOf != "" {
+		if s.madeOf == nil {
+			s.madeOf = make(map[InodeID]string)
 		}
-		m.why[i] = f.Why
+		s.madeOf[i] = f.MadeOf
 	}
-	if f.Late != nil {
-		if m.late == nil {
-			m.late = make(map[InodeID]*Late)
+	if f.Lazy != nil {
+		if s.lazy == nil {
+			s.lazy = make(map[InodeID]*Lazy)
 		}
-		m.late[i] = f.Late
+		s.lazy[i] = f.Lazy
 	}
 }
 
-// Late returns the content of inode i of a package of NewMade that is made when
+// Lazy returns the content of inode i of a package of NewSynthetic that is made when
 // somebody looks at it, nil for other files.
-func (l *Layer) Late(i InodeID) *Late {
-	if l.Package == nil || l.Package.made == nil {
+func (l *Layer) Lazy(i InodeID) *Lazy {
+	if l.Package == nil || l.Package.synthetic == nil {
 		return nil
 	}
-	return l.Package.made.late[i]
+	return l.Package.synthetic.lazy[i]
 }
 
-// WhyMade says in words what inode i of a package of NewMade is made of, "" if
+// MadeOf says in words what inode i of a package of NewSynthetic is made of, "" if
 // nobody said or nobody has looked yet.
-func (l *Layer) WhyMade(i InodeID) string {
-	if l.Package == nil || l.Package.made == nil {
+func (l *Layer) MadeOf(i InodeID) string {
+	if l.Package == nil || l.Package.synthetic == nil {
 		return ""
 	}
-	if late := l.Late(i); late != nil && late.done.Load() {
-		return late.why
+	if lazy := l.Lazy(i); lazy != nil && lazy.done.Load() {
+		return lazy.madeOf
 	}
-	return l.Package.made.why[i]
+	return l.Package.synthetic.madeOf[i]
 }
