@@ -393,7 +393,8 @@ func TestQueries(t *testing.T) {
 		{"root", `{"op":"packages","context":"a:b"}`, []string{`"errno":22`}},
 		{"root", `hello`, []string{`"errno":22`}},
 		{"root", ``, []string{`"errno":22`}},
-		{"root", `{"op":"` + strings.Repeat("x", maxQuery) + `"}`, []string{`"errno":90`}},
+		{"bob", `{"op":"` + strings.Repeat("x", maxQuery) + `"}`, []string{`"errno":90`}},
+		{"root", `{"op":"` + strings.Repeat("x", maxCommand) + `"}`, []string{`"errno":90`}},
 	} {
 		a := p.ask(c.who, c.query)
 		text, err := json.Marshal(a)

@@ -7,8 +7,8 @@ import (
 	"io"
 	"syscall"
 
-	"github.com/packagefs/packagefs/cmd/packagefs/internal/client"
 	"github.com/packagefs/packagefs/server/api"
+	"github.com/packagefs/packagefs/server/p9l/client"
 )
 
 // A control is the query file of the server's control directory, open. It takes one

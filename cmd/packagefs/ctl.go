@@ -9,7 +9,6 @@ import (
 	"syscall"
 
 	"github.com/packagefs/packagefs/server/api"
-	"github.com/packagefs/packagefs/server/p9l/client"
 )
 
 // CtlCmd gives commands to the server.

@@ -10,8 +10,8 @@ import (
 	"strings"
 	"syscall"
 
-	"github.com/packagefs/packagefs/cmd/packagefs/internal/client"
 	"github.com/packagefs/packagefs/server/api"
+	"github.com/packagefs/packagefs/server/p9l/client"
 )
 
 // EventsCmd shows what happens at the server.
