@@ -9,7 +9,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/packagefs/packagefs/context/attachname"
 	"github.com/packagefs/packagefs/pkgindex"
+	"github.com/packagefs/packagefs/pkgindex/format"
 )
 
 // debianArchive reads the Debian Packages file that PACKAGEFS_ARCHIVE names.
@@ -21,7 +23,7 @@ func debianArchive(b *testing.B) *pkgindex.Set {
 	}
 	defer f.Close()
 	var all []*pkgindex.Package
-	for m, err := range pkgindex.ReadPackagesFile(f) {
+	for m, err := range format.ReadPackagesFile(f) {
 		if err != nil {
 			b.Fatal(err)
 		}
@@ -41,7 +43,7 @@ func BenchmarkClosures(b *testing.B) {
 	for b.Loop() {
 		var took []time.Duration
 		for _, p := range set.Packages {
-			name := PackageName(p.Ref)
+			name := attachname.OfPackage(p.Ref)
 			start := time.Now()
 			_, _ = contexts.Resolve(set, name, Caller{Trusted: true})
 			took = append(took, time.Since(start))

@@ -7,6 +7,7 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"github.com/packagefs/packagefs/context/attachname"
 	"github.com/packagefs/packagefs/context/solver"
 	"github.com/packagefs/packagefs/pkgindex"
 	"github.com/packagefs/packagefs/pkgindex/pkgmeta"
@@ -29,9 +30,9 @@ type Verdict struct {
 // for the first.
 func (c *Contexts) Check(ctx stdcontext.Context, set *pkgindex.Set, caller Caller, progress func(done, total int)) ([]Verdict, error) {
 	m := c.memoFor(set)
-	s, err := c.packageSubject(m, AttachName{Kind: KindPackage}, caller)
+	s, err := c.packageSubject(m, attachname.Name{Kind: attachname.KindPackage}, caller)
 	if err != nil {
-		return nil, named(err, AttachName{Kind: KindPackage})
+		return nil, named(err, attachname.Name{Kind: attachname.KindPackage})
 	}
 	m.checking.Lock()
 	defer m.checking.Unlock()

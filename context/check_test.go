@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/packagefs/packagefs/context/files"
 	"github.com/packagefs/packagefs/context/solver/solvertest"
 	"github.com/packagefs/packagefs/pkgindex/pkgmeta"
 )
@@ -75,7 +76,7 @@ func TestCheckAgainstResolve(t *testing.T) {
 		}
 		m := contexts.memoFor(set)
 		u := m.catalog().pool
-		rules, err := m.rules(systemLayer)
+		rules, err := m.rules(files.System)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -3,6 +3,8 @@ package context
 import (
 	"sync"
 
+	"github.com/packagefs/packagefs/context/attachname"
+	"github.com/packagefs/packagefs/context/files"
 	"github.com/packagefs/packagefs/pkgindex"
 )
 
@@ -23,7 +25,7 @@ type closureOf struct {
 // closuresNow returns the same Closures for as long as neither the Set nor the
 // meaning of the context system changes.
 func (m *memo) closuresNow() (*Closures, error) {
-	r, err := m.rules(systemLayer)
+	r, err := m.rules(files.System)
 	if err != nil {
 		return nil, err
 	}
@@ -43,7 +45,7 @@ func (c *Closures) Of(p *pkgindex.Package) ([]*pkgindex.Package, error) {
 	if w, ok := c.known.Load(p); ok {
 		return w.(*closureOf).packages, w.(*closureOf).err
 	}
-	m, name, w := &memo{results: c.results}, PackageName(p.Ref), new(closureOf)
+	m, name, w := &memo{results: c.results}, attachname.OfPackage(p.Ref), new(closureOf)
 	if v, err := m.build(&subject{name: name, rules: c.rules}); err != nil {
 		w.err = named(err, name)
 	} else {

@@ -8,15 +8,17 @@ import (
 	"strings"
 	"sync"
 
+	"github.com/packagefs/packagefs/context/attachname"
+	"github.com/packagefs/packagefs/context/files"
 	"github.com/packagefs/packagefs/pkgindex"
 )
 
 // Contexts answers who sees what. The zero value works: it has no context files
 // and asks this machine for users. Set the fields before first use.
 type Contexts struct {
-	Store        *Store    // nil: no context files
-	Directory    Directory // nil: this machine's, kept for a short while
-	Architecture string    // that comes first, in any format's spelling; empty: this machine's
+	Store        *files.Store // nil: no context files
+	Directory    Directory    // nil: this machine's, kept for a short while
+	Architecture string       // that comes first, in any format's spelling; empty: this machine's
 
 	// Assumed are the packages that the root file system has: they meet needs,
 	// and are in no view.
@@ -38,7 +40,7 @@ type Caller struct {
 // An empty base is the caller's own context. The view may be shared; it is
 // immutable. Refusals are *Error; any other error says that users or groups could
 // not be looked up.
-func (c *Contexts) Resolve(set *pkgindex.Set, name AttachName, caller Caller) (*View, error) {
+func (c *Contexts) Resolve(set *pkgindex.Set, name attachname.Name, caller Caller) (*View, error) {
 	m := c.memoFor(set)
 	s, err := c.subject(m, name, caller)
 	if err != nil {
@@ -50,7 +52,7 @@ func (c *Contexts) Resolve(set *pkgindex.Set, name AttachName, caller Caller) (*
 	}
 	own := *v
 	own.Name = s.name
-	if own.Dependencies == Hidden {
+	if own.Dependencies == files.Hidden {
 		if own.Closures, err = m.closuresNow(); err != nil {
 			return nil, named(err, s.name)
 		}
@@ -59,8 +61,8 @@ func (c *Contexts) Resolve(set *pkgindex.Set, name AttachName, caller Caller) (*
 }
 
 // named completes an Error with the attach name.
-func named(err error, name AttachName) error {
-	var e *Error
+func named(err error, name attachname.Name) error {
+	var e *attachname.Error
 	if errors.As(err, &e) {
 		whole := *e
 		whole.Name = name.String()
@@ -75,7 +77,7 @@ func (c *Contexts) User(nameOrUID string) (User, error) {
 	return c.user(c.Store.Snapshot(), nameOrUID)
 }
 
-func (c *Contexts) user(snap *Snapshot, nameOrUID string) (User, error) {
+func (c *Contexts) user(snap *files.Snapshot, nameOrUID string) (User, error) {
 	u, err := c.directory().User(nameOrUID)
 	if errors.Is(err, ErrUnknown) && knowsUser(snap, nameOrUID) {
 		uid, ok := parseID(nameOrUID)
@@ -118,16 +120,16 @@ func (c *Contexts) directory() Directory {
 	return c.users
 }
 
-func knowsUser(snap *Snapshot, name string) bool {
-	return snap.Of(UserName(name).String()) != nil || len(snap.GroupsOf(name)) > 0
+func knowsUser(snap *files.Snapshot, name string) bool {
+	return snap.Of(attachname.OfUser(name).String()) != nil || len(snap.GroupsOf(name)) > 0
 }
 
 // contextOf returns the context whose file is for that user or group: by name,
 // or else by number.
-func contextOf(snap *Snapshot, kind Kind, name string, id uint32) string {
-	byName := AttachName{Kind: kind, Name: name}.String()
+func contextOf(snap *files.Snapshot, kind attachname.Kind, name string, id uint32) string {
+	byName := attachname.Name{Kind: kind, Name: name}.String()
 	if snap.Of(byName) == nil && id != NoID {
-		byID := AttachName{Kind: kind, Name: strconv.FormatUint(uint64(id), 10)}.String()
+		byID := attachname.Name{Kind: kind, Name: strconv.FormatUint(uint64(id), 10)}.String()
 		if snap.Of(byID) != nil {
 			return byID
 		}
@@ -135,9 +137,9 @@ func contextOf(snap *Snapshot, kind Kind, name string, id uint32) string {
 	return byName
 }
 
-func (c *Contexts) group(snap *Snapshot, nameOrGID string) (Group, error) {
+func (c *Contexts) group(snap *files.Snapshot, nameOrGID string) (Group, error) {
 	g, err := c.directory().Group(nameOrGID)
-	if errors.Is(err, ErrUnknown) && snap.Of(AttachName{Kind: KindGroup, Name: nameOrGID}.String()) != nil {
+	if errors.Is(err, ErrUnknown) && snap.Of(attachname.Name{Kind: attachname.KindGroup, Name: nameOrGID}.String()) != nil {
 		gid, ok := parseID(nameOrGID)
 		if !ok {
 			gid = NoID
@@ -149,14 +151,14 @@ func (c *Contexts) group(snap *Snapshot, nameOrGID string) (Group, error) {
 
 // groupContexts returns the contexts of the groups that u is in: by name, the
 // primary one last.
-func (c *Contexts) groupContexts(snap *Snapshot, u User) ([]string, error) {
+func (c *Contexts) groupContexts(snap *files.Snapshot, u User) ([]string, error) {
 	groups, err := c.directory().Groups(u)
 	if err != nil && !errors.Is(err, ErrUnknown) {
 		return nil, err
 	}
 	var contexts []string
 	for _, g := range groups {
-		contexts = append(contexts, contextOf(snap, KindGroup, g.Name, g.GID))
+		contexts = append(contexts, contextOf(snap, attachname.KindGroup, g.Name, g.GID))
 	}
 	contexts = append(contexts, snap.GroupsOf(u.Name)...)
 	if u.UID != NoID {
@@ -184,8 +186,8 @@ func (c *Contexts) userRules(m *memo, u User) (*rules, error) {
 	if err != nil {
 		return nil, err
 	}
-	contexts := append([]string{systemLayer}, groups...)
-	return m.rules(append(contexts, contextOf(m.snap, KindUser, u.Name, u.UID))...)
+	contexts := append([]string{files.System}, groups...)
+	return m.rules(append(contexts, contextOf(m.snap, attachname.KindUser, u.Name, u.UID))...)
 }
 
 // callerRules puts together what bounds the packages that a caller may name: nil
@@ -197,36 +199,36 @@ func (c *Contexts) callerRules(m *memo, caller Caller) (*rules, error) {
 	case caller.User != nil:
 		return c.userRules(m, *caller.User)
 	}
-	return m.rules(systemLayer)
+	return m.rules(files.System)
 }
 
 // A subject is a context that a caller may attach to.
 type subject struct {
-	name  AttachName // canonical
-	rules *rules     // that make it up
-	may   *rules     // that bound the packages named, beside rules; nil for nothing
+	name  attachname.Name // canonical
+	rules *rules          // that make it up
+	may   *rules          // that bound the packages named, beside rules; nil for nothing
 }
 
 // subject finds the context and decides whether it is for the caller.
-func (c *Contexts) subject(m *memo, name AttachName, caller Caller) (*subject, error) {
+func (c *Contexts) subject(m *memo, name attachname.Name, caller Caller) (*subject, error) {
 	switch name.Kind {
-	case KindOwn:
+	case attachname.KindOwn:
 		if caller.User == nil {
-			return nil, &Error{Class: ErrUnknown, Reason: "the empty name is the context of the user who attaches, and nobody vouches for one; name a context"}
+			return nil, &attachname.Error{Class: ErrUnknown, Reason: "the empty name is the context of the user who attaches, and nobody vouches for one; name a context"}
 		}
 		return c.userSubject(m, name.For(caller.User.Name), caller)
-	case KindUser:
+	case attachname.KindUser:
 		return c.userSubject(m, name, caller)
-	case KindGroup:
+	case attachname.KindGroup:
 		return c.groupSubject(m, name, caller)
-	case KindPackage, KindAll:
+	case attachname.KindPackage, attachname.KindAll:
 		return c.packageSubject(m, name, caller)
-	case KindControl, KindContexts:
+	case attachname.KindControl, attachname.KindContexts:
 	}
-	return nil, &Error{Class: ErrAttachName, Reason: "it is no context but a directory of the server"}
+	return nil, &attachname.Error{Class: attachname.ErrSyntax, Reason: "it is no context but a directory of the server"}
 }
 
-func (c *Contexts) userSubject(m *memo, name AttachName, caller Caller) (*subject, error) {
+func (c *Contexts) userSubject(m *memo, name attachname.Name, caller Caller) (*subject, error) {
 	var u User
 	var err error
 	if caller.User != nil && caller.User.Name == name.Name {
@@ -247,12 +249,12 @@ func sameUser(a, b User) bool {
 	return a.Name == b.Name || a.UID == b.UID && a.UID != NoID
 }
 
-func (c *Contexts) groupSubject(m *memo, name AttachName, caller Caller) (*subject, error) {
+func (c *Contexts) groupSubject(m *memo, name attachname.Name, caller Caller) (*subject, error) {
 	g, err := c.group(m.snap, name.Name)
 	if err != nil {
 		return nil, c.unknown(m, "group "+name.Name, err, caller)
 	}
-	context := contextOf(m.snap, KindGroup, g.Name, g.GID)
+	context := contextOf(m.snap, attachname.KindGroup, g.Name, g.GID)
 	mine := caller.Trusted
 	if !mine && caller.User != nil {
 		groups, err := c.groupContexts(m.snap, *caller.User)
@@ -261,7 +263,7 @@ func (c *Contexts) groupSubject(m *memo, name AttachName, caller Caller) (*subje
 		}
 		mine = slices.Contains(groups, context)
 	}
-	r, err := m.rules(systemLayer, context)
+	r, err := m.rules(files.System, context)
 	if err = refuse(r, err, mine, "it is the context of a group that the caller is not in"); err != nil {
 		return nil, err
 	}
@@ -269,8 +271,8 @@ func (c *Contexts) groupSubject(m *memo, name AttachName, caller Caller) (*subje
 	return &subject{name: name, rules: r}, nil
 }
 
-func (c *Contexts) packageSubject(m *memo, name AttachName, caller Caller) (*subject, error) {
-	system, err := m.rules(systemLayer)
+func (c *Contexts) packageSubject(m *memo, name attachname.Name, caller Caller) (*subject, error) {
+	system, err := m.rules(files.System)
 	if err != nil {
 		return nil, err
 	}
@@ -282,8 +284,8 @@ func (c *Contexts) packageSubject(m *memo, name AttachName, caller Caller) (*sub
 	if err := refuse(system, nil, known, "nobody vouches for the caller"); err != nil {
 		return nil, err
 	}
-	if name.Kind == KindAll && !may.unrestricted() {
-		return nil, &Error{Class: ErrDenied, Reason: "it has packages that the rules for the caller do not allow"}
+	if name.Kind == attachname.KindAll && !may.unrestricted() {
+		return nil, &attachname.Error{Class: ErrDenied, Reason: "it has packages that the rules for the caller do not allow"}
 	}
 	return &subject{name: name, rules: system, may: may}, nil
 }
@@ -294,7 +296,7 @@ func refuse(r *rules, err error, mine bool, why string) error {
 	if mine || err == nil && r.public {
 		return err
 	}
-	return &Error{Class: ErrDenied, Reason: why + ", and the context is not public"}
+	return &attachname.Error{Class: ErrDenied, Reason: why + ", and the context is not public"}
 }
 
 // unknown is the refusal for a name that could not be found. Those nobody
@@ -304,10 +306,10 @@ func (c *Contexts) unknown(m *memo, what string, err error, caller Caller) error
 		return err
 	}
 	if !caller.Trusted && caller.User == nil {
-		system, err := m.rules(systemLayer)
+		system, err := m.rules(files.System)
 		if err := refuse(system, err, false, "nobody vouches for the caller"); err != nil {
 			return err
 		}
 	}
-	return &Error{Class: ErrUnknown, Reason: fmt.Sprintf("%s is in neither the system's database nor the context files", what)}
+	return &attachname.Error{Class: ErrUnknown, Reason: fmt.Sprintf("%s is in neither the system's database nor the context files", what)}
 }

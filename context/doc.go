@@ -5,11 +5,13 @@
 //
 // # Parts
 //
-// ParseAttachName reads attach names, ParseFile context files. A Store follows
-// the directory of context files and publishes what they mean as one immutable
-// Snapshot. A Directory knows the users and groups of the system. Contexts puts
-// these together: Resolve makes views, Explain tells why, List tells which
-// contexts there are, Check finds the packages whose contexts do not resolve.
+// Package attachname reads attach names, package files context files: a files.Store
+// follows their directory and publishes what they mean as one immutable Snapshot. A
+// Directory knows the users and groups of the system. Rules put together what the
+// files of a context say, and package solver finds closures that keep to them.
+// Contexts puts all of these together: Resolve makes views, Explain tells why, List
+// tells which contexts there are, Check finds the packages whose contexts do not
+// resolve.
 //
 // # How a closure is found
 //
@@ -61,36 +63,20 @@
 //
 // # What errors tell
 //
-// Resolve fails with an *Error. Its class (ErrUnknown, ErrNotInstalled, …) and
-// its text may be shown to the caller; its Reason is for the log and for
+// Resolve fails with an *attachname.Error. Its class (ErrUnknown, ErrNotInstalled, …)
+// and its text may be shown to the caller; its Reason is for the log and for
 // administrators, since it may tell of packages that do not exist for the
 // caller. Whether a name is allowed is decided before whether it is installed, so
 // that the class does not tell either.
 //
 // # Lifecycle and locks
 //
-// Open starts goroutines that Close ends and waits for: they follow the directory,
-// and keep in the history what changed before. Snapshots, views
-// and everything they hold are immutable. Contexts keeps what it worked out until
-// the installed packages or the files change; its one lock is never held while
-// something is worked out or a Directory is asked.
+// Contexts has nothing to be closed; the Store that it is given is its caller's.
+// Views and everything they hold are immutable. Contexts keeps what it worked out
+// until the installed packages or the files change; its one lock is never held while
+// something is worked out or a Directory is asked. A Check holds one of its own, so
+// that a second caller waits for the first.
 //
-// A Store's lock for files is held while context files are read or changed and
-// subscribers are told; the lock of the subscribers is taken after it, and so is a
-// lock on the history's directory between servers that share it.
-//
-// # Changing context files
-//
-// Store.Edit changes files in place: the text is changed where a key or value
-// stands, checked to say exactly what was wanted, written beside, and renamed in.
-// Comments, order and blank lines stay. What somebody does by hand meanwhile is not
-// overwritten: right before the rename the file is read again, and if it is another
-// one by then it is edited anew; one that is open for writing is waited for.
-//
-// Each state that a file had is kept as a Revision, changes by hand too, in the
-// directory .history beside the files: so many a context, and so many bytes. A
-// change that cannot be kept is not made.
-//
-// The package writes nothing else, and starts no network lookups but those of the
-// system's own user database.
+// The package writes nothing, and starts no network lookups but those of the system's
+// own user database.
 package context

@@ -6,21 +6,23 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/packagefs/packagefs/context/attachname"
+	"github.com/packagefs/packagefs/context/files"
 	"github.com/packagefs/packagefs/pkgindex"
 )
 
 // An Explanation is who sees what in one context, and why.
 type Explanation struct {
-	Context      string       `json:"context"`
-	Generation   uint64       `json:"generation"`
-	Dependencies Dependencies `json:"dependencies"`
-	Mutable      Mutability   `json:"mutable"`
-	Public       bool         `json:"public"`
+	Context      string             `json:"context"`
+	Generation   uint64             `json:"generation"`
+	Dependencies files.Dependencies `json:"dependencies"`
+	Mutable      files.Mutability   `json:"mutable"`
+	Public       bool               `json:"public"`
 
 	Rules    []Rule             `json:"rules"`    // in effect, the nearest layer last
 	Packages []ExplainedPackage `json:"packages"` // in the view's order
 	Missing  []Missing          `json:"missing"`
-	Errors   []FileError        `json:"errors"` // of the files that make up the context
+	Errors   []files.FileError  `json:"errors"` // of the files that make up the context
 
 	// Reason says why the context cannot be attached to; Packages is then
 	// empty.
@@ -51,10 +53,10 @@ type ExplainedPackage struct {
 // others it fails as Resolve does there. A package that is not installed or does
 // not resolve is explained to everyone. Callers who are not trusted do not learn
 // what the rules keep from them.
-func (c *Contexts) Explain(set *pkgindex.Set, name AttachName, caller Caller) (*Explanation, error) {
+func (c *Contexts) Explain(set *pkgindex.Set, name attachname.Name, caller Caller) (*Explanation, error) {
 	m := c.memoFor(set)
 	s, err := c.subject(m, name, caller)
-	var refusal *Error
+	var refusal *attachname.Error
 	if err != nil {
 		if !errors.As(err, &refusal) || !caller.Trusted {
 			return nil, named(err, name)
@@ -92,14 +94,14 @@ func (c *Contexts) Explain(set *pkgindex.Set, name AttachName, caller Caller) (*
 }
 
 // newExplanation has empty lists, which are not null in JSON.
-func newExplanation(name AttachName, set *pkgindex.Set) *Explanation {
+func newExplanation(name attachname.Name, set *pkgindex.Set) *Explanation {
 	return &Explanation{
 		Context:    name.String(),
 		Generation: set.Generation,
 		Rules:      []Rule{},
 		Packages:   []ExplainedPackage{},
 		Missing:    []Missing{},
-		Errors:     []FileError{},
+		Errors:     []files.FileError{},
 	}
 }
 
@@ -123,7 +125,7 @@ func (r *rules) explain(all bool) []Rule {
 	var out []Rule
 	last := make(map[string]int) // index of the nearest single value
 	for _, l := range r.layers {
-		list := func(key string, ps []Pattern) {
+		list := func(key string, ps []files.Pattern) {
 			if ps == nil {
 				return
 			}
@@ -174,11 +176,11 @@ func boolText(b bool) string {
 
 // brokenOf lists the files of layers that are broken, or all where there are no
 // layers.
-func brokenOf(snap *Snapshot, layers []layer) []FileError {
+func brokenOf(snap *files.Snapshot, layers []layer) []files.FileError {
 	if len(layers) == 0 {
 		return snap.Errors()
 	}
-	return slices.DeleteFunc(snap.Errors(), func(e FileError) bool {
+	return slices.DeleteFunc(snap.Errors(), func(e files.FileError) bool {
 		return !slices.ContainsFunc(layers, func(l layer) bool { return l.base == e.File })
 	})
 }
@@ -215,7 +217,7 @@ func (c *Contexts) List(set *pkgindex.Set, caller Caller) ([]Listed, error) {
 		for _, g := range groups {
 			names[g] = true
 		}
-		names[UserName(caller.User.Name).String()] = true
+		names[attachname.OfUser(caller.User.Name).String()] = true
 	}
 	names["all"] = true
 	for _, context := range m.snap.Contexts() {
@@ -224,19 +226,19 @@ func (c *Contexts) List(set *pkgindex.Set, caller Caller) ([]Listed, error) {
 	var out []Listed
 	for _, context := range slices.Sorted(maps.Keys(names)) {
 		l := listed(m.snap, context)
-		if context != systemLayer {
-			name, err := ParseAttachName(context)
+		if context != files.System {
+			name, err := attachname.Parse(context)
 			if err != nil {
 				return nil, err
 			}
 			s, err := c.subject(m, name, caller)
-			var refusal *Error
+			var refusal *attachname.Error
 			switch {
 			case err == nil:
 				l.Public = s.rules.public
 			case !errors.As(err, &refusal):
 				return nil, err
-			case !caller.Trusted && (refusal.Class != ErrBroken || l.State != StateError):
+			case !caller.Trusted && (refusal.Class != files.ErrBroken || l.State != StateError):
 				continue
 			}
 		} else if !caller.Trusted {
@@ -246,13 +248,13 @@ func (c *Contexts) List(set *pkgindex.Set, caller Caller) ([]Listed, error) {
 	}
 	if caller.Trusted {
 		for _, e := range m.snap.Stray() {
-			out = append(out, Listed{Context: strings.TrimSuffix(e.Base, fileSuffix), File: e.Base, State: StateError, Reason: e.Err.Error()})
+			out = append(out, Listed{Context: strings.TrimSuffix(e.Base, files.Suffix), File: e.Base, State: StateError, Reason: e.Err.Error()})
 		}
 	}
 	return out, nil
 }
 
-func listed(snap *Snapshot, context string) Listed {
+func listed(snap *files.Snapshot, context string) Listed {
 	l := Listed{Context: context, State: StateOK}
 	e := snap.Of(context)
 	if e == nil {

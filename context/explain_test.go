@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/packagefs/packagefs/context/files"
 )
 
 func TestExplain(t *testing.T) {
@@ -56,7 +58,7 @@ missing libpython3.11=3.11.9-1 (): python3.11=3.11.2-6+deb12u5 needs it, but it 
 }
 
 func explained(x *Explanation) string {
-	out := []string{"context " + x.Context + " hidden=" + boolText(x.Dependencies == Hidden)}
+	out := []string{"context " + x.Context + " hidden=" + boolText(x.Dependencies == files.Hidden)}
 	for _, r := range x.Rules {
 		out = append(out, strings.Join([]string{"rule", r.File, r.Key, "[" + strings.Join(r.Values, " ") + "]", boolText(r.Effective)}, " "))
 	}
@@ -93,7 +95,7 @@ func TestExplainWhatFails(t *testing.T) {
 			t.Errorf("%s: %v\n%s\nwant %s", attach, err, explained(x), want)
 		}
 	}
-	for attach, class := range map[string]error{"alice user:carol": ErrDenied, "bob user:bob": ErrBroken, "alice user:mallory": ErrUnknown} {
+	for attach, class := range map[string]error{"alice user:carol": ErrDenied, "bob user:bob": files.ErrBroken, "alice user:mallory": ErrUnknown} {
 		caller, name, _ := strings.Cut(attach, " ")
 		if x, err := c.Explain(set, mustParse(t, name), as(t, caller)); !errors.Is(err, class) {
 			t.Errorf("%s: %+v, %v", attach, x, err)

@@ -9,6 +9,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/packagefs/packagefs/context/attachname"
+	"github.com/packagefs/packagefs/context/files"
 	"github.com/packagefs/packagefs/context/solver"
 	"github.com/packagefs/packagefs/context/solver/solvertest"
 	"github.com/packagefs/packagefs/pkgindex"
@@ -106,14 +108,14 @@ carol 1002 guests
 `
 
 // contextsOf makes Contexts with these files: "== NAME" begins each.
-func contextsOf(t testing.TB, files string) *Contexts {
+func contextsOf(t testing.TB, text string) *Contexts {
 	t.Helper()
 	dir := t.TempDir()
-	for _, part := range strings.Split(files, "== ")[1:] {
+	for _, part := range strings.Split(text, "== ")[1:] {
 		name, body, _ := strings.Cut(part, "\n")
-		writeFile(t, filepath.Join(dir, strings.TrimSpace(name)), body)
+		mustWrite(t, filepath.Join(dir, strings.TrimSpace(name)), body)
 	}
-	s, err := Open(dir, zerolog.Nop())
+	s, err := files.Open(dir, zerolog.Nop())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -121,7 +123,7 @@ func contextsOf(t testing.TB, files string) *Contexts {
 	return &Contexts{Store: s, Directory: people(someone), Architecture: "amd64"}
 }
 
-func writeFile(t testing.TB, path, body string) {
+func mustWrite(t testing.TB, path, body string) {
 	t.Helper()
 	if err := os.WriteFile(path, []byte(body), 0o644); err != nil {
 		t.Fatal(err)
@@ -144,9 +146,9 @@ func as(t testing.TB, name string) Caller {
 	return Caller{User: &u}
 }
 
-func mustParse(t testing.TB, s string) AttachName {
+func mustParse(t testing.TB, s string) attachname.Name {
 	t.Helper()
-	n, err := ParseAttachName(s)
+	n, err := attachname.Parse(s)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -172,13 +174,13 @@ func outcome(set *pkgindex.Set, v *View, err error) string {
 	if err == nil {
 		return refs(set, v)
 	}
-	var e *Error
+	var e *attachname.Error
 	if !errors.As(err, &e) {
 		return "error " + err.Error()
 	}
 	for name, class := range map[string]error{
-		"ErrAttachName": ErrAttachName, "ErrUnknown": ErrUnknown, "ErrDenied": ErrDenied,
-		"ErrNotInstalled": ErrNotInstalled, "ErrUnresolvable": ErrUnresolvable, "ErrBroken": ErrBroken,
+		"ErrAttachName": attachname.ErrSyntax, "ErrUnknown": ErrUnknown, "ErrDenied": ErrDenied,
+		"ErrNotInstalled": ErrNotInstalled, "ErrUnresolvable": ErrUnresolvable, "ErrBroken": files.ErrBroken,
 	} {
 		if errors.Is(err, class) {
 			return name + " " + e.Reason

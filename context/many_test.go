@@ -5,6 +5,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/packagefs/packagefs/context/attachname"
+	"github.com/packagefs/packagefs/context/files"
 	"github.com/packagefs/packagefs/pkgindex"
 	"github.com/packagefs/packagefs/pkgindex/pkgmeta"
 	"github.com/packagefs/packagefs/pkgindex/relation"
@@ -35,7 +37,7 @@ func many(t testing.TB, n int) (*Contexts, *pkgindex.Set) {
 	return contextsOf(t, files.String()), pkgindex.NewSet(1, packages, nil)
 }
 
-func oneOf(i int) AttachName { return UserName(fmt.Sprintf("u%05d", i)) }
+func oneOf(i int) attachname.Name { return attachname.OfUser(fmt.Sprintf("u%05d", i)) }
 
 // TestChangeIsAlone changes one of many contexts: the views of all others are
 // those that were there before.
@@ -50,7 +52,7 @@ func TestChangeIsAlone(t *testing.T) {
 		}
 		before[i] = v
 	}
-	if err := contexts.Store.Edit("test", Change{Context: "user:u00007", Op: OpAdd, Key: "toplevel", Values: []string{"p999"}}); err != nil {
+	if err := contexts.Store.Edit("test", files.Change{Context: "user:u00007", Op: files.OpAdd, Key: "toplevel", Values: []string{"p999"}}); err != nil {
 		t.Fatal(err)
 	}
 	for i, old := range before {
@@ -86,10 +88,10 @@ func BenchmarkKnownView(b *testing.B) {
 // view.
 func BenchmarkEditOfMany(b *testing.B) {
 	contexts, set := many(b, 10_000)
-	ops := []ChangeOp{OpAdd, OpDel}
+	ops := []files.ChangeOp{files.OpAdd, files.OpDel}
 	i := 0
 	for b.Loop() {
-		change := Change{Context: "user:u00007", Op: ops[i%2], Key: "toplevel", Values: []string{"p999"}}
+		change := files.Change{Context: "user:u00007", Op: ops[i%2], Key: "toplevel", Values: []string{"p999"}}
 		if err := contexts.Store.Edit("benchmark", change); err != nil {
 			b.Fatal(err)
 		}

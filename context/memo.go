@@ -3,6 +3,8 @@ package context
 import (
 	"sync"
 
+	"github.com/packagefs/packagefs/context/attachname"
+	"github.com/packagefs/packagefs/context/files"
 	"github.com/packagefs/packagefs/pkgindex"
 )
 
@@ -16,7 +18,7 @@ const (
 
 // memo keeps what was worked out from one Set and one Snapshot.
 type memo struct {
-	snap *Snapshot
+	snap *files.Snapshot
 	*results
 
 	checking sync.Mutex // guards verdicts
@@ -91,11 +93,11 @@ func (m *memo) rules(contexts ...string) (*rules, error) {
 // view returns the view of a subject. Users to whom the same files apply share
 // one, whose Name is not set.
 func (m *memo) view(s *subject) (*View, error) {
-	key := s.name.selectors + "\x00" + s.rules.key
+	key := s.name.Selection() + "\x00" + s.rules.key
 	switch s.name.Kind {
-	case KindPackage:
+	case attachname.KindPackage:
 		key = "package:" + key
-	case KindAll:
+	case attachname.KindAll:
 		key = "all:" + key
 	default:
 		key = "user:" + key

@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/packagefs/packagefs/context/attachname"
+	"github.com/packagefs/packagefs/context/files"
 	"github.com/packagefs/packagefs/pkgindex"
 	"github.com/packagefs/packagefs/pkgindex/relation"
 	"github.com/packagefs/packagefs/pkgindex/version"
@@ -47,13 +49,10 @@ func TestOrder(t *testing.T) {
 		{"toplevel before who replaces it", "a 1:\nb 1:\n replaces: a", "b", "", "a=1 b=1"},
 		{"a provided name is not replaced", "a 1:\n provides: v\nb 1:\n replaces: v", "", "", "a=1 b=1"},
 	} {
-		var prefer []Pattern
+		var prefer []files.Pattern
 		for _, s := range strings.Fields(c.prefer) {
-			p, err := parsePattern(s)
-			if err != nil {
-				t.Fatal(err)
-			}
-			prefer = append(prefer, p)
+			name, version, _ := strings.Cut(s, "=")
+			prefer = append(prefer, files.Pattern{Name: name, Version: version})
 		}
 		ms := membersOf(t, c.packages, c.deps)
 		for range 5 {
@@ -113,7 +112,7 @@ func BenchmarkResolveEverything60000(b *testing.B) {
 	set := pkgindex.NewSet(1, all, nil)
 	for b.Loop() {
 		c := &Contexts{Directory: people(someone)}
-		if _, err := c.Resolve(set, AttachName{Kind: KindUser, Name: "alice"}, Caller{Trusted: true}); err != nil {
+		if _, err := c.Resolve(set, attachname.Name{Kind: attachname.KindUser, Name: "alice"}, Caller{Trusted: true}); err != nil {
 			b.Fatal(err)
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/packagefs/packagefs/context/attachname"
 	"github.com/packagefs/packagefs/pkgindex/pkgmeta"
 )
 
@@ -84,7 +85,7 @@ func TestClosuresAreDeterministic(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		v, err := contexts.Resolve(set, PackageName(pkgmeta.Ref{Name: "app"}), Caller{Trusted: true})
+		v, err := contexts.Resolve(set, attachname.OfPackage(pkgmeta.Ref{Name: "app"}), Caller{Trusted: true})
 		got := outcome(set, v, err) + v.Key
 		if want == "" {
 			want = got

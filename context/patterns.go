@@ -1,18 +1,19 @@
 package context
 
 import (
+	"github.com/packagefs/packagefs/context/files"
 	"github.com/packagefs/packagefs/pkgindex/pkgmeta"
 )
 
 // patterns is a list of Patterns made fast to search. The nil *patterns matches
 // nothing.
 type patterns struct {
-	list  []Pattern
+	list  []files.Pattern
 	exact map[string][]int // name → indexes of patterns without a glob of names
 	globs []int
 }
 
-func newPatterns(list []Pattern) *patterns {
+func newPatterns(list []files.Pattern) *patterns {
 	s := &patterns{list: list, exact: make(map[string][]int)}
 	for i, p := range list {
 		if p.IsGlob() {
@@ -26,7 +27,7 @@ func newPatterns(list []Pattern) *patterns {
 
 // first returns the index of the first pattern that matches name and for which
 // ok holds, or −1.
-func (s *patterns) first(name string, ok func(Pattern) bool) int {
+func (s *patterns) first(name string, ok func(files.Pattern) bool) int {
 	if s == nil {
 		return -1
 	}
@@ -51,15 +52,15 @@ func (s *patterns) first(name string, ok func(Pattern) bool) int {
 // index returns the index of the first pattern that matches that version of that
 // name, or −1.
 func (s *patterns) index(ref pkgmeta.Ref) int {
-	return s.first(ref.Name, func(p Pattern) bool { return p.MatchesVersion(ref.Version) })
+	return s.first(ref.Name, func(p files.Pattern) bool { return p.MatchesVersion(ref.Version) })
 }
 
 // names says whether some version of that name may match.
 func (s *patterns) names(name string) bool {
-	return s.first(name, func(Pattern) bool { return true }) >= 0
+	return s.first(name, func(files.Pattern) bool { return true }) >= 0
 }
 
 // namesAll says whether every version of that name matches.
 func (s *patterns) namesAll(name string) bool {
-	return s.first(name, func(p Pattern) bool { return p.Version == "" }) >= 0
+	return s.first(name, func(p files.Pattern) bool { return p.Version == "" }) >= 0
 }

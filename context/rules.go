@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/packagefs/packagefs/context/attachname"
+	"github.com/packagefs/packagefs/context/files"
 	"github.com/packagefs/packagefs/pkgindex/pkgmeta"
 )
 
@@ -12,7 +14,7 @@ import (
 type layer struct {
 	context string // "system", "group:dev", "user:alice"
 	base    string // base name of the file
-	file    *File
+	file    *files.File
 }
 
 // rules are what the layers of a context say together. They are immutable.
@@ -26,20 +28,20 @@ type rules struct {
 	toplevel    []toplevelEntry // the nearest layer's first
 	toplevelAll bool            // nobody has a toplevel list
 
-	dependencies Dependencies
-	mutable      Mutability
+	dependencies files.Dependencies
+	mutable      files.Mutability
 	public       bool
 }
 
 type toplevelEntry struct {
-	Pattern
+	files.Pattern
 	layer layer
 }
 
 // newRules puts layers together, the farthest first.
 func newRules(layers []layer, key string) *rules {
-	r := &rules{layers: layers, key: key, allowAll: true, toplevelAll: true, dependencies: Hidden, mutable: MutableOwn}
-	var allow, deny, prefer []Pattern
+	r := &rules{layers: layers, key: key, allowAll: true, toplevelAll: true, dependencies: files.Hidden, mutable: files.MutableOwn}
+	var allow, deny, prefer []files.Pattern
 	for _, l := range layers {
 		f := l.file
 		allow, deny = append(allow, f.Allow...), append(deny, f.Deny...)
@@ -87,7 +89,7 @@ func (r *rules) allowsRef(ref pkgmeta.Ref) bool {
 
 // pin returns the pin for name of the nearest layer that has one, and the base name
 // of its file.
-func (r *rules) pin(name string) (pin Pin, file string, ok bool) {
+func (r *rules) pin(name string) (pin files.Pin, file string, ok bool) {
 	for _, l := range slices.Backward(r.layers) {
 		for _, p := range l.file.Pin {
 			if p.IsFor(name) {
@@ -95,13 +97,13 @@ func (r *rules) pin(name string) (pin Pin, file string, ok bool) {
 			}
 		}
 	}
-	return Pin{}, "", false
+	return files.Pin{}, "", false
 }
 
 // PinOf is pin, with the context that has it.
 func (r *rules) PinOf(name string) (version, context string) {
 	pin, file, _ := r.pin(name)
-	return pin.Version, strings.TrimSuffix(file, fileSuffix)
+	return pin.Version, strings.TrimSuffix(file, files.Suffix)
 }
 
 // Admits says whether the pins admit that version of that name.
@@ -119,9 +121,9 @@ func (r *rules) Exclude() bool {
 // it has none, is not allowed.
 func (r *rules) refusal(ref pkgmeta.Ref) string {
 	if denied(r.deny, ref) {
-		return "denied by " + r.filesWith(func(f *File) bool { return denied(newPatterns(f.Deny), ref) })
+		return "denied by " + r.filesWith(func(f *files.File) bool { return denied(newPatterns(f.Deny), ref) })
 	}
-	return "not in the allow list of " + r.filesWith(func(f *File) bool { return f.Allow != nil })
+	return "not in the allow list of " + r.filesWith(func(f *files.File) bool { return f.Allow != nil })
 }
 
 // denied says whether a deny list has ref, or all versions of it where it has none.
@@ -134,13 +136,13 @@ func (r *rules) DeniedBy(ref pkgmeta.Ref) string {
 	var contexts []string
 	for _, l := range r.layers {
 		if denied(newPatterns(l.file.Deny), ref) {
-			contexts = append(contexts, strings.TrimSuffix(l.base, fileSuffix))
+			contexts = append(contexts, strings.TrimSuffix(l.base, files.Suffix))
 		}
 	}
 	return strings.Join(contexts, ", ")
 }
 
-func (r *rules) filesWith(has func(*File) bool) string {
+func (r *rules) filesWith(has func(*files.File) bool) string {
 	var names []string
 	for _, l := range r.layers {
 		if has(l.file) {
@@ -153,14 +155,14 @@ func (r *rules) filesWith(has func(*File) bool) string {
 // layersOf collects the layers of these contexts from a Snapshot, and the key
 // that tells their meanings from others. A context without a file is no layer;
 // one whose file never was good is an error, since what it denies is not known.
-func layersOf(n *Snapshot, contexts []string) (layers []layer, key string, err error) {
+func layersOf(n *files.Snapshot, contexts []string) (layers []layer, key string, err error) {
 	for _, c := range contexts {
 		e := n.Of(c)
 		if e == nil {
 			continue
 		}
 		if e.File == nil {
-			return nil, "", &Error{Class: ErrBroken, Reason: fmt.Sprintf("%v (mend the file, or remove it)", e.Err)}
+			return nil, "", &attachname.Error{Class: files.ErrBroken, Reason: fmt.Sprintf("%v (mend the file, or remove it)", e.Err)}
 		}
 		layers = append(layers, layer{c, e.Base, e.File})
 		key += fmt.Sprintf("%s#%d ", c, e.Serial)

@@ -6,20 +6,24 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/packagefs/packagefs/context/files"
 	"github.com/packagefs/packagefs/pkgindex/pkgmeta"
 )
 
 func TestPatterns(t *testing.T) {
-	list := []Pattern{{"python3*", "3.11*"}, {"bash", ""}, {"lib?", ""}, {"g++", ""}, {"bash", "5"}, {"b*", ""}}
+	var list []files.Pattern
+	for _, ref := range []string{"python3*=3.11*", "bash", "lib?", "g++", "bash=5", "b*"} {
+		name, version, _ := strings.Cut(ref, "=")
+		list = append(list, files.Pattern{Name: name, Version: version})
+	}
 	s := newPatterns(list)
 	for in, want := range map[string]int{
 		"python3.11 3.11.2": 0, "python3 2": -1, "bash 4": 1, "bash 5": 1, "liba 1": 2, "libab 1": -1,
 		"g++ 1": 3, "gxx 1": -1, "busybox 1": 5, "": -1,
 	} {
 		name, version, _ := strings.Cut(in, " ")
-		ref := Pattern{name, version}
-		if got := s.first(name, func(p Pattern) bool { return p.MatchesVersion(version) }); got != want {
-			t.Errorf("%v: pattern %d, want %d", ref, got, want)
+		if got := s.first(name, func(p files.Pattern) bool { return p.MatchesVersion(version) }); got != want {
+			t.Errorf("%s: pattern %d, want %d", in, got, want)
 		}
 	}
 	if !s.names("python3") || s.namesAll("python3") || !s.namesAll("bash") || s.names("x") {
@@ -40,13 +44,13 @@ func FuzzRules(f *testing.F) {
 		f.Add([]byte(text))
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {
-		file, err := ParseFile("system.toml", data)
+		file, err := files.Parse("system.toml", data)
 		if err != nil {
 			return
 		}
-		r := newRules([]layer{{systemLayer, "system.toml", file}}, "")
+		r := newRules([]layer{{files.System, "system.toml", file}}, "")
 		for _, p := range file.Pin {
-			if _, _, ok := r.pin(p.Name); !ok && !Pattern(p).IsGlob() {
+			if _, _, ok := r.pin(p.Name); !ok && !files.Pattern(p).IsGlob() {
 				t.Fatalf("pin %+v does not hold", p)
 			}
 		}

@@ -7,6 +7,8 @@ import (
 	"sort"
 	"strings"
 
+	"github.com/packagefs/packagefs/context/attachname"
+	"github.com/packagefs/packagefs/context/files"
 	"github.com/packagefs/packagefs/context/solver"
 	"github.com/packagefs/packagefs/pkgindex"
 	"github.com/packagefs/packagefs/pkgindex/pkgmeta"
@@ -28,7 +30,7 @@ func rootsOf(picks []pick) []*pkgmeta.Meta {
 
 // allowed says whether the attach name may select that package.
 func (b *builder) allowed(ref pkgmeta.Ref) bool {
-	if b.name.Kind == KindPackage || b.name.Kind == KindAll {
+	if b.name.Kind == attachname.KindPackage || b.name.Kind == attachname.KindAll {
 		// The allow list of system is one for users, not for packages.
 		return !b.rules.Denies(ref) && (b.may == nil || b.may.Allows(ref))
 	}
@@ -36,7 +38,7 @@ func (b *builder) allowed(ref pkgmeta.Ref) bool {
 }
 
 func (b *builder) allowedRef(ref pkgmeta.Ref) (ok bool, reason string) {
-	if b.name.Kind != KindPackage && b.name.Kind != KindAll {
+	if b.name.Kind != attachname.KindPackage && b.name.Kind != attachname.KindAll {
 		return b.rules.allowsRef(ref), b.rules.refusal(ref)
 	}
 	if b.may != nil && !b.may.allowsRef(ref) {
@@ -75,11 +77,11 @@ func (b *builder) selected() ([]pick, error) {
 
 func (b *builder) selectOne(ref pkgmeta.Ref) (*pkgindex.Package, error) {
 	if ok, reason := b.allowedRef(ref); !ok {
-		return nil, &Error{Class: ErrDenied, Reason: fmt.Sprintf("%s is %s", ref, reason)}
+		return nil, &attachname.Error{Class: ErrDenied, Reason: fmt.Sprintf("%s is %s", ref, reason)}
 	}
 	of := b.catalog.set.Named(ref.Name)
 	if len(of) == 0 {
-		return nil, &Error{Class: ErrNotInstalled, Reason: ref.String() + " is not installed"}
+		return nil, &attachname.Error{Class: ErrNotInstalled, Reason: ref.String() + " is not installed"}
 	}
 	fits := b.catalog.sorted(of, func(have pkgmeta.Ref) bool {
 		if ref.Version != "" && have.Version != ref.Version {
@@ -94,7 +96,7 @@ func (b *builder) selectOne(ref pkgmeta.Ref) (*pkgindex.Package, error) {
 	if pin, file, ok := b.rules.pin(ref.Name); ok && ref.Version == "" {
 		reason += fmt.Sprintf(", but %s pins it to %s", file, pin.Version)
 	}
-	return nil, &Error{Class: ErrNotInstalled, Reason: ref.String() + ": " + reason}
+	return nil, &attachname.Error{Class: ErrNotInstalled, Reason: ref.String() + ": " + reason}
 }
 
 // everything makes every allowed package toplevel, one version of each name.
@@ -159,7 +161,7 @@ func (b *builder) toplevel() []pick {
 
 // matching returns the names of the installed packages that p selects and the
 // rules allow.
-func (b *builder) matching(p Pattern) (names []string) {
+func (b *builder) matching(p files.Pattern) (names []string) {
 	prefix := p.Prefix()
 	ps := b.catalog.set.Packages
 	ps = ps[sort.Search(len(ps), func(i int) bool { return ps[i].Name >= prefix }):]

@@ -8,6 +8,8 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/packagefs/packagefs/context/attachname"
+	"github.com/packagefs/packagefs/context/files"
 	"github.com/packagefs/packagefs/context/solver"
 	"github.com/packagefs/packagefs/pkgindex"
 	"github.com/packagefs/packagefs/pkgindex/pkgmeta"
@@ -16,8 +18,8 @@ import (
 
 // A View is a context resolved to an ordered list of packages. It is immutable.
 type View struct {
-	Name       AttachName // canonical: names in the place of numbers
-	Generation uint64     // of the Set it was made from
+	Name       attachname.Name // canonical: names in the place of numbers
+	Generation uint64          // of the Set it was made from
 
 	// Packages is in the view's order: of two files with one path, the package
 	// that comes first wins. Why has the reason of each.
@@ -36,8 +38,8 @@ type View struct {
 	// same order, and for no others.
 	Key string
 
-	Dependencies Dependencies
-	Mutable      Mutability
+	Dependencies files.Dependencies
+	Mutable      files.Mutability
 
 	// Closures tells what the packages of a view that hides dependencies need;
 	// nil for other views.
@@ -82,11 +84,11 @@ func (m *memo) build(s *subject) (*View, error) {
 	v := &View{Generation: m.set.Generation, Dependencies: s.rules.dependencies, Mutable: s.rules.mutable}
 	var err error
 	switch s.name.Kind {
-	case KindPackage:
-		v.Dependencies, v.Mutable = Visible, MutableNone
+	case attachname.KindPackage:
+		v.Dependencies, v.Mutable = files.Visible, files.MutableNone
 		err = b.packageView()
-	case KindAll:
-		v.Dependencies, v.Mutable = Visible, MutableNone
+	case attachname.KindAll:
+		v.Dependencies, v.Mutable = files.Visible, files.MutableNone
 		err = b.allView()
 	default:
 		err = b.userView()
@@ -108,7 +110,7 @@ func (m *memo) build(s *subject) (*View, error) {
 		binary.LittleEndian.PutUint64(id[:], member.pkg.ID)
 		digest.Write(id[:])
 	}
-	if s.name.Kind == KindPackage {
+	if s.name.Kind == attachname.KindPackage {
 		v.Preferred = slices.Concat(toplevelOf(members), v.Preferred)
 	}
 	v.Key = hex.EncodeToString(digest.Sum(nil)[:16])
@@ -185,7 +187,7 @@ func (b *builder) packageView() error {
 	c := b.catalog.pool.Resolve(q, rootsOf(picks))
 	for _, f := range c.Failed {
 		if f.Root == root {
-			return &Error{Class: ErrUnresolvable, Reason: f.Reason}
+			return &attachname.Error{Class: ErrUnresolvable, Reason: f.Reason}
 		}
 	}
 	b.addClosure(q, c)
@@ -208,7 +210,7 @@ func (b *builder) userView() error {
 		picks = append(picks, b.toplevel()...)
 	}
 	roots := rootsOf(picks)
-	if b.rules.dependencies == Hidden {
+	if b.rules.dependencies == files.Hidden {
 		roots = roots[:b.selectors]
 	}
 	if len(roots) > 0 {

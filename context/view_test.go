@@ -6,6 +6,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/packagefs/packagefs/context/attachname"
+	"github.com/packagefs/packagefs/context/files"
 	"github.com/packagefs/packagefs/pkgindex"
 	"github.com/rs/zerolog"
 )
@@ -397,7 +399,7 @@ func TestViewsAreKept(t *testing.T) {
 
 func TestViewsFollowFiles(t *testing.T) {
 	dir := t.TempDir()
-	store, err := Open(dir, zerolog.Nop())
+	store, err := files.Open(dir, zerolog.Nop())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -406,7 +408,7 @@ func TestViewsFollowFiles(t *testing.T) {
 	set := setOf(t, archive)
 	write := func(base, text string) {
 		t.Helper()
-		writeFile(t, filepath.Join(dir, base), text)
+		mustWrite(t, filepath.Join(dir, base), text)
 		if err := store.Reload(); err != nil {
 			t.Fatal(err)
 		}
@@ -432,7 +434,7 @@ func TestViewsFollowFiles(t *testing.T) {
 func TestDirectoryFails(t *testing.T) {
 	down := errors.New("no answer from the network")
 	c := &Contexts{Directory: failing{down}}
-	var e *Error
+	var e *attachname.Error
 	for _, name := range []string{"user:alice", "group:dev"} {
 		_, err := c.Resolve(setOf(t, archive), mustParse(t, name), Caller{Trusted: true})
 		if !errors.Is(err, down) || errors.As(err, &e) {
@@ -473,7 +475,7 @@ func TestZeroContexts(t *testing.T) {
 	var c Contexts
 	set := setOf(t, "a 1:\n arch: all\n")
 	v, err := c.Resolve(set, mustParse(t, "user:root"), Caller{Trusted: true})
-	if err != nil || refs(set, v) == "" || v.Dependencies != Hidden || v.Mutable != MutableOwn {
+	if err != nil || refs(set, v) == "" || v.Dependencies != files.Hidden || v.Mutable != files.MutableOwn {
 		t.Error(v, err)
 	}
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/hugelgupf/p9/p9"
 
 	"github.com/packagefs/packagefs/context"
+	"github.com/packagefs/packagefs/context/attachname"
 	"github.com/packagefs/packagefs/server/p9l"
 	"github.com/packagefs/packagefs/union"
 )
@@ -35,17 +36,17 @@ func (fs *FS) attach(req p9l.AttachRequest) (p9.File, error) {
 	if err != nil {
 		return nil, err
 	}
-	name, err := context.ParseAttachName(req.Aname)
+	name, err := attachname.Parse(req.Aname)
 	if err != nil {
 		return nil, err
 	}
 	switch name.Kind {
-	case context.KindControl:
+	case attachname.KindControl:
 		return fs.controlDir(fs.visitor(req, as), nil), nil
-	case context.KindContexts:
+	case attachname.KindContexts:
 		return fs.contextsDir(fs.visitor(req, as)), nil
 	}
-	if name.Kind == context.KindOwn && as.User != nil {
+	if name.Kind == attachname.KindOwn && as.User != nil {
 		if _, err := fs.contexts.User(as.User.Name); err != nil {
 			return nil, fmt.Errorf("attach as %s: %w", as.User.Name, err)
 		}
@@ -135,7 +136,7 @@ func (fs *FS) trusts(p p9l.Peer) bool {
 // A binding is one attach to a context. It is the union.Stacker of its files.
 type binding struct {
 	fs   *FS
-	name context.AttachName
+	name attachname.Name
 	as   caller
 
 	mu  sync.Mutex // held while the context is resolved
@@ -195,7 +196,7 @@ func (b *binding) refresh() (*union.Stack, error) {
 
 // reasonOf returns what is for the log only in an error.
 func reasonOf(err error) string {
-	var e *context.Error
+	var e *attachname.Error
 	if errors.As(err, &e) {
 		return e.Reason
 	}

@@ -10,6 +10,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/packagefs/packagefs/context"
+	"github.com/packagefs/packagefs/context/attachname"
 	"github.com/packagefs/packagefs/server/p9l"
 	"github.com/packagefs/packagefs/union"
 )
@@ -56,11 +57,11 @@ func (d *contextsDir) step(name string) (p9.QID, p9.File, error) {
 	if name == ".." {
 		return d.qid, d.clone(), nil
 	}
-	parsed, err := context.ParseAttachName(name)
-	if err != nil || parsed.Kind == context.KindContexts {
+	parsed, err := attachname.Parse(name)
+	if err != nil || parsed.Kind == attachname.KindContexts {
 		return p9.QID{}, nil, syscall.ENOENT
 	}
-	if parsed.Kind == context.KindControl {
+	if parsed.Kind == attachname.KindControl {
 		ctl := d.fs.controlDir(d.as, d.here)
 		return ctl.qid, ctl, nil
 	}
@@ -97,7 +98,7 @@ func (d *contextsDir) Readdir(offset uint64, count uint32) (p9.Dirents, error) {
 		}
 		for _, l := range list {
 			// What has no meaning cannot be attached to, and system never.
-			if _, err := context.ParseAttachName(l.Context); err != nil || l.State == context.StateError {
+			if _, err := attachname.Parse(l.Context); err != nil || l.State == context.StateError {
 				continue
 			}
 			all = addDirent(all, l.Context, p9.QID{Type: p9.TypeDir, Path: d.salt(l.Context)})
@@ -107,7 +108,7 @@ func (d *contextsDir) Readdir(offset uint64, count uint32) (p9.Dirents, error) {
 }
 
 // attachContext attaches a caller to a context.
-func (fs *FS) attachContext(name context.AttachName, as caller) (p9.File, error) {
+func (fs *FS) attachContext(name attachname.Name, as caller) (p9.File, error) {
 	b := &binding{fs: fs, name: name, as: as}
 	if _, err := b.refresh(); err != nil {
 		return nil, err

@@ -15,6 +15,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/packagefs/packagefs/context"
+	"github.com/packagefs/packagefs/context/files"
 	"github.com/packagefs/packagefs/pkgindex"
 	"github.com/packagefs/packagefs/pkgindex/pkgmeta"
 	"github.com/packagefs/packagefs/server/api"
@@ -53,15 +54,15 @@ var commands = slices.Concat(
 	listCommands("deny", "CONTEXT PATTERN…", "the packages that the context never sees"),
 	listCommands("prefer", "CONTEXT PATTERN…", "the packages that win where two have one path"),
 	[]command{
-		{"pin add", "CONTEXT NAME=VERSION…", "Hold packages at versions.", 2, -1, true, edit(context.OpAdd, "pin")},
-		{"pin del", "CONTEXT NAME…", "Hold packages no more.", 2, -1, true, edit(context.OpDel, "pin")},
+		{"pin add", "CONTEXT NAME=VERSION…", "Hold packages at versions.", 2, -1, true, edit(files.OpAdd, "pin")},
+		{"pin del", "CONTEXT NAME…", "Hold packages no more.", 2, -1, true, edit(files.OpDel, "pin")},
 	},
 	listCommands("members", "GROUP USER…", "the users who are in the group beside those that the system says"),
 	[]command{
-		{"add", "CONTEXT KEY VALUE…", "Add to a list of the context file.", 3, -1, true, editKey(context.OpAdd)},
-		{"del", "CONTEXT KEY VALUE…", "Take out of a list of the context file.", 3, -1, true, editKey(context.OpDel)},
-		{"set", "CONTEXT KEY VALUE…", "Set a key of the context file.", 3, -1, true, editKey(context.OpSet)},
-		{"unset", "CONTEXT KEY [NAME…]", "Take a key out of the context file.", 2, -1, true, editKey(context.OpUnset)},
+		{"add", "CONTEXT KEY VALUE…", "Add to a list of the context file.", 3, -1, true, editKey(files.OpAdd)},
+		{"del", "CONTEXT KEY VALUE…", "Take out of a list of the context file.", 3, -1, true, editKey(files.OpDel)},
+		{"set", "CONTEXT KEY VALUE…", "Set a key of the context file.", 3, -1, true, editKey(files.OpSet)},
+		{"unset", "CONTEXT KEY [NAME…]", "Take a key out of the context file.", 2, -1, true, editKey(files.OpUnset)},
 
 		{"context new", "CONTEXT", "Make a context file.", 1, 1, true, (*invocation).contextNew},
 		{"context del", "CONTEXT", "Remove a context file; its history stays.", 1, 1, true, (*invocation).contextDel},
@@ -86,8 +87,8 @@ var commands = slices.Concat(
 // listCommands are the commands for one list of context files.
 func listCommands(key, args, what string) []command {
 	return []command{
-		{key + " add", args, "Add to " + what + ".", 2, -1, true, edit(context.OpAdd, key)},
-		{key + " del", args, "Take out of " + what + ".", 2, -1, true, edit(context.OpDel, key)},
+		{key + " add", args, "Add to " + what + ".", 2, -1, true, edit(files.OpAdd, key)},
+		{key + " del", args, "Take out of " + what + ".", 2, -1, true, edit(files.OpDel, key)},
 	}
 }
 
@@ -195,25 +196,25 @@ func (v *invocation) help() error {
 }
 
 // edit is a command that changes one key of a context file.
-func edit(op context.ChangeOp, key string) func(*invocation) error {
+func edit(op files.ChangeOp, key string) func(*invocation) error {
 	return func(v *invocation) error { return v.edit(op, key, v.args[0], v.args[1:]) }
 }
 
 // editKey is edit with the key among the arguments.
-func editKey(op context.ChangeOp) func(*invocation) error {
+func editKey(op files.ChangeOp) func(*invocation) error {
 	return func(v *invocation) error { return v.edit(op, v.args[1], v.args[0], v.args[2:]) }
 }
 
-func (v *invocation) edit(op context.ChangeOp, key, of string, values []string) error {
+func (v *invocation) edit(op files.ChangeOp, key, of string, values []string) error {
 	if key == "members" && !strings.Contains(of, ":") {
 		of = "group:" + of
 	}
-	change := context.Change{Context: of, Op: op, Key: key, Values: values}
+	change := files.Change{Context: of, Op: op, Key: key, Values: values}
 	if err := v.fs.files.Edit(v.as.by, change); err != nil {
 		return err
 	}
 	v.printf("%s: %s\n", of, api.JoinCommand(append([]string{string(op), key}, values...)...))
-	if key == "toplevel" && (op == context.OpAdd || op == context.OpSet) {
+	if key == "toplevel" && (op == files.OpAdd || op == files.OpSet) {
 		v.noteMissing(values)
 	}
 	return nil

@@ -12,6 +12,7 @@ import (
 	"github.com/hugelgupf/p9/p9"
 
 	"github.com/packagefs/packagefs/context"
+	"github.com/packagefs/packagefs/context/attachname"
 	"github.com/packagefs/packagefs/server/p9l"
 )
 
@@ -240,8 +241,8 @@ func (d *ctlContexts) step(name string) (p9.QID, p9.File, error) {
 		qid, up := d.up()
 		return qid, up, nil
 	}
-	parsed, err := context.ParseAttachName(name)
-	if err != nil || !isContext(parsed.Kind) || parsed.Kind == context.KindOwn {
+	parsed, err := attachname.Parse(name)
+	if err != nil || !isContext(parsed.Kind) || parsed.Kind == attachname.KindOwn {
 		return p9.QID{}, nil, syscall.ENOENT
 	}
 	_, err = d.fs.contexts.Resolve(d.fs.packages.Set(), parsed, d.as.everything())
@@ -257,7 +258,9 @@ func (d *ctlContexts) step(name string) (p9.QID, p9.File, error) {
 }
 
 // isContext says whether an attach name of that kind stands for a context.
-func isContext(k context.Kind) bool { return k != context.KindControl && k != context.KindContexts }
+func isContext(k attachname.Kind) bool {
+	return k != attachname.KindControl && k != attachname.KindContexts
+}
 
 func (d *ctlContexts) Readdir(offset uint64, count uint32) (p9.Dirents, error) {
 	return d.read(offset, count, func() (all p9.Dirents, err error) {
@@ -266,7 +269,7 @@ func (d *ctlContexts) Readdir(offset uint64, count uint32) (p9.Dirents, error) {
 			return nil, err
 		}
 		for _, l := range list {
-			if _, err := context.ParseAttachName(l.Context); err == nil {
+			if _, err := attachname.Parse(l.Context); err == nil {
 				all = addDirent(all, l.Context, d.entry(l.Context).qid)
 			}
 		}

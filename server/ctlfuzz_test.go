@@ -8,7 +8,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/packagefs/packagefs/context"
+	"github.com/packagefs/packagefs/context/attachname"
 	"github.com/packagefs/packagefs/server/p9l/wire"
 )
 
@@ -60,7 +60,7 @@ func FuzzControl(f *testing.F) {
 		}
 		entries, _ := os.ReadDir(dir)
 		for _, e := range entries {
-			if _, err := context.ParseAttachName(strings.TrimSuffix(e.Name(), ".toml")); err != nil && e.Name() != "system.toml" && e.Name() != ".history" {
+			if _, err := attachname.Parse(strings.TrimSuffix(e.Name(), ".toml")); err != nil && e.Name() != "system.toml" && e.Name() != ".history" {
 				t.Errorf("%q leaves %s", line, e.Name())
 			}
 		}

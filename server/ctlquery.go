@@ -5,7 +5,7 @@ import (
 	"io/fs"
 	"syscall"
 
-	"github.com/packagefs/packagefs/context"
+	"github.com/packagefs/packagefs/context/files"
 	"github.com/packagefs/packagefs/server/api"
 )
 
@@ -41,7 +41,7 @@ func (f *FS) queryContextFile(q *inquiry) (any, error) {
 	text, err := f.files.Text(q.Context)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return api.ContextFile{Text: context.Template(q.Context)}, nil
+		return api.ContextFile{Text: files.Template(q.Context)}, nil
 	case err != nil:
 		return nil, err
 	}

@@ -16,7 +16,7 @@ import (
 
 	"github.com/hugelgupf/p9/p9"
 
-	"github.com/packagefs/packagefs/context"
+	"github.com/packagefs/packagefs/context/attachname"
 	"github.com/packagefs/packagefs/server/api"
 )
 
@@ -108,7 +108,7 @@ func oneLine(s string) string {
 }
 
 func (fs *FS) statusText(_ visitor, w io.Writer) error {
-	set, files := fs.packages.Set(), fs.files.Snapshot()
+	set, snap := fs.packages.Set(), fs.files.Snapshot()
 	c := columnsOn(w)
 	c.row("version", Version())
 	c.row("uptime", time.Since(fs.started).Truncate(time.Second).String())
@@ -116,8 +116,8 @@ func (fs *FS) statusText(_ visitor, w io.Writer) error {
 	c.row("packages", strconv.Itoa(len(set.Packages)))
 	c.row("rejected", strconv.Itoa(len(set.Rejected)))
 	c.row("pending", strconv.Itoa(set.Pending))
-	c.row("contexts", strconv.Itoa(files.Len()))
-	for _, e := range files.Errors() {
+	c.row("contexts", strconv.Itoa(snap.Len()))
+	for _, e := range snap.Errors() {
 		c.row("context file", e.Reason)
 	}
 	c.row("trees", strconv.Itoa(fs.liveTrees()))
@@ -153,7 +153,7 @@ func (fs *FS) rejectedText(_ visitor, w io.Writer) error {
 
 // conflictsText lists the conflicts of all packages.
 func (fs *FS) conflictsText(as visitor, w io.Writer) error {
-	view, err := fs.contexts.Resolve(fs.packages.Set(), context.AttachName{Kind: context.KindAll}, as.everything())
+	view, err := fs.contexts.Resolve(fs.packages.Set(), attachname.Name{Kind: attachname.KindAll}, as.everything())
 	if err != nil {
 		return err
 	}
@@ -174,7 +174,7 @@ func (fs *FS) conflictsText(as visitor, w io.Writer) error {
 }
 
 // contextText explains one context.
-func (fs *FS) contextText(as visitor, name context.AttachName, w io.Writer) error {
+func (fs *FS) contextText(as visitor, name attachname.Name, w io.Writer) error {
 	q := &inquiry{Query: api.Query{Context: name.String()}, as: as.everything(), name: name, set: fs.packages.Set()}
 	answer, err := fs.queryExplain(q)
 	if err != nil {

@@ -9,6 +9,7 @@ import (
 	"github.com/rogpeppe/go-internal/diff"
 
 	"github.com/packagefs/packagefs/context"
+	"github.com/packagefs/packagefs/context/attachname"
 	"github.com/packagefs/packagefs/pkgindex"
 	"github.com/packagefs/packagefs/server/api"
 	"github.com/packagefs/packagefs/union"
@@ -18,7 +19,7 @@ import (
 // becomes of it when the packages change.
 
 // stack returns what an attach to a context shows.
-func (fs *FS) stack(set *pkgindex.Set, name context.AttachName, as caller) (*union.Stack, *context.View, error) {
+func (fs *FS) stack(set *pkgindex.Set, name attachname.Name, as caller) (*union.Stack, *context.View, error) {
 	v, err := fs.contexts.Resolve(set, name, as)
 	if err != nil {
 		return nil, nil, err
@@ -28,7 +29,7 @@ func (fs *FS) stack(set *pkgindex.Set, name context.AttachName, as caller) (*uni
 }
 
 // editRow tells of one edited file.
-func editRow(e *union.Edit, name context.AttachName) api.EditRow {
+func editRow(e *union.Edit, name attachname.Name) api.EditRow {
 	row := api.EditRow{Context: name.String(), Path: e.Path, State: string(e.State)}
 	if e.Origin != nil {
 		row.From = e.Origin.Package + "=" + e.Origin.Version
@@ -124,7 +125,7 @@ func editError(path string, err error) error {
 // onEdits makes a command of what is done to each path of a context.
 func onEdits(do func(v *invocation, s *union.Stack, path string) error) func(*invocation) error {
 	return func(v *invocation) error {
-		name, err := context.ParseAttachName(v.args[0])
+		name, err := attachname.Parse(v.args[0])
 		if err != nil {
 			return err
 		}
@@ -224,7 +225,7 @@ func (fs *FS) compareEdits(set *pkgindex.Set, told map[string]map[string]string)
 		if text == systemLayer {
 			text = "all"
 		}
-		name, err := context.ParseAttachName(text)
+		name, err := attachname.Parse(text)
 		if err != nil {
 			continue
 		}
@@ -249,7 +250,7 @@ func (fs *FS) tellEdits(name string, edits []union.Edit, before map[string]strin
 		if e.State != union.Outdated && e.State != union.Orphaned {
 			continue
 		}
-		row := editRow(e, context.AttachName{})
+		row := editRow(e, attachname.Name{})
 		told[e.Path] = row.Package
 		if last, ok := before[e.Path]; !ok || last != row.Package {
 			fs.events.add(api.Event{Event: api.EventConfig, Context: name, File: e.Path, Package: row.Package, Reason: string(e.State)})

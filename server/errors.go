@@ -6,6 +6,8 @@ import (
 	"github.com/hugelgupf/p9/linux"
 
 	"github.com/packagefs/packagefs/context"
+	"github.com/packagefs/packagefs/context/attachname"
+	"github.com/packagefs/packagefs/context/files"
 	"github.com/packagefs/packagefs/pkgindex"
 	"github.com/packagefs/packagefs/server/p9l"
 )
@@ -16,12 +18,12 @@ var meanings = []struct {
 	err   error
 	errno linux.Errno
 }{
-	{context.ErrAttachName, linux.EINVAL},
+	{attachname.ErrSyntax, linux.EINVAL},
 	{context.ErrUnknown, linux.ENOENT},
 	{context.ErrDenied, linux.EACCES},
 	{context.ErrNotInstalled, linux.ENOPKG},
 	{context.ErrUnresolvable, linux.ENOPKG},
-	{context.ErrBroken, linux.EIO},
+	{files.ErrBroken, linux.EIO},
 	{pkgindex.ErrGone, linux.ESTALE},
 }
 

@@ -9,6 +9,8 @@ import (
 	"github.com/hugelgupf/p9/linux"
 
 	"github.com/packagefs/packagefs/context"
+	"github.com/packagefs/packagefs/context/attachname"
+	"github.com/packagefs/packagefs/context/files"
 	"github.com/packagefs/packagefs/pkgindex"
 )
 
@@ -20,13 +22,13 @@ func TestMeanings(t *testing.T) {
 		want linux.Errno
 	}{
 		{nil, 0},
-		{context.ErrAttachName, linux.EINVAL},
+		{attachname.ErrSyntax, linux.EINVAL},
 		{fmt.Errorf("attach: %w", context.ErrUnknown), linux.ENOENT},
 		{context.ErrDenied, linux.EACCES},
 		{context.ErrNotInstalled, linux.ENOPKG},
 		{context.ErrUnresolvable, linux.ENOPKG},
-		{fmt.Errorf("%w: %w", context.ErrBroken, fs.ErrPermission), linux.EIO},
-		{fmt.Errorf("%w: %w", context.ErrBroken, syscall.EACCES), linux.EACCES},
+		{fmt.Errorf("%w: %w", files.ErrBroken, fs.ErrPermission), linux.EIO},
+		{fmt.Errorf("%w: %w", files.ErrBroken, syscall.EACCES), linux.EACCES},
 		{pkgindex.ErrGone, linux.ESTALE},
 		{fs.ErrExist, linux.EEXIST},
 	} {

@@ -15,7 +15,7 @@ import (
 
 	"github.com/hugelgupf/p9/p9"
 
-	"github.com/packagefs/packagefs/context"
+	"github.com/packagefs/packagefs/context/files"
 	"github.com/packagefs/packagefs/pkgindex"
 	"github.com/packagefs/packagefs/server/api"
 	"github.com/packagefs/packagefs/server/p9l"
@@ -224,7 +224,7 @@ func (fs *FS) packageDamaged(d pkgindex.FileDamage) {
 }
 
 // contextsChanged is told of each change of context files, one call at a time.
-func (fs *FS) contextsChanged(snap *context.Snapshot) {
+func (fs *FS) contextsChanged(snap *files.Snapshot) {
 	generation := fs.generation.Add(1)
 	for _, c := range snap.Since(fs.seenFiles) {
 		e := api.Event{Event: api.EventContextChanged, Context: c.Context, File: c.File, Reason: c.Reason}

@@ -19,6 +19,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/packagefs/packagefs/context"
+	"github.com/packagefs/packagefs/context/files"
 	"github.com/packagefs/packagefs/pkgindex"
 	"github.com/packagefs/packagefs/pkgindex/format"
 	"github.com/packagefs/packagefs/pkgindex/pkgmeta"
@@ -77,7 +78,7 @@ type Config struct {
 type FS struct {
 	config   Config
 	packages *pkgindex.Store
-	files    *context.Store
+	files    *files.Store
 	contexts *context.Contexts
 	engine   *p9l.Server
 	listen   []net.Listener
@@ -97,8 +98,8 @@ type FS struct {
 	generation atomic.Uint64 // counts what changes views: packages and context files
 	refused    atomic.Uint64 // attaches
 
-	seen      *pkgindex.Set     // of packagesChanged, which is called once at a time
-	seenFiles *context.Snapshot // of contextsChanged, likewise
+	seen      *pkgindex.Set   // of packagesChanged, which is called once at a time
+	seenFiles *files.Snapshot // of contextsChanged, likewise
 
 	layersMu sync.Mutex                // guards layers
 	layers   map[string]*union.Mutable // by the name of their directory
@@ -163,7 +164,7 @@ func (fs *FS) open() (err error) {
 	if err != nil {
 		return err
 	}
-	if fs.files, err = context.Open(fs.config.Contexts, fs.config.Log); err != nil {
+	if fs.files, err = files.Open(fs.config.Contexts, fs.config.Log); err != nil {
 		return err
 	}
 	fs.seenFiles = fs.files.Snapshot()

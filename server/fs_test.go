@@ -17,6 +17,7 @@ import (
 	"github.com/hugelgupf/p9/p9"
 
 	"github.com/packagefs/packagefs/context"
+	"github.com/packagefs/packagefs/context/attachname"
 	"github.com/packagefs/packagefs/pkgindex/format/mkpkg"
 	"github.com/packagefs/packagefs/server/api"
 	"github.com/packagefs/packagefs/server/p9l"
@@ -242,7 +243,7 @@ func (p *place) attachText(req p9l.AttachRequest) string {
 	if err != nil {
 		return err.Error()
 	}
-	name, err := context.ParseAttachName(req.Aname)
+	name, err := attachname.Parse(req.Aname)
 	if err != nil {
 		return err.Error()
 	}
@@ -313,7 +314,7 @@ func (p *place) until(what string, ok func() bool) {
 func TestTreesAreShared(t *testing.T) {
 	p := newPlace(t, map[string]string{"user:alice": `toplevel = ["app"]`, "user:bob": `toplevel = ["app"]`})
 	tree := func(who string) any {
-		name, _ := context.ParseAttachName("user:" + who)
+		name, _ := attachname.Parse("user:" + who)
 		b := &binding{fs: p.FS, name: name, as: caller{Trusted: true}}
 		if _, err := b.refresh(); err != nil {
 			t.Fatal(err)

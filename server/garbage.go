@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 
 	"github.com/packagefs/packagefs/context"
+	"github.com/packagefs/packagefs/context/attachname"
 	"github.com/packagefs/packagefs/pkgindex"
 	"github.com/packagefs/packagefs/pkgindex/pkgmeta"
 	"github.com/packagefs/packagefs/server/api"
@@ -60,7 +61,7 @@ func (f *FS) unusedBases(remove bool) (rows []api.GarbageRow, err error) {
 		if text == systemLayer {
 			text = "all"
 		}
-		name, err := context.ParseAttachName(text)
+		name, err := attachname.Parse(text)
 		if err != nil || !l.IsDir() {
 			continue
 		}
@@ -122,8 +123,8 @@ func (f *FS) queryUnused(q *inquiry) (any, error) {
 // that are named.
 func (f *FS) markUsed(set *pkgindex.Set, of string, toplevel []string, as caller, used map[*pkgindex.Package]bool) {
 	var tops []*pkgindex.Package
-	name, err := context.ParseAttachName(of)
-	if err == nil && (name.Kind == context.KindUser || name.Kind == context.KindGroup) {
+	name, err := attachname.Parse(of)
+	if err == nil && (name.Kind == attachname.KindUser || name.Kind == attachname.KindGroup) {
 		if v, err := f.contexts.Resolve(set, name, as); err == nil {
 			for i, p := range v.Packages {
 				used[p] = true
@@ -153,7 +154,7 @@ func (f *FS) markUsed(set *pkgindex.Set, of string, toplevel []string, as caller
 	}
 	for _, p := range tops {
 		used[p] = true
-		name, err := context.ParseAttachName("package:" + p.Ref.String())
+		name, err := attachname.Parse("package:" + p.Ref.String())
 		if err != nil {
 			continue
 		}

@@ -8,6 +8,7 @@ import (
 	"syscall"
 
 	"github.com/packagefs/packagefs/context"
+	"github.com/packagefs/packagefs/context/attachname"
 	"github.com/packagefs/packagefs/pkgindex"
 	"github.com/packagefs/packagefs/pkgindex/pkgmeta"
 	"github.com/packagefs/packagefs/union"
@@ -97,7 +98,7 @@ func (l *launchers) Script(p *pkgindex.Package) string {
 }
 
 // packageContext is the attach name of a package's own context.
-func packageContext(p *pkgindex.Package) string { return context.PackageName(p.Ref).String() }
+func packageContext(p *pkgindex.Package) string { return attachname.OfPackage(p.Ref).String() }
 
 // extrasFor returns what the trees of a view, with its key, have beside its packages. prev is
 // what the last tree of the view has, or nil.

@@ -12,7 +12,7 @@ import (
 
 	"github.com/hugelgupf/p9/p9"
 
-	"github.com/packagefs/packagefs/context"
+	"github.com/packagefs/packagefs/context/attachname"
 	"github.com/packagefs/packagefs/pkgindex/format/mkpkg"
 	"github.com/packagefs/packagefs/server/api"
 	"github.com/packagefs/packagefs/server/p9l/wire"
@@ -225,7 +225,7 @@ func TestLaunchersLive(t *testing.T) {
 	trees := map[any]bool{}
 	var key string
 	for _, who := range []string{"alice", "bob"} {
-		name, _ := context.ParseAttachName("user:" + who)
+		name, _ := attachname.Parse("user:" + who)
 		b := &binding{fs: p.FS, name: name, as: caller{Trusted: true}}
 		s, err := b.refresh()
 		if err != nil {

@@ -5,6 +5,8 @@ import (
 	"slices"
 
 	"github.com/packagefs/packagefs/context"
+	"github.com/packagefs/packagefs/context/attachname"
+	"github.com/packagefs/packagefs/context/files"
 	"github.com/packagefs/packagefs/union"
 )
 
@@ -50,10 +52,10 @@ func (fs *FS) stackFor(v *context.View, as caller, tree *union.Tree, prev *union
 	s := &union.Stack{Tree: tree}
 	var names []string
 	switch v.Name.Kind {
-	case context.KindAll:
+	case attachname.KindAll:
 		names, s.Own = []string{systemLayer}, as.Trusted
-	case context.KindUser, context.KindGroup:
-		if s.Own = v.Mutable == context.MutableOwn; s.Own {
+	case attachname.KindUser, attachname.KindGroup:
+		if s.Own = v.Mutable == files.MutableOwn; s.Own {
 			names = []string{layerName(v.Name)}
 		}
 		names = append(names, systemLayer)
@@ -74,6 +76,6 @@ func (fs *FS) stackFor(v *context.View, as caller, tree *union.Tree, prev *union
 }
 
 // layerName is the name of the directory of a context's layer.
-func layerName(name context.AttachName) string {
-	return context.AttachName{Kind: name.Kind, Name: name.Name}.String()
+func layerName(name attachname.Name) string {
+	return attachname.Name{Kind: name.Kind, Name: name.Name}.String()
 }

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/packagefs/packagefs/context"
+	"github.com/packagefs/packagefs/context/attachname"
 	"github.com/packagefs/packagefs/pkgindex"
 	"github.com/packagefs/packagefs/pkgindex/pkgmeta"
 	"github.com/packagefs/packagefs/server/api"
@@ -46,8 +47,8 @@ var queries = map[string]func(*FS, *inquiry) (any, error){
 type inquiry struct {
 	api.Query
 	as   caller
-	by   string             // the name under which changes are logged
-	name context.AttachName // Query.Context, parsed
+	by   string          // the name under which changes are logged
+	name attachname.Name // Query.Context, parsed
 	set  *pkgindex.Set
 }
 
@@ -66,7 +67,7 @@ func (fs *FS) runQuery(as visitor, question []byte) (any, error) {
 	}
 	var err error
 	if q.Op != api.OpContextFile { // system has a file and is no attach name
-		q.name, err = context.ParseAttachName(q.Context)
+		q.name, err = attachname.Parse(q.Context)
 	}
 	if err != nil {
 		return nil, err
@@ -87,7 +88,7 @@ func (fs *FS) view(q *inquiry) (*context.View, error) {
 // else the context that is named.
 func (fs *FS) anything(q *inquiry) (*context.View, error) {
 	if q.Context == "" {
-		v, err := fs.contexts.Resolve(q.set, context.AttachName{Kind: context.KindAll}, q.as)
+		v, err := fs.contexts.Resolve(q.set, attachname.Name{Kind: attachname.KindAll}, q.as)
 		if err == nil || !errors.Is(err, context.ErrDenied) {
 			return v, err
 		}
@@ -118,7 +119,7 @@ func (fs *FS) queryPackages(q *inquiry) (any, error) {
 	for i, p := range v.Packages {
 		rows = append(rows, packageRow(p, v.Why[i]))
 	}
-	if v.Name.Kind == context.KindAll && q.as.Trusted {
+	if v.Name.Kind == attachname.KindAll && q.as.Trusted {
 		for _, r := range q.set.Rejected {
 			rows = append(rows, api.PackageRow{File: r.File, State: api.StateRejected, Reason: r.Reason})
 		}

@@ -10,7 +10,7 @@ import (
 	"time"
 
 	"github.com/packagefs/packagefs/cmd/packagefs/internal/enter"
-	pfscontext "github.com/packagefs/packagefs/context"
+	"github.com/packagefs/packagefs/context/attachname"
 )
 
 // RunCmd runs a program in a context.
@@ -64,11 +64,11 @@ func contextOf(base string, packages []string, alone bool) (string, error) {
 	for _, p := range packages {
 		base += "+" + strings.ReplaceAll(p, "+", "%2B") // of a name like g++
 	}
-	name, err := pfscontext.ParseAttachName(base)
+	name, err := attachname.Parse(base)
 	switch {
 	case err != nil:
 		return "", usageError{err}
-	case name.Kind == pfscontext.KindControl, name.Kind == pfscontext.KindContexts:
+	case name.Kind == attachname.KindControl, name.Kind == attachname.KindContexts:
 		return "", usagef("%s has no programs: want user:NAME, group:NAME, package:NAME[=VERSION] or all", base)
 	}
 	return name.String(), nil
@@ -149,7 +149,7 @@ func (c *EnterCmd) Run(env *Env) error {
 // launch runs the program of a launcher. The launcher may be on a mount of a tree
 // somewhere, which tells the server then.
 func (e *Env) launch(pkg string, command []string) error {
-	name, err := pfscontext.ParseAttachName("package:" + pkg)
+	name, err := attachname.Parse("package:" + pkg)
 	if err != nil {
 		return usageError{err}
 	}

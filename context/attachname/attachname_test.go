@@ -1,4 +1,4 @@
-package context
+package attachname
 
 import (
 	"errors"
@@ -12,35 +12,35 @@ import (
 func TestParseAttachName(t *testing.T) {
 	for _, c := range []struct {
 		in   string
-		want AttachName
+		want Name
 		text string // of String; "" means the same as in
 	}{
-		{"", AttachName{}, ""},
-		{"/", AttachName{}, "-"},
-		{"user:alice", AttachName{Kind: KindUser, Name: "alice"}, ""},
-		{"/user:alice", AttachName{Kind: KindUser, Name: "alice"}, "user:alice"},
-		{"user:1000", AttachName{Kind: KindUser, Name: "1000"}, ""},
-		{"user:a:b", AttachName{Kind: KindUser, Name: "a:b"}, ""},
-		{`user:DOM\alice`, AttachName{Kind: KindUser, Name: `DOM\alice`}, ""},
-		{"user:a..b", AttachName{Kind: KindUser, Name: "a..b"}, ""},
-		{"user:DOM%2balice", AttachName{Kind: KindUser, Name: "DOM+alice"}, "user:DOM%2Balice"},
-		{"user:%61lice", AttachName{Kind: KindUser, Name: "alice"}, "user:alice"},
-		{"group:domain users", AttachName{Kind: KindGroup, Name: "domain users"}, "group:domain%20users"},
-		{"group:a%2Cb", AttachName{Kind: KindGroup, Name: "a,b"}, ""},
-		{"user:jörg", AttachName{Kind: KindUser, Name: "jörg"}, ""},
-		{"package:bash", AttachName{Kind: KindPackage, selectors: "bash"}, ""},
-		{"package:bash=5.2-1", AttachName{Kind: KindPackage, selectors: "bash=5.2-1"}, ""},
-		{"/package:g++", AttachName{Kind: KindPackage, selectors: "g++"}, "package:g++"},
-		{"package:python3.11=3.11.2-6+deb12u5", AttachName{Kind: KindPackage, selectors: "python3.11=3.11.2-6+deb12u5"}, ""},
-		{"all", AttachName{Kind: KindAll}, ""},
-		{"/ctl", AttachName{Kind: KindControl}, "ctl"},
-		{"contexts", AttachName{Kind: KindContexts}, ""},
-		{"+gcc", AttachName{Kind: KindOwn, selectors: "gcc"}, ""},
-		{"all+gcc", AttachName{Kind: KindAll, selectors: "gcc"}, ""},
-		{"user:alice+gcc=4:12+vim", AttachName{Kind: KindUser, Name: "alice", selectors: "gcc=4:12+vim"}, ""},
-		{"user:alice+gcc=4%3a12", AttachName{Kind: KindUser, Name: "alice", selectors: "gcc=4:12"}, "user:alice+gcc=4:12"},
+		{"", Name{}, ""},
+		{"/", Name{}, "-"},
+		{"user:alice", Name{Kind: KindUser, Name: "alice"}, ""},
+		{"/user:alice", Name{Kind: KindUser, Name: "alice"}, "user:alice"},
+		{"user:1000", Name{Kind: KindUser, Name: "1000"}, ""},
+		{"user:a:b", Name{Kind: KindUser, Name: "a:b"}, ""},
+		{`user:DOM\alice`, Name{Kind: KindUser, Name: `DOM\alice`}, ""},
+		{"user:a..b", Name{Kind: KindUser, Name: "a..b"}, ""},
+		{"user:DOM%2balice", Name{Kind: KindUser, Name: "DOM+alice"}, "user:DOM%2Balice"},
+		{"user:%61lice", Name{Kind: KindUser, Name: "alice"}, "user:alice"},
+		{"group:domain users", Name{Kind: KindGroup, Name: "domain users"}, "group:domain%20users"},
+		{"group:a%2Cb", Name{Kind: KindGroup, Name: "a,b"}, ""},
+		{"user:jörg", Name{Kind: KindUser, Name: "jörg"}, ""},
+		{"package:bash", Name{Kind: KindPackage, selectors: "bash"}, ""},
+		{"package:bash=5.2-1", Name{Kind: KindPackage, selectors: "bash=5.2-1"}, ""},
+		{"/package:g++", Name{Kind: KindPackage, selectors: "g++"}, "package:g++"},
+		{"package:python3.11=3.11.2-6+deb12u5", Name{Kind: KindPackage, selectors: "python3.11=3.11.2-6+deb12u5"}, ""},
+		{"all", Name{Kind: KindAll}, ""},
+		{"/ctl", Name{Kind: KindControl}, "ctl"},
+		{"contexts", Name{Kind: KindContexts}, ""},
+		{"+gcc", Name{Kind: KindOwn, selectors: "gcc"}, ""},
+		{"all+gcc", Name{Kind: KindAll, selectors: "gcc"}, ""},
+		{"user:alice+gcc=4:12+vim", Name{Kind: KindUser, Name: "alice", selectors: "gcc=4:12+vim"}, ""},
+		{"user:alice+gcc=4%3a12", Name{Kind: KindUser, Name: "alice", selectors: "gcc=4:12"}, "user:alice+gcc=4:12"},
 	} {
-		got, err := ParseAttachName(c.in)
+		got, err := Parse(c.in)
 		if err != nil || got != c.want {
 			t.Errorf("%q: %+v, %v; want %+v", c.in, got, err, c.want)
 		}
@@ -101,8 +101,8 @@ func TestParseAttachNameRefuses(t *testing.T) {
 		"contexts+gcc":                       "takes no packages",
 		"user:a" + strings.Repeat("+x", 100): "plus signs",
 	} {
-		got, err := ParseAttachName(in)
-		if !errors.Is(err, ErrAttachName) || !strings.Contains(err.Error(), why) {
+		got, err := Parse(in)
+		if !errors.Is(err, ErrSyntax) || !strings.Contains(err.Error(), why) {
 			t.Errorf("%q: %+v, %v; want an error about %q", in, got, err, why)
 		}
 	}
@@ -152,7 +152,7 @@ func TestSelectors(t *testing.T) {
 
 func TestBuiltNames(t *testing.T) {
 	gpp := pkgmeta.Ref{Name: "g++", Version: "4:12+x"}
-	n := UserName("DOM+alice").With(gpp, pkgmeta.Ref{Name: "gcc"})
+	n := OfUser("DOM+alice").With(gpp, pkgmeta.Ref{Name: "gcc"})
 	if got, want := n.String(), "user:DOM%2Balice+g%2B%2B=4:12%2Bx+gcc"; got != want {
 		t.Fatalf("%s, want %s", got, want)
 	}
@@ -165,13 +165,13 @@ func TestBuiltNames(t *testing.T) {
 			t.Errorf("installed %v: %v", installed, got)
 		}
 	}
-	if got := PackageName(gpp).String(); got != "package:g%2B%2B=4:12%2Bx" {
+	if got := OfPackage(gpp).String(); got != "package:g%2B%2B=4:12%2Bx" {
 		t.Error(got)
 	}
-	if got := (AttachName{}).For("bob").String(); got != "user:bob" {
+	if got := (Name{}).For("bob").String(); got != "user:bob" {
 		t.Error(got)
 	}
-	if got := (AttachName{Kind: KindGroup, Name: "domain users"}).String(); got != "group:domain%20users" {
+	if got := (Name{Kind: KindGroup, Name: "domain users"}).String(); got != "group:domain%20users" {
 		t.Error(got)
 	}
 }
@@ -180,9 +180,9 @@ func TestBuiltNames(t *testing.T) {
 // as a file name, and that means the same.
 func FuzzAttachName(f *testing.F) {
 	f.Fuzz(func(t *testing.T, s string) {
-		n, err := ParseAttachName(s)
+		n, err := Parse(s)
 		if err != nil {
-			if !errors.Is(err, ErrAttachName) {
+			if !errors.Is(err, ErrSyntax) {
 				t.Fatalf("%q: %v is no ErrAttachName", s, err)
 			}
 			return
@@ -191,7 +191,7 @@ func FuzzAttachName(f *testing.F) {
 		if strings.ContainsAny(text, ",/\x00\n ") || text == "." || text == ".." {
 			t.Fatalf("%q: %q is not safe", s, text)
 		}
-		again, err := ParseAttachName(text)
+		again, err := Parse(text)
 		if err != nil || again != n || again.String() != text {
 			t.Fatalf("%q: %q reads back as %+v, %v", s, text, again, err)
 		}
@@ -211,16 +211,16 @@ func FuzzAttachName(f *testing.F) {
 		if n.Kind == KindUser || n.Kind == KindGroup {
 			// It is the base name of the context's file, but for a suffix.
 			base := n.With().String()
-			if back, err := ParseAttachName(base); err != nil || back.String() != base || back.Kind != n.Kind || back.Selects() || len(base) > 250 {
+			if back, err := Parse(base); err != nil || back.String() != base || back.Kind != n.Kind || back.Selects() || len(base) > 250 {
 				t.Fatalf("%q: file %q: %+v, %v", s, base, back, err)
 			}
 		}
 	})
 }
 
-func parsed(t testing.TB, s string) AttachName {
+func parsed(t testing.TB, s string) Name {
 	t.Helper()
-	n, err := ParseAttachName(s)
+	n, err := Parse(s)
 	if err != nil {
 		t.Fatal(err)
 	}

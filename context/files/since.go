@@ -1,4 +1,4 @@
-package context
+package files
 
 import (
 	"fmt"
@@ -35,7 +35,7 @@ func since(out []Changed, old, now map[string]*Entry) []Changed {
 		if was == is || was != nil && is != nil && was.Serial == is.Serial && fmt.Sprint(was.Err) == fmt.Sprint(is.Err) {
 			continue
 		}
-		c := Changed{Context: strings.TrimSuffix(key, fileSuffix)}
+		c := Changed{Context: strings.TrimSuffix(key, Suffix)}
 		if is == nil {
 			c.File, c.Gone = was.Base, true
 		} else if c.File = is.Base; is.Err != nil {

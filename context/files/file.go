@@ -1,4 +1,4 @@
-package context
+package files
 
 import (
 	"bytes"
@@ -10,6 +10,7 @@ import (
 	"strings"
 	"unicode"
 
+	"github.com/packagefs/packagefs/context/attachname"
 	"github.com/pelletier/go-toml/v2"
 )
 
@@ -52,7 +53,7 @@ type File struct {
 }
 
 const (
-	fileSuffix = ".toml"
+	Suffix = ".toml"
 
 	maxFileSize = 1 << 20 // bytes
 	maxGlobs    = 1000    // a list, since each is tried on every package
@@ -88,9 +89,9 @@ var fileTypes = map[string]string{
 
 const listOfStrings = `a list of strings: ["…", "…"]`
 
-// ParseFile reads a context file; base is its base name, of which its context
+// Parse reads a context file; base is its base name, of which its context
 // follows. An error names the line and says what to do.
-func ParseFile(base string, data []byte) (*File, error) {
+func Parse(base string, data []byte) (*File, error) {
 	name, err := contextOfFile(base)
 	if err != nil {
 		return nil, err
@@ -113,23 +114,23 @@ func ParseFile(base string, data []byte) (*File, error) {
 	return f, nil
 }
 
-// systemLayer is the context whose file applies to everyone. It is not attached
+// System is the context whose file applies to everyone. It is not attached
 // to, so it is no attach name.
-const systemLayer = "system"
+const System = "system"
 
 // contextOfFile returns the context that a file of that base name is for:
 // "system", or the canonical text of an attach name.
 func contextOfFile(base string) (string, error) {
-	name, ok := strings.CutSuffix(base, fileSuffix)
-	if name == systemLayer {
+	name, ok := strings.CutSuffix(base, Suffix)
+	if name == System {
 		return name, nil
 	}
-	n, err := ParseAttachName(name)
-	if !ok || err != nil || n.Kind != KindUser && n.Kind != KindGroup || n.Selects() || strings.HasPrefix(name, "/") {
-		return "", fmt.Errorf("%s is not a context file: name it system.toml, user:NAME.toml or group:NAME.toml", printable(base))
+	n, err := attachname.Parse(name)
+	if !ok || err != nil || n.Kind != attachname.KindUser && n.Kind != attachname.KindGroup || n.Selects() || strings.HasPrefix(name, "/") {
+		return "", fmt.Errorf("%s is not a context file: name it system.toml, user:NAME.toml or group:NAME.toml", attachname.Printable(base))
 	}
 	if want := n.String(); name != want {
-		return "", fmt.Errorf("%s is not a context file: name it %s", printable(base), want+fileSuffix)
+		return "", fmt.Errorf("%s is not a context file: name it %s", attachname.Printable(base), want+Suffix)
 	}
 	return name, nil
 }

@@ -1,4 +1,4 @@
-package context
+package files
 
 import (
 	"bytes"
@@ -67,7 +67,7 @@ func absentf(format string, args ...any) error {
 	return &editError{fmt.Sprintf(format, args...), fs.ErrNotExist}
 }
 
-// decodeRaw reads a text that ParseFile accepts.
+// decodeRaw reads a text that Parse accepts.
 func decodeRaw(text []byte) (*rawFile, error) {
 	var raw rawFile
 	if err := toml.NewDecoder(bytes.NewReader(text)).Decode(&raw); err != nil {
@@ -267,7 +267,7 @@ func edited(base string, text []byte, changes []Change) ([]byte, error) {
 			return nil, err
 		}
 	}
-	if _, err := ParseFile(base, text); err != nil {
+	if _, err := Parse(base, text); err != nil {
 		return nil, refusef("%v (after the change)", err)
 	}
 	if have, err := decodeRaw(text); err != nil || !have.means(want) {

@@ -1,4 +1,4 @@
-package context
+package files
 
 import (
 	"reflect"
@@ -6,8 +6,8 @@ import (
 	"testing"
 )
 
-func TestParseFile(t *testing.T) {
-	got, err := ParseFile("group:dev.toml", []byte(`
+func TestParse(t *testing.T) {
+	got, err := Parse("group:dev.toml", []byte(`
 allow        = ["blender", "python3*", "libre*=7:*"]   # a whitelist
 deny         = []
 toplevel     = ["blender", "python3.11=3.11.2-6+deb12u5"]
@@ -36,12 +36,12 @@ public       = true
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("got  %+v\nwant %+v", got, want)
 	}
-	if empty, err := ParseFile("system.toml", nil); err != nil || !reflect.DeepEqual(empty, &File{}) {
+	if empty, err := Parse("system.toml", nil); err != nil || !reflect.DeepEqual(empty, &File{}) {
 		t.Errorf("an empty file: %+v, %v", empty, err)
 	}
 }
 
-func TestParseFileRefuses(t *testing.T) {
+func TestParseRefuses(t *testing.T) {
 	for _, c := range []struct{ base, text, want string }{
 		{"system.toml", "\nalow = [\"a\"]", `system.toml: line 2: unknown key "alow"; did you mean "allow"?`},
 		{"system.toml", "Allow = [\"a\"]", `system.toml: line 1: unknown key "Allow"; did you mean "allow"?`},
@@ -78,7 +78,7 @@ func TestParseFileRefuses(t *testing.T) {
 		{"user:%61lice.toml", "", `name it user:alice.toml`},
 		{"user:a b.toml", "", `name it user:a%20b.toml`},
 	} {
-		_, err := ParseFile(c.base, []byte(c.text))
+		_, err := Parse(c.base, []byte(c.text))
 		if err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s %.60q: %v\nwant %s", c.base, c.text, err, c.want)
 		} else if strings.Contains(err.Error(), "\n") {
@@ -92,7 +92,7 @@ func TestParseFileRefuses(t *testing.T) {
 func FuzzContextFile(f *testing.F) {
 	f.Fuzz(func(t *testing.T, data []byte) {
 		for _, base := range []string{"system.toml", "group:dev.toml"} {
-			file, err := ParseFile(base, data)
+			file, err := Parse(base, data)
 			if err != nil {
 				if !strings.HasPrefix(err.Error(), base) {
 					t.Fatalf("%v does not name the file", err)

@@ -1,4 +1,4 @@
-package context
+package files
 
 import (
 	"errors"
@@ -169,7 +169,7 @@ func FuzzEdit(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, text, script string) {
 		const base = "group:dev.toml"
-		if _, err := ParseFile(base, []byte(text)); err != nil {
+		if _, err := Parse(base, []byte(text)); err != nil {
 			return
 		}
 		var changes []Change

@@ -1,9 +1,9 @@
-package context
+package attachname
 
 import "errors"
 
-// ErrAttachName is the class of what is no attach name.
-var ErrAttachName = errors.New("not an attach name")
+// ErrSyntax is the class of what is no attach name.
+var ErrSyntax = errors.New("not an attach name")
 
 // An Error says which attach name was refused. Its text may be shown to the
 // caller.
@@ -14,7 +14,7 @@ type Error struct {
 }
 
 func (e *Error) Error() string {
-	if e.Class == ErrAttachName && e.Reason != "" {
+	if e.Class == ErrSyntax && e.Reason != "" {
 		return `attach "` + e.Name + `": ` + e.Class.Error() + ": " + e.Reason
 	}
 	return `attach "` + e.Name + `": ` + e.Class.Error()

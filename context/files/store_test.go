@@ -1,4 +1,4 @@
-package context
+package files
 
 import (
 	"bytes"
@@ -57,7 +57,7 @@ func (f *follower) write(name, text string) { writeFile(f.t, filepath.Join(f.dir
 func says(n *Snapshot) string {
 	var out []string
 	for _, e := range n.entries() {
-		s := strings.TrimSuffix(e.Base, fileSuffix)
+		s := strings.TrimSuffix(e.Base, Suffix)
 		if e.File != nil {
 			s += fmt.Sprint(e.File.Toplevel)
 		}
@@ -226,5 +226,12 @@ func TestSubscribeIsCancelled(t *testing.T) {
 	}
 	if before == 0 || called != before {
 		t.Errorf("called %d times before the cancel, %d after", before, called-before)
+	}
+}
+
+func writeFile(t testing.TB, path, body string) {
+	t.Helper()
+	if err := os.WriteFile(path, []byte(body), 0o644); err != nil {
+		t.Fatal(err)
 	}
 }

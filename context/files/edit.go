@@ -1,4 +1,4 @@
-package context
+package files
 
 import (
 	"bytes"
@@ -11,6 +11,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"github.com/packagefs/packagefs/context/attachname"
 )
 
 // Edit makes changes in context files, all of them or none. by says who makes
@@ -59,7 +61,7 @@ func (e *edit) apply(old *fileText) ([]byte, error) {
 				return nil, absentf("it has no file, so there is nothing to take out")
 			}
 		}
-	} else if _, err := ParseFile(old.base, old.text); err != nil {
+	} else if _, err := Parse(old.base, old.text); err != nil {
 		return nil, &editError{fmt.Sprintf("its file is broken and stays as it is: %v; mend it with: packagefs context edit %s", err, e.context), ErrBroken}
 	}
 	return edited(old.base, old.text, e.changes)
@@ -72,7 +74,7 @@ func (s *Store) Create(by, context string) error {
 		if old.exists {
 			return nil, &editError{fmt.Sprintf("it has a file; see it with: packagefs context show %s", context), fs.ErrExist}
 		}
-		return []byte(Template(strings.TrimSuffix(old.base, fileSuffix))), nil
+		return []byte(Template(strings.TrimSuffix(old.base, Suffix))), nil
 	}}})
 }
 
@@ -115,9 +117,9 @@ func (s *Store) Put(by, context, text string) error {
 	}}})
 }
 
-// checked is a text that ParseFile accepts. It is not nil.
+// checked is a text that Parse accepts. It is not nil.
 func checked(base, text string) ([]byte, error) {
-	if _, err := ParseFile(base, []byte(text)); err != nil {
+	if _, err := Parse(base, []byte(text)); err != nil {
 		return nil, &editError{err.Error(), fs.ErrInvalid}
 	}
 	return append([]byte{}, text...), nil
@@ -145,18 +147,18 @@ func (s *Store) fileContext(context string) (string, error) {
 	if s == nil || s.dir == "" {
 		return "", inContext(context, &editError{"the server has no contexts directory", errors.ErrUnsupported})
 	}
-	if context == systemLayer {
+	if context == System {
 		return context, nil
 	}
-	n, err := ParseAttachName(context)
-	if err != nil || n.Kind != KindUser && n.Kind != KindGroup || n.Selects() {
+	n, err := attachname.Parse(context)
+	if err != nil || n.Kind != attachname.KindUser && n.Kind != attachname.KindGroup || n.Selects() {
 		return "", inContext(context, refusef("it cannot have a file; want system, user:NAME or group:NAME"))
 	}
 	return n.String(), nil
 }
 
 func inContext(context string, err error) error {
-	return fmt.Errorf("context %s: %w", printable(context), err)
+	return fmt.Errorf("context %s: %w", attachname.Printable(context), err)
 }
 
 // A fileText is a context file as it was read.
@@ -170,7 +172,7 @@ type fileText struct {
 
 func (f *fileText) mustExist() error {
 	if !f.exists {
-		return absentf("it has no file; make one with: packagefs context new %s", strings.TrimSuffix(f.base, fileSuffix))
+		return absentf("it has no file; make one with: packagefs context new %s", strings.TrimSuffix(f.base, Suffix))
 	}
 	return nil
 }
@@ -178,7 +180,7 @@ func (f *fileText) mustExist() error {
 // readText reads the file of a context in canonical form. The file need not be
 // there.
 func (s *Store) readText(context string) (*fileText, error) {
-	base := context + fileSuffix
+	base := context + Suffix
 	if _, err := contextOfFile(base); err != nil {
 		return nil, err
 	}
@@ -228,7 +230,7 @@ func (s *Store) change(by string, edits []edit) error {
 		if err != nil {
 			return err
 		}
-		edits[i].context, bases[i] = context, context+fileSuffix
+		edits[i].context, bases[i] = context, context+Suffix
 	}
 	s.files.Lock()
 	defer s.files.Unlock()

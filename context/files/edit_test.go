@@ -1,4 +1,4 @@
-package context
+package files
 
 import (
 	"errors"
@@ -262,7 +262,7 @@ func TestEditsAtOnce(t *testing.T) {
 		})
 	}
 	wg.Wait()
-	file, err := ParseFile("user:alice.toml", []byte(readFile(t, dir, "user:alice.toml")))
+	file, err := Parse("user:alice.toml", []byte(readFile(t, dir, "user:alice.toml")))
 	if err != nil || len(file.Toplevel) != 40 {
 		t.Errorf("%+v, %v", file, err)
 	}
@@ -305,7 +305,7 @@ func TestCreateDeletePut(t *testing.T) {
 		if err := s.Create("root", context); err != nil {
 			t.Fatal(err)
 		}
-		text := readFile(t, dir, context+fileSuffix)
+		text := readFile(t, dir, context+Suffix)
 		if strings.Contains(text, "members") != (context == "group:dev") {
 			t.Errorf("%s", text)
 		}
@@ -317,7 +317,7 @@ func TestCreateDeletePut(t *testing.T) {
 			} else if strings.HasPrefix(line, "# ") {
 				continue
 			}
-			if _, err := ParseFile(context+fileSuffix, []byte(with)); err != nil {
+			if _, err := Parse(context+Suffix, []byte(with)); err != nil {
 				t.Errorf("%q: %v", line, err)
 			}
 		}
@@ -384,7 +384,7 @@ func TestEditHostileNames(t *testing.T) {
 		t.Errorf("there is %s", got)
 	}
 	// Odd ones that are right.
-	longest := "group:" + strings.Repeat("%20", maxName/3)
+	longest := "group:" + strings.Repeat("%20", 66)
 	for _, name := range []string{"user:-rf", "user:.hidden", "user:~", "user:a b", "user:ü'$`", "user:x.toml", longest} {
 		if err := s.Edit("root", Change{name, OpAdd, "toplevel", []string{"a"}}); err != nil {
 			t.Errorf("%q: %v", name, err)

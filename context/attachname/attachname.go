@@ -1,4 +1,4 @@
-package context
+package attachname
 
 import (
 	"fmt"
@@ -43,7 +43,7 @@ const (
 // package:python3.11=3.11.2-6+deb12u5 and user:alice+g+++gcc=4:12.2.0-3+python3.11
 // mean what they seem to. %2B never separates, and whoever writes it in a selector
 // writes it for every plus sign of that selector.
-type AttachName struct {
+type Name struct {
 	Kind Kind
 	Name string // of a user or group: the name or the number as given
 
@@ -52,16 +52,16 @@ type AttachName struct {
 	selectors string
 }
 
-// ParseAttachName reads an attach name. Its errors are ErrAttachName.
-func ParseAttachName(s string) (AttachName, error) {
-	n, err := parseAttachName(s)
+// Parse reads an attach name. Its errors are ErrAttachName.
+func Parse(s string) (Name, error) {
+	n, err := parse(s)
 	if err != nil {
-		return AttachName{}, &Error{Name: printable(s), Class: ErrAttachName, Reason: err.Error()}
+		return Name{}, &Error{Name: Printable(s), Class: ErrSyntax, Reason: err.Error()}
 	}
 	return n, nil
 }
 
-func parseAttachName(s string) (n AttachName, err error) {
+func parse(s string) (n Name, err error) {
 	switch {
 	case len(s) > maxAttachName:
 		return n, fmt.Errorf("it is longer than %d bytes", maxAttachName)
@@ -146,16 +146,20 @@ func canonicalSelectors(s string) (string, error) {
 // Selectors reads the packages that the name selects; a package: name's own is
 // the first. has says whether a selector names a package that is installed; it
 // decides which plus signs separate.
-func (n AttachName) Selectors(has func(pkgmeta.Ref) bool) []pkgmeta.Ref {
+func (n Name) Selectors(has func(pkgmeta.Ref) bool) []pkgmeta.Ref {
 	if n.selectors == "" {
 		return nil
 	}
 	return readSelectors(strings.Split(n.selectors, "+"), has)
 }
 
+// Selection is the text of the selectors in canonical form: the same for names that
+// select the same, whatever their bases are.
+func (n Name) Selection() string { return n.selectors }
+
 // Selects says whether the name selects packages beside its base, or is that of
 // a package.
-func (n AttachName) Selects() bool { return n.selectors != "" }
+func (n Name) Selects() bool { return n.selectors != "" }
 
 // A reading of the segments from one on.
 type reading struct {
@@ -229,16 +233,16 @@ func parseSelector(s string) (pkgmeta.Ref, bool) {
 	return ref, true
 }
 
-// UserName is the attach name of a user's context.
-func UserName(user string) AttachName { return AttachName{Kind: KindUser, Name: user} }
+// OfUser is the attach name of a user's context.
+func OfUser(user string) Name { return Name{Kind: KindUser, Name: user} }
 
-// PackageName is the attach name of a package's context.
-func PackageName(ref pkgmeta.Ref) AttachName {
-	return AttachName{Kind: KindPackage, selectors: escape(ref.String())}
+// OfPackage is the attach name of a package's context.
+func OfPackage(ref pkgmeta.Ref) Name {
+	return Name{Kind: KindPackage, selectors: escape(ref.String())}
 }
 
 // For returns the name with an empty base replaced by that user.
-func (n AttachName) For(user string) AttachName {
+func (n Name) For(user string) Name {
 	if n.Kind == KindOwn {
 		n.Kind, n.Name = KindUser, user
 	}
@@ -248,7 +252,7 @@ func (n AttachName) For(user string) AttachName {
 // With returns the name with these packages in the place of all that it selects,
 // their own plus signs escaped. For a package: name, refs begins with the package
 // itself.
-func (n AttachName) With(refs ...pkgmeta.Ref) AttachName {
+func (n Name) With(refs ...pkgmeta.Ref) Name {
 	text := make([]string, len(refs))
 	for i, ref := range refs {
 		text[i] = escape(ref.String())
@@ -259,7 +263,7 @@ func (n AttachName) With(refs ...pkgmeta.Ref) AttachName {
 
 // String returns the canonical form, which ParseAttachName reads back. It has no
 // comma and no slash.
-func (n AttachName) String() string {
+func (n Name) String() string {
 	var base string
 	switch n.Kind {
 	case KindOwn:
@@ -331,8 +335,8 @@ func upper(c byte) byte {
 	return c
 }
 
-// printable makes any bytes fit for a message.
-func printable(s string) string {
+// Printable makes any bytes fit for a message.
+func Printable(s string) string {
 	if len(s) > 128 {
 		s = s[:128] + "…"
 	}

@@ -1,4 +1,4 @@
-package context
+package files
 
 import (
 	"bytes"
@@ -7,7 +7,7 @@ import (
 	"github.com/pelletier/go-toml/v2/unstable"
 )
 
-// A document is the text of a context file that ParseFile accepts, and where in
+// A document is the text of a context file that Parse accepts, and where in
 // it stands what can be edited. Offsets are in bytes.
 type document struct {
 	text   []byte

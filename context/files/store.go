@@ -1,4 +1,4 @@
-package context
+package files
 
 import (
 	"crypto/sha256"
@@ -199,7 +199,7 @@ func (s *Store) Reload() error {
 
 // isContextFile leaves out what editors and package managers put beside a file.
 func isContextFile(base string) bool {
-	return strings.HasSuffix(base, fileSuffix) && !strings.HasPrefix(base, ".") && !strings.HasPrefix(base, "#")
+	return strings.HasSuffix(base, Suffix) && !strings.HasPrefix(base, ".") && !strings.HasPrefix(base, "#")
 }
 
 // replace sets or, with a nil e, removes an entry, and says whether that is a
@@ -242,7 +242,7 @@ func (s *Store) read(base string, old *Entry) *Entry {
 		if sum = sha256.Sum256(data); old != nil && sum == old.sum {
 			return old
 		}
-		f, err = ParseFile(base, data)
+		f, err = Parse(base, data)
 	}
 	e := &Entry{Base: base, File: f, Err: err, Serial: serials.Add(1), sum: sum}
 	if err == nil {
