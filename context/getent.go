@@ -11,10 +11,10 @@ import (
 // getentTime bounds how long the system may take to find a user or group.
 const getentTime = 5 * time.Second
 
-// getent asks the system's name service for one entry, and returns its fields.
-// A program without cgo finds only what is in /etc/passwd and /etc/group by
-// itself. It fails with ErrUnknown where there is no such entry, and where there
-// is no getent.
+// getent asks the system's name service for one entry, and returns its fields. A
+// program does it, since the name service is for programs in C: without cgo, os/user
+// finds only what is in /etc/passwd and /etc/group. It fails with ErrUnknown where
+// there is no such entry, and where there is no getent.
 func getent(database, key string) ([]string, error) {
 	line, err := output("getent", database, "--", key)
 	if err != nil {

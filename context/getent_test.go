@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"testing"
 )
 
@@ -22,7 +23,11 @@ case "$1 $2 $3" in
 esac
 `,
 		"id": `#!/bin/sh
-[ "$1 $2 $3" = "-G -- carol of the directory" ] && echo 424201 424202 424201
+case "$1 $2 $3" in
+"-G -- carol of the directory") echo 424201 424202 424201;;
+"-G -- root") echo 0 424201;;
+*) exit 1;;
+esac
 `,
 	} {
 		if err := os.WriteFile(filepath.Join(bin, name), []byte(text), 0o755); err != nil {
@@ -47,6 +52,9 @@ esac
 	if got, err := (System{}).Groups(carol); err != nil || !reflect.DeepEqual(got, []Group{crew, {"424202", 424202}}) {
 		t.Errorf("groups: %v %v", got, err)
 	}
+	if got, err := (System{}).Groups(User{Name: "root"}); err != nil || len(got) != 2 || got[0].GID != 0 || got[1] != crew {
+		t.Errorf("groups of a local user in the directory: %v %v", got, err)
+	}
 	_, userErr := (System{}).User("-nobody at all")
 	_, groupErr := (System{}).Group("424299")
 	_, groupsErr := (System{}).Groups(User{Name: "nobody at all"})
@@ -58,5 +66,8 @@ esac
 	t.Setenv("PATH", t.TempDir())
 	if _, err := (System{}).User(carol.Name); !errors.Is(err, ErrUnknown) {
 		t.Errorf("without getent: %v", err)
+	}
+	if got, err := (System{}).Groups(User{Name: "root"}); err != nil || len(got) == 0 || got[0].GID != 0 || slices.Contains(got, crew) {
+		t.Errorf("groups of a local user without id: %v %v", got, err)
 	}
 }

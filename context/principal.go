@@ -47,8 +47,8 @@ func (System) User(nameOrUID string) (User, error) {
 		return System{}.UserByID(uid)
 	}
 	if isUnknown(err) {
-		found, err := getentUser(nameOrUID)
-		return found, lookupError("user", nameOrUID, err)
+		u, err := getentUser(nameOrUID)
+		return u, lookupError("user", nameOrUID, err)
 	}
 	return convertUser(u, nameOrUID, err)
 }
@@ -58,8 +58,8 @@ func (System) UserByID(uid uint32) (User, error) {
 	text := strconv.FormatUint(uint64(uid), 10)
 	u, err := user.LookupId(text)
 	if isUnknown(err) {
-		found, err := getentUser(text)
-		return found, lookupError("user", text, err)
+		u, err := getentUser(text)
+		return u, lookupError("user", text, err)
 	}
 	return convertUser(u, text, err)
 }
@@ -71,8 +71,8 @@ func (System) Group(nameOrGID string) (Group, error) {
 		g, err = user.LookupGroupId(nameOrGID)
 	}
 	if isUnknown(err) {
-		found, err := getentGroup(nameOrGID)
-		return found, lookupError("group", nameOrGID, err)
+		g, err := getentGroup(nameOrGID)
+		return g, lookupError("group", nameOrGID, err)
 	}
 	if err != nil {
 		return Group{}, lookupError("group", nameOrGID, err)
@@ -110,16 +110,20 @@ func (s System) Groups(u User) ([]Group, error) {
 	return groups, nil
 }
 
-// groupIDs returns the numbers of a user's groups, the primary one first.
+// groupIDs returns the numbers of a user's groups, the primary one first. The name
+// service is asked for local users as well, since these may be in groups that only a
+// directory in the network has. Where it does not answer for want of the program,
+// the local files do.
 func groupIDs(name string) ([]string, error) {
-	entry, err := user.Lookup(name)
-	if isUnknown(err) {
-		return getentGroups(name)
+	ids, err := getentGroups(name)
+	if !errors.Is(err, ErrUnknown) {
+		return ids, err
 	}
+	entry, err := user.Lookup(name)
 	if err != nil {
 		return nil, err
 	}
-	ids, err := entry.GroupIds()
+	ids, err = entry.GroupIds()
 	return append([]string{entry.Gid}, ids...), err
 }
 
