@@ -103,7 +103,7 @@ const batch = 32
 
 func (c *check) run(ctx stdcontext.Context, progress func(done, total int)) error {
 	var workers sync.WaitGroup
-	var telling sync.Mutex
+	var reporting sync.Mutex
 	for range min(runtime.GOMAXPROCS(0), len(c.order)/batch+1) {
 		workers.Go(func() {
 			for ctx.Err() == nil {
@@ -115,9 +115,9 @@ func (c *check) run(ctx stdcontext.Context, progress func(done, total int)) erro
 				c.decide(ctx, some)
 				c.done.Add(int64(len(some)))
 				if progress != nil {
-					telling.Lock()
+					reporting.Lock()
 					progress(int(c.done.Load()), len(c.order))
-					telling.Unlock()
+					reporting.Unlock()
 				}
 			}
 		})

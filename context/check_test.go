@@ -29,7 +29,7 @@ func verdicts(vs []Verdict) string {
 
 func TestCheck(t *testing.T) {
 	const packages = "app 1: lib (>= 2)\nold 1: lib (<< 2)\nbad 1: old, app\nlib 1:\nlib 2:\nnmap 7:\nscan 1: nmap\n"
-	for _, c := range []struct{ story, files, caller, want string }{
+	for _, c := range []struct{ about, files, caller, want string }{
 		{"every version of every package", "", "root",
 			"app=1\nbad=1: bad needs app, app needs lib (>= 2): lib=2 cannot be there together with lib=1 (which old needs)\nlib=2\nlib=1\nnmap=7\nold=1\nscan=1"},
 		{"a user without rules sees the same", "", "alice",
@@ -55,7 +55,7 @@ func TestCheck(t *testing.T) {
 				got = err.Error()
 			}
 			if got != c.want {
-				t.Errorf("%s:\ngot  %s\nwant %s", c.story, got, c.want)
+				t.Errorf("%s:\ngot  %s\nwant %s", c.about, got, c.want)
 			}
 		}
 	}
@@ -121,7 +121,7 @@ func manyArchives(r *rand.Rand, n int) string {
 	return b.String()
 }
 
-func TestCheckTellsProgressAndStops(t *testing.T) {
+func TestCheckReportsProgressAndStops(t *testing.T) {
 	set := setOf(t, solvertest.Pigeons(20, 20, false))
 	contexts := &Contexts{Directory: people(""), Architecture: "amd64"}
 	last := 0

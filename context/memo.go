@@ -33,7 +33,7 @@ type results struct {
 	catalog func() *catalog
 
 	mu       sync.Mutex // guards what follows
-	made     map[string]*rules
+	ruleSets map[string]*rules
 	views    map[string]*work
 	kept     int       // packages in views
 	closures *Closures // of the files as they were when last asked for, or nil
@@ -61,7 +61,7 @@ func (c *Contexts) memoFor(set *pkgindex.Set) *memo {
 		m.results = last.results
 	} else {
 		m.results = &results{
-			set: set, made: make(map[string]*rules), views: make(map[string]*work),
+			set: set, ruleSets: make(map[string]*rules), views: make(map[string]*work),
 			catalog: sync.OnceValue(func() *catalog { return newCatalog(set, c.Assumed, c.Architecture) }),
 		}
 	}
@@ -79,13 +79,13 @@ func (m *memo) rules(contexts ...string) (*rules, error) {
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	r := m.made[key]
+	r := m.ruleSets[key]
 	if r == nil {
-		if len(m.made) >= maxKeptViews {
-			clear(m.made)
+		if len(m.ruleSets) >= maxKeptViews {
+			clear(m.ruleSets)
 		}
 		r = newRules(layers, key)
-		m.made[key] = r
+		m.ruleSets[key] = r
 	}
 	return r, nil
 }

@@ -147,29 +147,29 @@ func replaceEdges(ms []member) (after [][]int, into []int) {
 // one number if each can be reached from the other.
 func circles(edges [][]int) []int {
 	g := components{
-		edges: edges,
-		seen:  make([]int, len(edges)),
-		low:   make([]int, len(edges)),
-		found: make([]int, len(edges)),
+		edges:     edges,
+		seen:      make([]int, len(edges)),
+		low:       make([]int, len(edges)),
+		component: make([]int, len(edges)),
 	}
 	for node := range edges {
 		if g.seen[node] == 0 {
 			g.visit(node)
 		}
 	}
-	return g.found
+	return g.component
 }
 
 // components is the state of Tarjan's algorithm, with a stack of its own for what
 // is usually recursion.
 type components struct {
-	edges [][]int
-	seen  []int // when a node was first seen, from 1; 0: not yet
-	low   []int // the earliest seen node known to be in one circle with it
-	found []int // the component, from 1
-	stack []int // nodes whose component is open
-	clock int
-	count int
+	edges     [][]int
+	seen      []int // when a node was first seen, from 1; 0: not yet
+	low       []int // the earliest seen node known to be in one circle with it
+	component []int // the component, from 1
+	stack     []int // nodes whose component is open
+	clock     int
+	count     int
 }
 
 func (g *components) visit(start int) {
@@ -183,7 +183,7 @@ func (g *components) visit(start int) {
 			f.edge++
 			if g.seen[next] == 0 {
 				frames = append(frames, frame{g.enter(next), 0})
-			} else if g.found[next] == 0 {
+			} else if g.component[next] == 0 {
 				g.low[n] = min(g.low[n], g.seen[next])
 			}
 			continue
@@ -212,7 +212,7 @@ func (g *components) leave(n int) {
 	g.count++
 	for last := -1; last != n; {
 		last, g.stack = g.stack[len(g.stack)-1], g.stack[:len(g.stack)-1]
-		g.found[last] = g.count
+		g.component[last] = g.count
 	}
 }
 

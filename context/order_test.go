@@ -32,7 +32,7 @@ func sequence(ms []member) string {
 }
 
 func TestOrder(t *testing.T) {
-	for _, c := range []struct{ story, packages, deps, prefer, want string }{
+	for _, c := range []struct{ about, packages, deps, prefer, want string }{
 		{"by name", "b 1:\na 1:\nc 1:", "", "", "a=1 b=1 c=1"},
 		{"newest first", "a 1.9:\na 1.10:\nb 2:", "", "", "a=1.10 a=1.9 b=2"},
 		{"toplevel before dependencies", "a 1:\nb 1:\nc 1:", "a c", "", "b=1 a=1 c=1"},
@@ -57,7 +57,7 @@ func TestOrder(t *testing.T) {
 		ms := membersOf(t, c.packages, c.deps)
 		for range 5 {
 			if got := sequence(order(ms, newPatterns(prefer))); got != c.want {
-				t.Errorf("%s: %s, want %s", c.story, got, c.want)
+				t.Errorf("%s: %s, want %s", c.about, got, c.want)
 			}
 			rand.Shuffle(len(ms), func(i, j int) { ms[i], ms[j] = ms[j], ms[i] })
 		}

@@ -10,7 +10,7 @@ import (
 
 // The refusals of a package: context, for an administrator.
 func TestPackageRefusals(t *testing.T) {
-	for _, c := range []struct{ story, packages, root, want string }{
+	for _, c := range []struct{ about, packages, root, want string }{
 		{"no such package", "app 1:", "nosuch", "ErrNotInstalled nosuch is not installed"},
 		{"no such version", "app 1:\napp 3:", "app=2", "ErrNotInstalled app=2: installed are 3 and 1"},
 		{"no packages at all", "", "app", "ErrNotInstalled app is not installed"},
@@ -19,7 +19,7 @@ func TestPackageRefusals(t *testing.T) {
 		set := setOf(t, c.packages)
 		v, err := (&Contexts{Directory: people(""), Architecture: "amd64"}).Resolve(set, mustParse(t, "package:"+c.root), Caller{Trusted: true})
 		if got := outcome(set, v, err); got != c.want {
-			t.Errorf("%s:\ngot  %s\nwant %s", c.story, got, c.want)
+			t.Errorf("%s:\ngot  %s\nwant %s", c.about, got, c.want)
 		}
 	}
 }
@@ -39,7 +39,7 @@ func TestAssumed(t *testing.T) {
 // Rules of the system bound what a closure may go through, and say so.
 func TestClosuresUnderRules(t *testing.T) {
 	const pythons = "blender 3: python3 (>= 3.11)\npython3 2.7.18:\npython3 3.9.2:\npython3 3.11.2:\npython3 3.12.1:\n"
-	for _, c := range []struct{ story, system, packages, want string }{
+	for _, c := range []struct{ about, system, packages, want string }{
 		{"deny", `deny = ["python3=3.12*"]`, pythons, "blender (python3=3.11.2)"},
 		{"pin", `pin = { "python3" = "3.11*" }`, pythons, "blender (python3=3.11.2)"},
 		{"all that fits is denied", `deny = ["python3=3.1*"]`, pythons,
@@ -55,7 +55,7 @@ func TestClosuresUnderRules(t *testing.T) {
 		contexts := contextsOf(t, "== system.toml\n"+c.system)
 		v, err := contexts.Resolve(set, mustParse(t, "package:blender"), Caller{Trusted: true})
 		if got := outcome(set, v, err); got != c.want {
-			t.Errorf("%s:\ngot  %s\nwant %s", c.story, got, c.want)
+			t.Errorf("%s:\ngot  %s\nwant %s", c.about, got, c.want)
 		}
 	}
 }

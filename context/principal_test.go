@@ -31,10 +31,10 @@ func TestCached(t *testing.T) {
 	now := time.Unix(1000, 0)
 	d := &counting{people: someone}
 	c := &Cached{Directory: d, Life: 10 * time.Second, Now: func() time.Time { return now }}
-	expect := func(story string, asked int) {
+	expect := func(about string, asked int) {
 		t.Helper()
 		if d.asked != asked {
-			t.Errorf("%s: asked %d times, want %d", story, d.asked, asked)
+			t.Errorf("%s: asked %d times, want %d", about, d.asked, asked)
 		}
 	}
 	for range 3 {

@@ -92,7 +92,7 @@ func (r *rules) allowsRef(ref pkgmeta.Ref) bool {
 func (r *rules) pin(name string) (pin files.Pin, file string, ok bool) {
 	for _, l := range slices.Backward(r.layers) {
 		for _, p := range l.file.Pin {
-			if p.IsFor(name) {
+			if p.MatchesName(name) {
 				return p, l.base, true
 			}
 		}
@@ -106,10 +106,10 @@ func (r *rules) PinOf(name string) (version, context string) {
 	return pin.Version, strings.TrimSuffix(file, files.Suffix)
 }
 
-// Admits says whether the pins admit that version of that name.
-func (r *rules) Admits(ref pkgmeta.Ref) bool {
+// MeetsPin says whether the pins admit that version of that name.
+func (r *rules) MeetsPin(ref pkgmeta.Ref) bool {
 	pin, _, ok := r.pin(ref.Name)
-	return !ok || pin.Admits(ref.Version)
+	return !ok || pin.MatchesVersion(ref.Version)
 }
 
 // Exclude says whether there is a package that rules keep out of closures.

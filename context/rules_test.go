@@ -58,7 +58,7 @@ func FuzzRules(f *testing.F) {
 			if r.Allows(ref) && r.Denies(ref) || r.Denies(ref) && r.DeniedBy(ref) != "system" {
 				t.Fatalf("%s: allowed %v, denied %v by %q", ref, r.Allows(ref), r.Denies(ref), r.DeniedBy(ref))
 			}
-			fmt.Fprint(io.Discard, r.explain(true), r.refusal(ref), r.Admits(ref))
+			fmt.Fprint(io.Discard, r.explain(true), r.refusal(ref), r.MeetsPin(ref))
 		}
 	})
 }

@@ -87,7 +87,7 @@ func (b *builder) selectOne(ref pkgmeta.Ref) (*pkgindex.Package, error) {
 		if ref.Version != "" && have.Version != ref.Version {
 			return false
 		}
-		return b.allowed(have) && (ref.Version != "" || b.rules.Admits(have))
+		return b.allowed(have) && (ref.Version != "" || b.rules.MeetsPin(have))
 	})
 	if len(fits) > 0 {
 		return fits[0], nil
@@ -121,7 +121,7 @@ func (b *builder) everything() {
 
 // pinnedOf returns the first that the pins admit.
 func (b *builder) pinnedOf(ps []*pkgindex.Package) *pkgindex.Package {
-	if i := slices.IndexFunc(ps, func(p *pkgindex.Package) bool { return b.rules.Admits(p.Ref) }); i >= 0 {
+	if i := slices.IndexFunc(ps, func(p *pkgindex.Package) bool { return b.rules.MeetsPin(p.Ref) }); i >= 0 {
 		return ps[i]
 	}
 	return nil

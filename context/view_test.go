@@ -35,7 +35,7 @@ postfix 3:
 // What whom sees. An attach is "CALLER NAME"; under it stands the view, then what
 // is missing.
 func TestViews(t *testing.T) {
-	for _, c := range []struct{ story, files, attach, want string }{
+	for _, c := range []struct{ about, files, attach, want string }{
 		{"without any file every package is toplevel, at its newest version", ``,
 			"alice user:alice", "blender broken exim gcc gcc-lib libc=2 libpython3.11 nmap old postfix python3.11=3.11.9-1"},
 		{"the empty name is one's own", ``,
@@ -336,7 +336,7 @@ dependencies = 3
 			got += "\n" + missing(v)
 		}
 		if got != c.want {
-			t.Errorf("%s: %s:\ngot  %s\nwant %s", c.story, c.attach, got, c.want)
+			t.Errorf("%s: %s:\ngot  %s\nwant %s", c.about, c.attach, got, c.want)
 		}
 	}
 }
@@ -384,7 +384,7 @@ func TestViewsAreKept(t *testing.T) {
 	if alice := resolve(set, "user:1000"); alice.Key == bob.Key || alice.Name.String() != "user:alice" {
 		t.Error("views of different packages share a key, or a number stays", alice.Name)
 	}
-	if again := resolve(setOf(t, archive), "user:bob"); &again.Packages[0] == &bob.Packages[0] || again.Key != bob.Key {
+	if back := resolve(setOf(t, archive), "user:bob"); &back.Packages[0] == &bob.Packages[0] || back.Key != bob.Key {
 		t.Error("a view of another Set is taken for this one's, or equal packages have unequal keys")
 	}
 	more := setOf(t, archive+"zsh 5:\n")

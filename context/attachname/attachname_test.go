@@ -191,9 +191,9 @@ func FuzzAttachName(f *testing.F) {
 		if strings.ContainsAny(text, ",/\x00\n ") || text == "." || text == ".." {
 			t.Fatalf("%q: %q is not safe", s, text)
 		}
-		again, err := Parse(text)
-		if err != nil || again != n || again.String() != text {
-			t.Fatalf("%q: %q reads back as %+v, %v", s, text, again, err)
+		back, err := Parse(text)
+		if err != nil || back != n || back.String() != text {
+			t.Fatalf("%q: %q reads back as %+v, %v", s, text, back, err)
 		}
 		for _, installed := range []bool{false, true} {
 			has := func(pkgmeta.Ref) bool { return installed }

@@ -308,7 +308,7 @@ func (d *document) comments(p *pair) (above map[string][]string, beside map[stri
 		if i < len(p.items) {
 			stop = p.items[i].start
 		}
-		var found []string
+		var block []string
 		for first := true; ; first = false {
 			hash := bytes.IndexByte(d.text[at:stop], '#')
 			if hash < 0 {
@@ -319,16 +319,16 @@ func (d *document) comments(p *pair) (above map[string][]string, beside map[stri
 			if first && i > 0 && !bytes.Contains(d.text[at:hash], []byte("\n")) {
 				beside[before] = comment
 			} else {
-				found = append(found, comment)
+				block = append(block, comment)
 			}
 			at = d.nextLine(hash)
 		}
 		if i == len(p.items) {
-			end = found
+			end = block
 			break
 		}
 		before, at = p.items[i].text, p.items[i].end
-		above[before] = append(above[before], found...)
+		above[before] = append(above[before], block...)
 	}
 	return above, beside, end
 }

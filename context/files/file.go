@@ -34,11 +34,11 @@ type Pin struct {
 	Version string // a glob
 }
 
-// IsFor says whether the pin holds packages of that name.
-func (p Pin) IsFor(name string) bool { return match(p.Name, name) }
+// MatchesName says whether the pin holds packages of that name.
+func (p Pin) MatchesName(name string) bool { return match(p.Name, name) }
 
-// Admits says whether a package that the pin holds may have that version.
-func (p Pin) Admits(version string) bool { return match(p.Version, version) }
+// MatchesVersion says whether a package that the pin holds may have that version.
+func (p Pin) MatchesVersion(version string) bool { return match(p.Version, version) }
 
 // A File is what a context file says. A nil list is one that the file does not
 // have; an empty one is there and matches nothing.

@@ -107,7 +107,7 @@ func FuzzContextFile(f *testing.F) {
 				}
 			}
 			for _, p := range file.Pin {
-				if !p.IsFor(p.Name) && !hasMeta(p.Name) || !p.Admits(p.Version) && !hasMeta(p.Version) {
+				if !p.MatchesName(p.Name) && !hasMeta(p.Name) || !p.MatchesVersion(p.Version) && !hasMeta(p.Version) {
 					t.Fatalf("pin %+v does not hold", p)
 				}
 			}

@@ -13,8 +13,8 @@ import (
 	"time"
 )
 
-// told writes a history as text, the newest first.
-func told(t *testing.T, s *Store, context string) string {
+// revisionsOf writes a history as text, the newest first.
+func revisionsOf(t *testing.T, s *Store, context string) string {
 	t.Helper()
 	list, err := s.History(context)
 	if err != nil {
@@ -56,7 +56,7 @@ func TestHistory(t *testing.T) {
 3 : changed by hand
 2 root: add toplevel b; set public true
 1 : found`
-	if got := told(t, s, "user:alice"); got != want {
+	if got := revisionsOf(t, s, "user:alice"); got != want {
 		t.Errorf("got\n%s\nwant\n%s", got, want)
 	}
 	if err := s.Close(); err != nil {
@@ -67,11 +67,11 @@ func TestHistory(t *testing.T) {
 	}
 	s = reopen(t, dir, clock())
 	for range 2 {
-		if got := told(t, s, "user:alice"); got != "7 : removed by hand (deleted)\n"+want {
+		if got := revisionsOf(t, s, "user:alice"); got != "7 : removed by hand (deleted)\n"+want {
 			t.Errorf("got\n%s", got)
 		}
 	}
-	if got := told(t, s, "group:dev"); got != "1 : found" {
+	if got := revisionsOf(t, s, "group:dev"); got != "1 : found" {
 		t.Errorf("got\n%s", got)
 	}
 	if _, err := s.History("user:nobody"); !errors.Is(err, fs.ErrNotExist) {
@@ -170,7 +170,7 @@ func TestDiffAndRollback(t *testing.T) {
 3 root: set public true
 2 root: add toplevel b
 1 root: add toplevel a`
-	if got := told(t, s, "user:alice"); got != want {
+	if got := revisionsOf(t, s, "user:alice"); got != want {
 		t.Errorf("got\n%s\nwant\n%s", got, want)
 	}
 }
@@ -238,7 +238,7 @@ func TestHistoryDamaged(t *testing.T) {
 		t.Fatal(err)
 	}
 	mustPut(t, s, "system", "# new\n")
-	if got := told(t, s, "system"); got != "2 root: edit\n1 : found" {
+	if got := revisionsOf(t, s, "system"); got != "2 root: edit\n1 : found" {
 		t.Errorf("got\n%s", got)
 	}
 }
@@ -254,11 +254,11 @@ func FuzzHistory(f *testing.F) {
 	f.Add([]byte(`{"revision":1,"size":-1}` + "\n\n"))
 	f.Add([]byte(`{"revision":1,"size":9223372036854775807}` + "\n\n"))
 	f.Fuzz(func(t *testing.T, data []byte) {
-		var h, again history
+		var h, back history
 		err := h.decode(data)
 		out := h.encode()
-		if derr := again.decode(out); derr != nil || !reflect.DeepEqual(again, h) {
-			t.Fatalf("%+v\n%+v, %v", h, again, derr)
+		if derr := back.decode(out); derr != nil || !reflect.DeepEqual(back, h) {
+			t.Fatalf("%+v\n%+v, %v", h, back, derr)
 		}
 		if err == nil && bytes.Count(out, []byte{'\n'}) < len(h.revisions) {
 			t.Fatal("lines are missing")

@@ -11,9 +11,9 @@ import (
 )
 
 const (
-	// settle is how long changes are gathered, so that a file that an editor
+	// gathering is how long changes are gathered, so that a file that an editor
 	// removes and writes anew is never seen missing.
-	settle = 30 * time.Millisecond
+	gathering = 30 * time.Millisecond
 
 	// retry is how often a contexts directory that went away is looked for.
 	retry = time.Second
@@ -46,7 +46,7 @@ func (s *Store) follow() {
 				}
 			}
 			if timer == nil && (len(dirty) > 0 || rescan) {
-				timer = time.After(settle)
+				timer = time.After(gathering)
 			}
 		case <-timer:
 			timer = nil

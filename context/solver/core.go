@@ -6,7 +6,7 @@ import (
 )
 
 const (
-	// whyLimit is how many dead ends a search for a reason may meet.
+	// whyLimit is how many conflicts a search for a reason may meet.
 	whyLimit = 5_000
 
 	// maxCore bounds the needs whose part in a failure is tried one by one.
@@ -15,7 +15,7 @@ const (
 
 // why tells in words why a root cannot be there together with those in front of
 // it, all of which can.
-func (o *policy) why(front []int32, root int32, how ending) string {
+func (o *policy) why(front []int32, root int32, how outcome) string {
 	if how == gaveUp {
 		return gaveUpWords
 	}
@@ -26,7 +26,7 @@ func (o *policy) why(front []int32, root int32, how ending) string {
 	if c == nil {
 		return o.graph.packages[root].Ref.String() + " has no closure, but why takes too long to find out; ask for fewer packages at once"
 	}
-	if f := newStory(o, c).run(c.roots); f != nil {
+	if f := newExplainer(o, c).run(c.roots); f != nil {
 		if words := o.words(f, nil); len(words) <= maxWords {
 			return words
 		}
@@ -36,10 +36,10 @@ func (o *policy) why(front []int32, root int32, how ending) string {
 
 // fails says whether there is no closure of roots.
 func (o *policy) fails(roots []int32) bool {
-	s := newSolver(o, solverLimits{dead: whyLimit})
+	s := newSolver(o, solverLimits{conflicts: whyLimit})
 	defer s.release()
 	_, how := s.solve(roots)
-	return how == refuted
+	return how == unsatisfiable
 }
 
 // A core is a set of needs that cannot all be met, and none of which could be left
@@ -117,7 +117,7 @@ func (o *policy) depths(roots []int32) map[int32]int32 {
 		i := queue[at]
 		needs := o.graph.node(i).needs
 		for n := range needs {
-			packages, _ := o.admitted(&needs[n])
+			packages, _ := o.candidates(&needs[n])
 			for _, j := range packages {
 				if _, ok := depth[j]; !ok {
 					depth[j] = depth[i] + 1
@@ -133,10 +133,10 @@ func (o *policy) depths(roots []int32) map[int32]int32 {
 // cannot be met makes use of. It returns nil if they can be met, or if it would
 // take too long to find out.
 func (o *policy) refute(roots []int32, counts func(i, at int32) bool) *core {
-	s := newSolver(o, solverLimits{dead: whyLimit, needs: counts, trace: true})
+	s := newSolver(o, solverLimits{conflicts: whyLimit, needs: counts, trace: true})
 	defer s.release()
 	at, how := s.solve(roots)
-	if how != refuted {
+	if how != unsatisfiable {
 		return nil
 	}
 	used, all := s.proof(s.variable[roots[at]] - 1)
@@ -182,7 +182,7 @@ func (s *solver) proof(v int32) (used map[int32]bool, all []int32) {
 			follow(^at.reason)
 		default:
 			add(at.reason)
-			for _, l := range s.clauses[at.reason].claims {
+			for _, l := range s.clauses[at.reason].literals {
 				follow(l.variable())
 			}
 		}

@@ -7,11 +7,11 @@ import (
 	"github.com/packagefs/packagefs/pkgindex/relation"
 )
 
-// A story goes through the needs of a core in the way in which a person would, to
+// An explainer goes through the needs of a core in the way in which a person would, to
 // find out what to tell: by choosing one package after the other. Needs that only
-// one package meets are followed first; the others are decisions. At a dead end it
+// one package meets are followed first; the others are decisions. At a conflict it
 // goes back to the last decision that took part in it. It notes what was tried.
-type story struct {
+type explainer struct {
 	policy *policy
 	graph  *graph
 	core   *core
@@ -42,17 +42,17 @@ type objection struct {
 // A decision is a need with more than one candidate.
 type decision struct {
 	need
-	next     int    // the candidate to try next
-	before   moment // the state before it
-	blame    []int  // earlier levels that took part in the failure of candidates
+	next     int        // the candidate to try next
+	before   checkpoint // the state before it
+	blame    []int      // earlier levels that took part in the failure of candidates
 	attempts []attempt
 }
 
-// moment is a state of a story to go back to.
-type moment struct{ trail, forced, nextForced, open, nextOpen, decisions int }
+// checkpoint is a state of an explainer to go back to.
+type checkpoint struct{ trail, forced, nextForced, open, nextOpen, decisions int }
 
-func newStory(o *policy, c *core) *story {
-	return &story{
+func newExplainer(o *policy, c *core) *explainer {
+	return &explainer{
 		policy:   o,
 		graph:    o.graph,
 		core:     c,
@@ -62,11 +62,11 @@ func newStory(o *policy, c *core) *story {
 	}
 }
 
-func (s *story) moment() moment {
-	return moment{len(s.trail), len(s.forced), s.nextForced, len(s.open), s.nextOpen, len(s.decisions)}
+func (s *explainer) checkpoint() checkpoint {
+	return checkpoint{len(s.trail), len(s.forced), s.nextForced, len(s.open), s.nextOpen, len(s.decisions)}
 }
 
-func (s *story) undo(m moment) {
+func (s *explainer) undo(m checkpoint) {
 	for len(s.trail) > m.trail {
 		s.forget()
 	}
@@ -75,13 +75,13 @@ func (s *story) undo(m moment) {
 	s.decisions = s.decisions[:m.decisions]
 }
 
-// storyLimit bounds the steps of a story, beside those that its needs take once.
+// explainLimit bounds the steps of an explainer, beside those that its needs take once.
 // What takes longer nobody would read.
-const storyLimit = 20_000
+const explainLimit = 20_000
 
-// run goes through all that roots need, and returns the dead end that there is no
+// run goes through all that roots need, and returns the conflict that there is no
 // way around. It returns nil if it finds none within the limit.
-func (s *story) run(roots []int32) *failure {
+func (s *explainer) run(roots []int32) *failure {
 	for _, i := range roots {
 		root := s.graph.packages[i]
 		if o := s.obstacle(root); o != nil {
@@ -89,7 +89,7 @@ func (s *story) run(roots []int32) *failure {
 		}
 		s.choose(&Choice{Package: root, At: int(i)})
 	}
-	limit := storyLimit + len(s.core.needs)
+	limit := explainLimit + len(s.core.needs)
 	for s.steps < limit {
 		dead, done := s.step()
 		if done {
@@ -106,9 +106,9 @@ func (s *story) run(roots []int32) *failure {
 	return nil
 }
 
-// step fulfils one more need. It returns a failure at a dead end, and true when
+// step fulfils one more need. It returns a failure at a conflict, and true when
 // nothing is left to do.
-func (s *story) step() (dead *failure, done bool) {
+func (s *explainer) step() (dead *failure, done bool) {
 	s.steps++
 	if s.nextForced < len(s.forced) {
 		n := s.forced[s.nextForced]
@@ -123,13 +123,13 @@ func (s *story) step() (dead *failure, done bool) {
 	if s.fulfilled(n) {
 		return nil, false
 	}
-	d := &decision{need: n, before: s.moment(), blame: []int{n.by.level}}
+	d := &decision{need: n, before: s.checkpoint(), blame: []int{n.by.level}}
 	s.decisions = append(s.decisions, d)
 	return s.try(d), false
 }
 
 // follow fulfils a need that has one candidate at most.
-func (s *story) follow(n need) *failure {
+func (s *explainer) follow(n need) *failure {
 	if s.fulfilled(n) {
 		return nil
 	}
@@ -149,7 +149,7 @@ func (s *story) follow(n need) *failure {
 }
 
 // try takes the next candidate of the last decision that nothing stands against.
-func (s *story) try(d *decision) *failure {
+func (s *explainer) try(d *decision) *failure {
 	for d.next < len(d.candidates) {
 		p := d.candidates[d.next]
 		d.next++
@@ -167,7 +167,7 @@ func (s *story) try(d *decision) *failure {
 
 // revise goes back to the decision of that level, because of dead, and takes its
 // next candidate.
-func (s *story) revise(level int, dead *failure) *failure {
+func (s *explainer) revise(level int, dead *failure) *failure {
 	d := s.decisions[level-1]
 	at := d.before
 	at.decisions = level
@@ -196,7 +196,7 @@ func (d *decision) attempted(a attempt) {
 }
 
 // fulfilled says whether a chosen package is a candidate of the need.
-func (s *story) fulfilled(n need) bool {
+func (s *explainer) fulfilled(n need) bool {
 	for _, p := range n.candidates {
 		for _, c := range s.chosen[p.Name] {
 			if c.Package == p {
@@ -208,9 +208,9 @@ func (s *story) fulfilled(n need) bool {
 }
 
 // obstacle returns what stands against choosing p: another version of it, or a
-// conflict. Of several it takes that of the earliest decision, so that a dead end
+// conflict. Of several it takes that of the earliest decision, so that a conflict
 // goes back as far as it can.
-func (s *story) obstacle(p *pkgmeta.Meta) *obstacle {
+func (s *explainer) obstacle(p *pkgmeta.Meta) *obstacle {
 	var first *obstacle
 	found := func(by *Choice, t relation.Term, mine bool) {
 		if first == nil || by.level < first.by.level {
@@ -246,11 +246,11 @@ func (s *story) obstacle(p *pkgmeta.Meta) *obstacle {
 }
 
 // choice is p, by which the need is met.
-func (s *story) choice(n need, p *pkgmeta.Meta) *Choice {
+func (s *explainer) choice(n need, p *pkgmeta.Meta) *Choice {
 	return &Choice{p, int(s.graph.number[p]), n.by, n.clause, len(s.decisions)}
 }
 
-func (s *story) choose(c *Choice) {
+func (s *explainer) choose(c *Choice) {
 	s.trail = append(s.trail, c)
 	s.chosen[c.Package.Name] = append(s.chosen[c.Package.Name], c)
 	for _, t := range c.Package.Provides {
@@ -265,7 +265,7 @@ func (s *story) choose(c *Choice) {
 			continue
 		}
 		n := need{by: c, clause: clause}
-		packages, _ := s.policy.admitted(&s.graph.node(i).needs[at])
+		packages, _ := s.policy.candidates(&s.graph.node(i).needs[at])
 		for _, j := range packages {
 			n.candidates = append(n.candidates, s.graph.packages[j])
 		}
@@ -278,7 +278,7 @@ func (s *story) choose(c *Choice) {
 }
 
 // forget takes back the last choice.
-func (s *story) forget() {
+func (s *explainer) forget() {
 	c := s.trail[len(s.trail)-1]
 	s.trail = s.trail[:len(s.trail)-1]
 	drop(s.chosen, c.Package.Name)

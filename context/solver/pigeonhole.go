@@ -2,21 +2,21 @@ package solver
 
 import "slices"
 
-// maxCrowd bounds the alternatives that crowded looks at.
-const maxCrowd = 20_000
+// maxPigeonhole bounds the alternatives that pigeonhole looks at.
+const maxPigeonhole = 20_000
 
-// crowded looks for needs that are more than the places there are for them: needs
+// pigeonhole looks for needs that are more than the places there are for them: needs
 // whose alternatives all are in groups of which one package can be there, fewer
 // groups than needs. The search by itself would try every way to seat them. If it
-// finds such needs it puts the dead end into clash.
-func (s *solver) crowded() bool {
+// finds such needs it notes the conflict.
+func (s *solver) pigeonhole() bool {
 	needs := s.disjointNeeds()
 	group := s.groups(needs)
-	seats := seating{group: group, needs: needs, taken: make(map[int32]int), from: make(map[int32]int)}
+	m := matching{group: group, needs: needs, matched: make(map[int32]int), from: make(map[int32]int)}
 	for i := range needs {
-		if crowd := seats.seat(i); crowd != nil {
-			s.clash, s.source = s.clash[:0], none
-			for _, j := range crowd {
+		if surplus := m.augment(i); surplus != nil {
+			s.conflict, s.conflictClause = s.conflict[:0], none
+			for _, j := range surplus {
 				s.blame(needs[j].clause)
 			}
 			return true
@@ -25,16 +25,16 @@ func (s *solver) crowded() bool {
 	return false
 }
 
-// blame adds to clash what the clause of a need, with what is known not to be
-// there, brings to a dead end.
+// blame adds to the conflict what the clause of a need, with what is known not to be
+// there, brings to it.
 func (s *solver) blame(at int32) {
-	for _, l := range s.clauses[at].claims {
-		if s.isFalse(l) && !slices.Contains(s.clash, l) {
-			s.clash = append(s.clash, l)
+	for _, l := range s.clauses[at].literals {
+		if s.isFalse(l) && !slices.Contains(s.conflict, l) {
+			s.conflict = append(s.conflict, l)
 		}
 	}
 	if s.limits.trace {
-		s.learned.crowd = append(s.learned.crowd, at)
+		s.analysis.surplus = append(s.analysis.surplus, at)
 	}
 }
 
@@ -61,7 +61,7 @@ func (s *solver) disjointNeeds() (needs []openNeed) {
 					n.options = append(n.options, w)
 				}
 			}
-			if !free || len(used)+len(n.options) > maxCrowd {
+			if !free || len(used)+len(n.options) > maxPigeonhole {
 				continue
 			}
 			for _, w := range n.options {
@@ -111,53 +111,53 @@ func (s *solver) groupFor(against []int32, group map[int32]int32, members [][]in
 	return best
 }
 
-// seating gives each need a group of its own, as far as that goes.
-type seating struct {
-	group map[int32]int32
-	needs []openNeed
-	taken map[int32]int // the need that has a group
-	from  map[int32]int // the need from which a group was reached, in one search
+// matching gives needs groups of their own, to as many as it can.
+type matching struct {
+	group   map[int32]int32
+	needs   []openNeed
+	matched map[int32]int // the need that has a group
+	from    map[int32]int // the need from which a group was reached, in one search
 }
 
-// seat finds a group for need i, and moves others to other groups for it. If
+// augment finds a group for need i, and moves others to other groups for it. If
 // there is none it returns the needs that are too many: i and all those that
 // have the groups which they could have.
-func (s *seating) seat(i int) (crowd []int) {
-	clear(s.from)
-	crowd = []int{i}
-	for at := 0; at < len(crowd); at++ {
-		for _, v := range s.needs[crowd[at]].options {
-			g := s.group[v]
-			if _, reached := s.from[g]; reached {
+func (m *matching) augment(i int) (surplus []int) {
+	clear(m.from)
+	surplus = []int{i}
+	for at := 0; at < len(surplus); at++ {
+		for _, v := range m.needs[surplus[at]].options {
+			g := m.group[v]
+			if _, reached := m.from[g]; reached {
 				continue
 			}
-			s.from[g] = crowd[at]
-			holder, full := s.taken[g]
+			m.from[g] = surplus[at]
+			holder, full := m.matched[g]
 			if !full {
-				s.move(g, i)
+				m.move(g, i)
 				return nil
 			}
-			crowd = append(crowd, holder)
+			surplus = append(surplus, holder)
 		}
 	}
-	return crowd
+	return surplus
 }
 
 // move gives g to the need that it was reached from, that need's group to the one
 // before, and so on up to need i.
-func (s *seating) move(g int32, i int) {
+func (m *matching) move(g int32, i int) {
 	for {
-		n := s.from[g]
+		n := m.from[g]
 		old, had := int32(-1), false
 		if n != i {
-			for _, v := range s.needs[n].options {
-				if holder, ok := s.taken[s.group[v]]; ok && holder == n {
-					old, had = s.group[v], true
+			for _, v := range m.needs[n].options {
+				if holder, ok := m.matched[m.group[v]]; ok && holder == n {
+					old, had = m.group[v], true
 					break
 				}
 			}
 		}
-		s.taken[g] = n
+		m.matched[g] = n
 		if !had {
 			return
 		}

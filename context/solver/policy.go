@@ -9,13 +9,13 @@ import (
 // Rules are what closures must keep to. Whether a package is kept out depends on
 // its name and version alone.
 type Rules interface {
-	// Exclude says whether any package is kept out. If not, Denies and Admits are
+	// Exclude says whether any package is kept out. If not, Denies and MeetsPin are
 	// not asked.
 	Exclude() bool
 
-	Denies(ref pkgmeta.Ref) bool // there is no such package
-	Admits(ref pkgmeta.Ref) bool // a pin of its name has that version, or there is none
-	Allows(ref pkgmeta.Ref) bool // it may be shown; where not, it is tried last
+	Denies(ref pkgmeta.Ref) bool   // there is no such package
+	MeetsPin(ref pkgmeta.Ref) bool // a pin of its name has that version, or there is none
+	Allows(ref pkgmeta.Ref) bool   // it may be shown; where not, it is tried last
 
 	// For the words of a failure: the contexts that deny a package, and the pin that
 	// keeps versions of a name out with the context that has it.
@@ -85,7 +85,7 @@ func (o *policy) ruledOut(i int32, pins bool) bar {
 		switch p := o.graph.packages[i]; {
 		case i < o.graph.assumed && o.Rules.Denies(p.Ref):
 			b = barDenied
-		case !o.Rules.Admits(p.Ref):
+		case !o.Rules.MeetsPin(p.Ref):
 			b = barPinned
 		}
 		o.known[i] = b
@@ -96,9 +96,9 @@ func (o *policy) ruledOut(i int32, pins bool) bar {
 	return b
 }
 
-// admitted returns those of the alternatives that nothing bars, with their tiers.
+// candidates returns those of the alternatives that nothing bars, with their tiers.
 // Those that the context may not show come after all others.
-func (o *policy) admitted(a *alternatives) (packages, tiers []int32) {
+func (o *policy) candidates(a *alternatives) (packages, tiers []int32) {
 	bounded := o.Bounded && o.Rules != nil
 	barred := func(i int32) bool { return o.bars(i) != barNone }
 	outside := func(i int32) bool { return bounded && i < o.graph.assumed && !o.Rules.Allows(o.graph.packages[i].Ref) }

@@ -8,7 +8,7 @@ import (
 // What a closure prefers where there is more than one. Packages behind a line
 // "== root" are what the root file system has.
 func TestPreferences(t *testing.T) {
-	for _, c := range []struct{ story, packages, root, want string }{
+	for _, c := range []struct{ about, packages, root, want string }{
 		{"what a later choice needs makes an earlier one unnecessary",
 			"app 1: a | b, c | d\na 1:\nb 1:\nc 1: b\nd 1:", "app", "app (b) (c)"},
 		{"newest before the first alternative",
@@ -58,7 +58,7 @@ func TestPreferences(t *testing.T) {
 	} {
 		installed, root, _ := strings.Cut(c.packages, "== root\n")
 		if got := answer(archive(t, installed), archive(t, root), c.root); got != c.want {
-			t.Errorf("%s:\ngot  %s\nwant %s", c.story, got, c.want)
+			t.Errorf("%s:\ngot  %s\nwant %s", c.about, got, c.want)
 		}
 	}
 }

@@ -24,7 +24,7 @@ const (
 	maxWords = 800
 )
 
-// A failure is a dead end: what could not be had, and what was tried.
+// A failure is a conflict: what could not be had, and what was tried.
 type failure struct {
 	need     need
 	root     *pkgmeta.Meta // set instead of need where a root itself cannot be

@@ -27,12 +27,12 @@ type Choice struct {
 	By      *Choice         // that needs it; nil for a root
 	Clause  relation.Clause // of By
 
-	level int // in a story: how many decisions had been taken
+	level int // in an explainer: how many decisions had been taken
 }
 
-// searchLimit is how many dead ends one search may meet. Whether packages can be
+// searchLimit is how many conflicts one search may meet. Whether packages can be
 // there together is a question that nobody knows a method for that is never slow;
-// archives that people use are answered after a few dead ends, and this bounds
+// archives that people use are answered after a few conflicts, and this bounds
 // what others cost.
 const searchLimit = 500_000
 
@@ -44,7 +44,7 @@ const searchLimit = 500_000
 // exists it is found.
 func (u *Pool) Resolve(q Question, roots []*pkgmeta.Meta) *Closure {
 	o := u.policy(q)
-	s := newSolver(o, solverLimits{dead: searchLimit})
+	s := newSolver(o, solverLimits{conflicts: searchLimit})
 	defer s.release()
 	c := &Closure{}
 	var accepted []int32
@@ -56,7 +56,7 @@ func (u *Pool) Resolve(q Question, roots []*pkgmeta.Meta) *Closure {
 		step = min(step, len(rest))
 		_, how := s.solve(slices.Concat(accepted, rest[:step]))
 		switch {
-		case how == found:
+		case how == satisfiable:
 			accepted, rest = append(accepted, rest[:step]...), rest[step:]
 			step *= 2
 		case step > 1:
@@ -67,7 +67,7 @@ func (u *Pool) Resolve(q Question, roots []*pkgmeta.Meta) *Closure {
 			step = 1
 		}
 		if len(rest) == 0 {
-			if how != found {
+			if how != satisfiable {
 				s.solve(accepted)
 			}
 			c.Chosen = s.closure(accepted)

@@ -15,7 +15,7 @@ import (
 
 // What a package resolves to: want is the closure, or why there is none.
 func TestClosures(t *testing.T) {
-	for _, c := range []struct{ story, packages, root, want string }{
+	for _, c := range []struct{ about, packages, root, want string }{
 		{"a package that needs nothing",
 			"app 1:", "app", "app"},
 		{"the newest that fits",
@@ -137,14 +137,14 @@ func TestClosures(t *testing.T) {
 			"app needs x: y=1 (which app needs) conflicts with x=1"},
 	} {
 		if got := answer(archive(t, c.packages), nil, c.root); got != c.want {
-			t.Errorf("%s:\ngot  %s\nwant %s", c.story, got, c.want)
+			t.Errorf("%s:\ngot  %s\nwant %s", c.about, got, c.want)
 		}
 	}
 }
 
 // More packages than places, which no search sees that only tries: it is refused,
 // and with places enough it resolves.
-func TestCrowds(t *testing.T) {
+func TestPigeonholes(t *testing.T) {
 	for _, versions := range []bool{false, true} {
 		for _, n := range []int{3, 7, 12, 25} {
 			for _, spare := range []int{-1, 0, 3} {

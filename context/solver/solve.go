@@ -2,13 +2,13 @@ package solver
 
 import "cmp"
 
-// An ending is how a search ended.
-type ending int
+// An outcome is how a search ended.
+type outcome int
 
 const (
-	found   ending = iota // what is on the trail is a closure
-	refuted               // there is none
-	gaveUp                // the limit was met
+	satisfiable   outcome = iota // what is on the trail is a closure
+	unsatisfiable                // there is none
+	gaveUp                       // the limit was met
 )
 
 // solve looks for a closure of roots. At the end, the trail has what is there,
@@ -17,54 +17,54 @@ const (
 // seen: roots[at] is not there in any closure of those before it.
 //
 // It may be called again with other roots; what was learned stays.
-func (s *solver) solve(roots []int32) (at int, how ending) {
-	s.back(0)
-	restarts, since, dead := 0, 0, 0
+func (s *solver) solve(roots []int32) (at int, how outcome) {
+	s.backtrack(0)
+	restarts, since, conflicts := 0, 0, 0
 	for {
 		if !s.propagate() {
-			s.learn()
+			s.backjump()
 			since++
-			if dead++; s.limits.dead > 0 && dead >= s.limits.dead {
+			if conflicts++; s.limits.conflicts > 0 && conflicts >= s.limits.conflicts {
 				return 0, gaveUp
 			}
-			if !s.learned.hard && dead >= cmp.Or(s.limits.hard, preferring) {
-				s.learned.harden(s)
+			if !s.activity.decides && conflicts >= cmp.Or(s.limits.preferring, maxPreferring) {
+				s.activity.begin(s)
 				since = restartAfter(restarts + 1)
 			}
 			continue
 		}
-		if s.learned.hard && since >= restartAfter(restarts+1) {
+		if s.activity.decides && since >= restartAfter(restarts+1) {
 			restarts, since = restarts+1, 0
-			s.back(0)
+			s.backtrack(0)
 			s.reduce()
 			continue
 		}
 		n := len(s.marks)
 		if n < len(roots) {
-			v := s.of(roots[n])
+			v := s.variableOf(roots[n])
 			switch s.vars[v].value {
 			case -1:
-				return n, refuted
+				return n, unsatisfiable
 			case 0:
-				s.decide(there(v))
+				s.decide(positive(v))
 			default:
 				s.marks = append(s.marks, mark{len(s.trail), s.at})
 			}
 			continue
 		}
-		if s.learned.hard && since == 0 && n == len(roots) && s.crowded() {
-			s.learn()
+		if s.activity.decides && since == 0 && n == len(roots) && s.pigeonhole() {
+			s.backjump()
 			since++
 			continue
 		}
 		need := s.unmet()
 		if need == none {
-			return len(roots), found
+			return len(roots), satisfiable
 		}
 		v := s.choose(need)
-		if v == noClaim { // the conclusion was missed when levels were taken back
-			s.clash, s.source = append(s.clash[:0], s.clauses[need].claims...), need
-			s.learn()
+		if v == noLiteral { // the conclusion was missed when levels were taken back
+			s.conflict, s.conflictClause = append(s.conflict[:0], s.clauses[need].literals...), need
+			s.backjump()
 			since++
 			continue
 		}
@@ -73,7 +73,7 @@ func (s *solver) solve(roots []int32) (at int, how ending) {
 }
 
 // choose says what to suppose so that a need is met, or none if nothing can.
-func (s *solver) choose(need int32) claim {
+func (s *solver) choose(need int32) literal {
 	c := &s.clauses[need]
 	first := -1
 	for i, v := range c.options {
@@ -83,18 +83,18 @@ func (s *solver) choose(need int32) claim {
 		}
 	}
 	if first < 0 {
-		return noClaim
+		return noLiteral
 	}
-	if s.learned.hard {
-		if v := s.learned.take(s); v != none {
-			l := there(v)
+	if s.activity.decides {
+		if v := s.activity.take(s); v != none {
+			l := positive(v)
 			if !s.vars[v].last {
 				l = l.not()
 			}
 			return l
 		}
 	}
-	return there(c.options[s.lightest(c, first)])
+	return positive(c.options[s.lightest(c, first)])
 }
 
 // lightest chooses among the alternatives that stand equal with the first: the

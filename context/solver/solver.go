@@ -3,15 +3,15 @@ package solver
 import "slices"
 
 // A solver decides whether packages can be there together, and finds the rest of
-// a set that each has what it needs in. It is a search that learns: from each dead
-// end it derives a clause that rules out its cause for good, and goes back to the
-// latest point where that clause says something. So what was found out once is
+// a set that each has what it needs in, by conflict-driven clause learning: from
+// each conflict it derives a clause that rules out its cause for good, and jumps back
+// to the first level where that clause propagates. So what was found out once is
 // never tried again, whatever was decided in between.
 //
 // Variables are packages, and are made when something first mentions them; the
 // clauses of a package (it is not there, or one of the alternatives is) are made
 // when it is first chosen. A package that nothing asks for is never looked at.
-// Conflicts are no clauses: they are looked up in the graph.
+// Packages that cannot be together are no clauses: they are looked up in the graph.
 //
 // Its stack is its own, so no depth of dependencies can overflow.
 type solver struct {
@@ -21,37 +21,39 @@ type solver struct {
 
 	vars    []variable
 	clauses []clause    // of needs, and learned ones
-	watches [][]watcher // by claim: the clauses to look at when it becomes false
+	watches [][]watcher // by literal: the clauses to look at when it becomes false
 
-	trail  []claim // what holds, in the order in which it was found out
-	marks  []mark  // the state before each decision
-	head   int     // of the trail: what comes before it was propagated
-	at     cursor  // where to look for the next need
-	clash  []claim // what cannot be false together and is, after a dead end
-	source int32   // the clause that clash was taken from, or none
+	trail          []literal // what holds, in the order in which it was found out
+	marks          []mark    // the state before each decision
+	head           int       // of the trail: what comes before it was propagated
+	at             cursor    // where to look for the next need
+	conflict       []literal // at a conflict: what cannot be false together and is
+	conflictClause int32     // the clause that these are of, or none
 
-	limits  solverLimits
-	dead    int // dead ends met
-	learned learning
+	limits    solverLimits
+	conflicts int // met so far
+	learned   learned
+	analysis  analysis
+	activity  activity
 }
 
 // solverLimits narrow a search. The zero value does not.
 type solverLimits struct {
-	dead  int                    // dead ends to give up after
-	hard  int                    // dead ends after which any answer will do; 0: preferring
-	needs func(i, at int32) bool // says whether that need of that package counts; nil: all do
-	trace bool                   // note what each learned clause was derived from
+	conflicts  int                    // to give up after
+	preferring int                    // conflicts after which any answer will do; 0: maxPreferring
+	needs      func(i, at int32) bool // says whether that need of that package counts; nil: all do
+	trace      bool                   // note what each learned clause was derived from
 }
 
-// A claim is that the package of a variable is there, or that it is not.
-type claim int32
+// A literal is that the package of a variable is there, or that it is not.
+type literal int32
 
-func there(v int32) claim              { return claim(v << 1) }
-func (l claim) not() claim             { return l ^ 1 }
-func (l claim) variable() int32        { return int32(l >> 1) }
-func (l claim) negated() bool          { return l&1 == 1 }
-func (s *solver) isTrue(l claim) bool  { return s.vars[l>>1].value == 1-2*int8(l&1) }
-func (s *solver) isFalse(l claim) bool { return s.vars[l>>1].value == 2*int8(l&1)-1 }
+func positive(v int32) literal           { return literal(v << 1) }
+func (l literal) not() literal           { return l ^ 1 }
+func (l literal) variable() int32        { return int32(l >> 1) }
+func (l literal) negated() bool          { return l&1 == 1 }
+func (s *solver) isTrue(l literal) bool  { return s.vars[l>>1].value == 1-2*int8(l&1) }
+func (s *solver) isFalse(l literal) bool { return s.vars[l>>1].value == 2*int8(l&1)-1 }
 
 // A variable is a package that was mentioned.
 type variable struct {
@@ -61,26 +63,26 @@ type variable struct {
 	needs    int32 // the first of its clauses, in clauses; they follow each other
 	count    int32 // of them
 	value    int8  // 1 there, −1 not there, 0 not known
-	seen     bool  // by the analysis of a dead end
+	seen     bool  // by the analysis of a conflict
 	expanded bool  // needs and count are set
 	last     bool  // the value it had before it was taken back: there
 	activity float64
-	place    int32 // in the heap of undecided variables, from 1; 0: not in it
+	heapAt   int32 // in the heap of activity, from 1; 0: not in it
 }
 
 const (
-	none    = int32(1<<31 - 1)
-	noClaim = claim(-1)
+	none      = int32(1<<31 - 1)
+	noLiteral = literal(-1)
 )
 
-// A clause holds if one of its claims does.
+// A clause holds if one of its literals does.
 type clause struct {
-	claims   []claim // the first two are watched, if there are two
-	tiers    []int32 // of a need: the tiers of claims[1:], before they were reordered
-	options  []int32 // of a need: the variables of its alternatives, the preferred first
-	by       int32   // of a need: whose it is
-	need     int32   // of a need: its place among the package's
-	sole     bool    // of a need: all alternatives are versions of one name
+	literals []literal // the first two are watched, if there are two
+	tiers    []int32   // of a need: the tiers of literals[1:], before they were reordered
+	options  []int32   // of a need: the variables of its alternatives, the preferred first
+	by       int32     // of a need: whose it is
+	need     int32     // of a need: its place among the package's
+	sole     bool      // of a need: all alternatives are versions of one name
 	learned  bool
 	activity float32
 	from     []int32 // of a learned clause, where traced: the clauses it was derived from
@@ -90,7 +92,7 @@ type clause struct {
 // not be looked at.
 type watcher struct {
 	clause int32
-	other  claim
+	other  literal
 }
 
 // mark is a state to go back to.
@@ -100,7 +102,7 @@ type mark struct {
 }
 
 func newSolver(o *policy, limits solverLimits) *solver {
-	return &solver{policy: o, graph: o.graph, slots: o.graph.spare.Get().(*slots), limits: limits, source: none}
+	return &solver{policy: o, graph: o.graph, slots: o.graph.spare.Get().(*slots), limits: limits, conflictClause: none}
 }
 
 // release gives back what the solver borrowed. It is not used after that.
@@ -114,9 +116,9 @@ func (s *solver) release() {
 
 func (s *solver) level() int32 { return int32(len(s.marks)) }
 
-// of returns the variable of a package, and makes it if there is none. A new one
+// variableOf returns the variable of a package, and makes it if there is none. A new one
 // that something there conflicts with is not there.
-func (s *solver) of(pkg int32) int32 {
+func (s *solver) variableOf(pkg int32) int32 {
 	if v := s.variable[pkg]; v != 0 {
 		return v - 1
 	}
@@ -131,16 +133,16 @@ func (s *solver) of(pkg int32) int32 {
 		}
 	}
 	if first != none {
-		s.assign(there(v).not(), s.vars[first].level, ^first)
+		s.assign(positive(v).not(), s.vars[first].level, ^first)
 	} else {
-		s.learned.add(s, v)
+		s.activity.add(s, v)
 	}
 	return v
 }
 
 // assign notes that l holds since that level. A level may be an earlier one than the
 // current.
-func (s *solver) assign(l claim, level, reason int32) {
+func (s *solver) assign(l literal, level, reason int32) {
 	v := &s.vars[l.variable()]
 	v.value, v.level, v.reason = 1, level, reason
 	if l.negated() {
@@ -150,14 +152,14 @@ func (s *solver) assign(l claim, level, reason int32) {
 }
 
 // decide supposes that l holds.
-func (s *solver) decide(l claim) {
+func (s *solver) decide(l literal) {
 	s.marks = append(s.marks, mark{len(s.trail), s.at})
 	s.assign(l, s.level(), none)
 }
 
-// back takes back what follows from decisions after the given level. What holds
+// backtrack takes back what follows from decisions after the given level. What holds
 // without them stays.
-func (s *solver) back(level int32) {
+func (s *solver) backtrack(level int32) {
 	if s.level() <= level {
 		return
 	}
@@ -172,14 +174,14 @@ func (s *solver) back(level int32) {
 		}
 		v.last = v.value > 0
 		v.value, v.reason = 0, none
-		s.learned.add(s, l.variable())
+		s.activity.add(s, l.variable())
 	}
 	s.head, s.at = m.trail, m.at
 	s.marks = s.marks[:level]
 }
 
-// propagate draws all simple conclusions. It returns false at a dead end, and
-// sets clash then.
+// propagate draws all conclusions from single clauses. It returns false at a
+// conflict, which it notes.
 func (s *solver) propagate() bool {
 	for s.head < len(s.trail) {
 		l := s.trail[s.head]
@@ -199,7 +201,7 @@ func (s *solver) propagate() bool {
 }
 
 // visit looks at the clauses that watch l, which has become false.
-func (s *solver) visit(l claim) bool {
+func (s *solver) visit(l literal) bool {
 	list := s.watches[l]
 	kept := list[:0]
 	for n, w := range list {
@@ -207,7 +209,7 @@ func (s *solver) visit(l claim) bool {
 			kept = append(kept, w)
 			continue
 		}
-		lits := s.clauses[w.clause].claims
+		lits := s.clauses[w.clause].literals
 		if lits[0] == l {
 			lits[0], lits[1] = lits[1], lits[0]
 		}
@@ -222,7 +224,7 @@ func (s *solver) visit(l claim) bool {
 		kept = append(kept, w)
 		if s.isFalse(lits[0]) {
 			s.watches[l] = append(kept, list[n+1:]...)
-			s.clash, s.source = append(s.clash[:0], lits...), w.clause
+			s.conflict, s.conflictClause = append(s.conflict[:0], lits...), w.clause
 			return false
 		}
 		s.assign(lits[0], s.highest(lits[1:]), w.clause)
@@ -231,8 +233,8 @@ func (s *solver) visit(l claim) bool {
 	return true
 }
 
-// rewatch has the clause watch another claim in the place of its second one.
-func (s *solver) rewatch(w watcher, lits []claim) bool {
+// rewatch has the clause watch another literal in the place of its second one.
+func (s *solver) rewatch(w watcher, lits []literal) bool {
 	for i := 2; i < len(lits); i++ {
 		if !s.isFalse(lits[i]) {
 			lits[1], lits[i] = lits[i], lits[1]
@@ -243,8 +245,8 @@ func (s *solver) rewatch(w watcher, lits []claim) bool {
 	return false
 }
 
-// highest is the highest level among claims.
-func (s *solver) highest(lits []claim) int32 {
+// highest is the highest level among literals.
+func (s *solver) highest(lits []literal) int32 {
 	level := int32(0)
 	for _, l := range lits {
 		level = max(level, s.vars[l.variable()].level)
@@ -261,9 +263,9 @@ func (s *solver) exclude(v int32) bool {
 		}
 		switch s.vars[w].value {
 		case 0:
-			s.assign(there(w).not(), s.vars[v].level, ^v)
+			s.assign(positive(w).not(), s.vars[v].level, ^v)
 		case 1:
-			s.clash, s.source = append(s.clash[:0], there(v).not(), there(w).not()), none
+			s.conflict, s.conflictClause = append(s.conflict[:0], positive(v).not(), positive(w).not()), none
 			return false
 		}
 	}
@@ -279,13 +281,13 @@ func (s *solver) expand(v int32) bool {
 		if s.limits.needs != nil && !s.limits.needs(pkg, int32(at)) {
 			continue
 		}
-		packages, tiers := s.policy.admitted(&needs[at])
+		packages, tiers := s.policy.candidates(&needs[at])
 		c := clause{by: v, need: int32(at), sole: needs[at].sole, tiers: tiers, options: make([]int32, len(packages))}
-		c.claims = make([]claim, 1, len(packages)+1)
-		c.claims[0] = there(v).not()
+		c.literals = make([]literal, 1, len(packages)+1)
+		c.literals[0] = positive(v).not()
 		for i, p := range packages {
-			c.options[i] = s.of(p)
-			c.claims = append(c.claims, there(c.options[i]))
+			c.options[i] = s.variableOf(p)
+			c.literals = append(c.literals, positive(c.options[i]))
 		}
 		s.clauses = append(s.clauses, c)
 		s.vars[v].count++
@@ -305,11 +307,11 @@ func (s *solver) expand(v int32) bool {
 // attach watches a clause, and draws the conclusion if there is one.
 func (s *solver) attach(at int32) bool {
 	s.watch(at)
-	lits := s.clauses[at].claims
+	lits := s.clauses[at].literals
 	switch {
 	case s.isTrue(lits[0]):
 	case s.isFalse(lits[0]):
-		s.clash, s.source = append(s.clash[:0], lits...), at
+		s.conflict, s.conflictClause = append(s.conflict[:0], lits...), at
 		return false
 	case len(lits) == 1 || s.isFalse(lits[1]):
 		s.assign(lits[0], s.highest(lits[1:]), at)
@@ -317,10 +319,10 @@ func (s *solver) attach(at int32) bool {
 	return true
 }
 
-// watch moves two claims of a clause to the front, those that hold or may hold,
+// watch moves two literals of a clause to the front, those that hold or may hold,
 // else those of the highest levels, and watches them.
 func (s *solver) watch(at int32) {
-	lits := s.clauses[at].claims
+	lits := s.clauses[at].literals
 	if len(lits) < 2 {
 		return
 	}
@@ -337,8 +339,8 @@ func (s *solver) watch(at int32) {
 	s.watches[lits[1]] = append(s.watches[lits[1]], watcher{at, lits[0]})
 }
 
-// rank orders claims by how good they are to watch.
-func (s *solver) rank(l claim) int32 {
+// rank orders literals by how good they are to watch.
+func (s *solver) rank(l literal) int32 {
 	switch {
 	case s.isTrue(l):
 		return 1<<31 - 1

@@ -71,29 +71,29 @@ func (f formula) holds(variables int) bool {
 func TestSolverAgainstEveryAssignment(t *testing.T) {
 	r := rand.New(rand.NewPCG(3, 4))
 	const variables = 14
-	yes, no, dead := 0, 0, 0
+	yes, no, conflicts := 0, 0, 0
 	for round := range 300 {
 		f := randomFormula(r, variables, 58+r.IntN(20))
 		set := archive(t, f.archive())
 		want := f.holds(variables)
-		for _, hard := range []int{0, 1} {
+		for _, preferring := range []int{0, 1} {
 			o := policyFor(set)
-			s := newSolver(o, solverLimits{hard: hard})
+			s := newSolver(o, solverLimits{preferring: preferring})
 			app := numberOf(set, "app")
 			_, how := s.solve([]int32{app})
-			if (how == found) != want || how == gaveUp {
-				t.Fatalf("round %d, hard %d: outcome %v, want %v for\n%v", round, hard, how, want, f)
+			if (how == satisfiable) != want || how == gaveUp {
+				t.Fatalf("round %d, preferring %d: outcome %v, want %v for\n%v", round, preferring, how, want, f)
 			}
-			if how == found {
+			if how == satisfiable {
 				var got []*pkgmeta.Meta
 				for _, c := range s.closure([]int32{app}) {
 					got = append(got, c.Package)
 				}
 				if why := inconsistent(got); why != "" {
-					t.Fatalf("round %d, hard %d: %s", round, hard, why)
+					t.Fatalf("round %d, preferring %d: %s", round, preferring, why)
 				}
 			}
-			dead += s.dead
+			conflicts += s.conflicts
 			s.release()
 		}
 		if want {
@@ -102,8 +102,8 @@ func TestSolverAgainstEveryAssignment(t *testing.T) {
 			no++
 		}
 	}
-	if yes < 50 || no < 50 || dead < 2000 {
-		t.Errorf("%d can be met and %d cannot, after %d dead ends: they prove little", yes, no, dead)
+	if yes < 50 || no < 50 || conflicts < 2000 {
+		t.Errorf("%d can be met and %d cannot, after %d conflicts: they prove little", yes, no, conflicts)
 	}
 }
 
@@ -114,13 +114,13 @@ func TestSolverAsksAgain(t *testing.T) {
 		text := solvertest.Random(r)
 		set := archive(t, text)
 		o := policyFor(set)
-		s := newSolver(o, solverLimits{hard: 1 + round%2*5})
+		s := newSolver(o, solverLimits{preferring: 1 + round%2*5})
 		for range 5 {
 			some := r.Perm(len(set))[:2]
 			roots := []int32{int32(some[0]), int32(some[1])}
 			_, how := s.solve(roots)
 			possible := someSubset(set, set[some[0]], set[some[1]])
-			if (how == found) != possible {
+			if (how == satisfiable) != possible {
 				t.Fatalf("round %d: %v %v: found %v, possible %v in\n%s", round, set[some[0]].Ref, set[some[1]].Ref, how, possible, text)
 			}
 		}
@@ -135,14 +135,14 @@ func TestSolverForgets(t *testing.T) {
 	f := randomFormula(r, 190, 860)
 	set := archive(t, f.archive())
 	o := policyFor(set)
-	s := newSolver(o, solverLimits{dead: searchLimit})
+	s := newSolver(o, solverLimits{conflicts: searchLimit})
 	defer s.release()
 	_, how := s.solve([]int32{numberOf(set, "app")})
-	if how != refuted {
-		t.Fatalf("outcome %v after %d dead ends", how, s.dead)
+	if how != unsatisfiable {
+		t.Fatalf("outcome %v after %d conflicts", how, s.conflicts)
 	}
-	if len(s.learned.free) == 0 || len(s.learned.clauses) > s.dead/2 {
-		t.Errorf("after %d dead ends %d clauses are kept, %d places are free", s.dead, len(s.learned.clauses), len(s.learned.free))
+	if len(s.learned.free) == 0 || len(s.learned.clauses) > s.conflicts/2 {
+		t.Errorf("after %d conflicts %d clauses are kept, %d places are free", s.conflicts, len(s.learned.clauses), len(s.learned.free))
 	}
 }
 
@@ -151,10 +151,10 @@ func TestSolverGivesUp(t *testing.T) {
 	r := rand.New(rand.NewPCG(7, 8))
 	set := archive(t, randomFormula(r, 190, 860).archive())
 	o := policyFor(set)
-	s := newSolver(o, solverLimits{dead: 500})
+	s := newSolver(o, solverLimits{conflicts: 500})
 	defer s.release()
-	if _, how := s.solve([]int32{numberOf(set, "app")}); how != gaveUp || s.dead != 500 {
-		t.Fatalf("outcome %v after %d dead ends", how, s.dead)
+	if _, how := s.solve([]int32{numberOf(set, "app")}); how != gaveUp || s.conflicts != 500 {
+		t.Fatalf("outcome %v after %d conflicts", how, s.conflicts)
 	}
 	if words := o.why(nil, numberOf(set, "app"), gaveUp); !strings.Contains(words, "gave up") {
 		t.Error(words)

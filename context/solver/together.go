@@ -11,7 +11,7 @@ import (
 // in the context of each.
 func (u *Pool) Together(q Question, roots []*pkgmeta.Meta, there func(at int)) {
 	o := u.policy(q)
-	s := newSolver(o, solverLimits{dead: preferring})
+	s := newSolver(o, solverLimits{conflicts: maxPreferring})
 	defer s.release()
 	numbers := make([]int32, len(roots))
 	for i, p := range roots {
@@ -21,7 +21,7 @@ func (u *Pool) Together(q Question, roots []*pkgmeta.Meta, there func(at int)) {
 }
 
 func (s *solver) together(roots []int32, there func(at int)) {
-	if _, how := s.solve(roots); how == found {
+	if _, how := s.solve(roots); how == satisfiable {
 		for _, l := range s.trail {
 			if i := s.vars[l.variable()].pkg; !l.negated() && i < s.graph.assumed {
 				there(int(i))
