@@ -1,6 +1,7 @@
 package server
 
 import (
+	stdcontext "context"
 	"encoding/json"
 	"errors"
 	"io"
@@ -238,18 +239,30 @@ func (f *queryFile) WriteAt(p []byte, _ int64) (int, error) {
 }
 
 func (f *queryFile) ReadAt(p []byte, off int64) (int, error) {
+	return f.ReadLong(stdcontext.Background(), p, off)
+}
+
+// ReadLong implements p9l.LongReader.
+func (f *queryFile) ReadLong(ctx stdcontext.Context, p []byte, off int64) (int, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.answer == nil {
-		f.answer = f.fs.answer(f.as, f.question)
+		answer, err := f.fs.answer(ctx, f.as, f.question)
+		if err != nil {
+			return 0, err
+		}
+		f.answer = answer
 	}
 	return readText(f.answer, p, off)
 }
 
-// answer runs one query.
-func (fs *FS) answer(as visitor, question []byte) []byte {
+// answer runs one query. It fails only with ctx's error, where the query did.
+func (fs *FS) answer(ctx stdcontext.Context, as visitor, question []byte) ([]byte, error) {
 	var a api.Answer
-	result, err := fs.runQuery(as, question)
+	result, err := fs.runQuery(ctx, as, question)
+	if err != nil && ctx.Err() != nil {
+		return nil, ctx.Err()
+	}
 	if result != nil {
 		var failed error
 		a.Result, failed = json.Marshal(result)
@@ -262,5 +275,5 @@ func (fs *FS) answer(as visitor, question []byte) []byte {
 	if err != nil {
 		panic("query: an Answer does not encode: " + err.Error())
 	}
-	return append(out, '\n')
+	return append(out, '\n'), nil
 }

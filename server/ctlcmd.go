@@ -34,6 +34,7 @@ type command struct {
 // An invocation is a command with its arguments, and who gives it.
 type invocation struct {
 	fs    *FS
+	ctx   stdcontext.Context // done when nobody waits for the results
 	as    visitor
 	table []command
 	words []string // all of the command
@@ -93,22 +94,24 @@ func listCommands(key, args, what string) []command {
 }
 
 // commandLine runs the command of a line and returns the results in words.
-func (fs *FS) commandLine(as visitor, line string) (text string, err error) {
+func (fs *FS) commandLine(ctx stdcontext.Context, as visitor, line string) (text string, err error) {
 	words, err := api.SplitCommand(line)
 	if err != nil {
 		return "", refuse("%w", err)
 	}
-	result, err := fs.command(as, words)
+	result, err := fs.command(ctx, as, words)
 	return result.Text, err
 }
 
 // command runs one command; no words are none. Its error's errno tells what is
-// wrong: EINVAL for what is no command. A command that fails has changed nothing.
-func (fs *FS) command(as visitor, words []string) (api.CommandResult, error) {
+// wrong: EINVAL for what is no command. A command that fails has changed nothing; one
+// for several paths has done those before the one that failed. What takes long ends
+// early when ctx is done.
+func (fs *FS) command(ctx stdcontext.Context, as visitor, words []string) (api.CommandResult, error) {
 	if len(words) == 0 {
 		return api.CommandResult{}, nil
 	}
-	v := &invocation{fs: fs, as: as, table: commands, words: words}
+	v := &invocation{fs: fs, ctx: ctx, as: as, table: commands, words: words}
 	c, err := v.find()
 	if err != nil {
 		return api.CommandResult{}, err

@@ -2,6 +2,7 @@ package server
 
 import (
 	"bytes"
+	stdcontext "context"
 	"fmt"
 	"strings"
 	"sync"
@@ -52,6 +53,11 @@ func (f *commandFile) SetAttr(valid p9.SetAttrMask, _ p9.SetAttr) error { return
 func (f *commandFile) Open(p9.OpenFlags) (p9.QID, uint32, error) { return f.qid, 0, nil }
 
 func (f *commandFile) WriteAt(p []byte, off int64) (int, error) {
+	return f.WriteLong(stdcontext.Background(), p, off)
+}
+
+// WriteLong implements p9l.LongWriter.
+func (f *commandFile) WriteLong(ctx stdcontext.Context, p []byte, off int64) (int, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.base >= 0 {
@@ -68,7 +74,7 @@ func (f *commandFile) WriteAt(p []byte, off int64) (int, error) {
 		if rest = after; !whole {
 			break
 		}
-		if err := f.run(); err != nil {
+		if err := f.run(ctx); err != nil {
 			return 0, err
 		}
 	}
@@ -77,10 +83,10 @@ func (f *commandFile) WriteAt(p []byte, off int64) (int, error) {
 }
 
 // run runs the line that was gathered, and adds to the results.
-func (f *commandFile) run() error {
+func (f *commandFile) run(ctx stdcontext.Context) error {
 	line := string(f.line)
 	f.line = nil
-	text, err := f.fs.commandLine(f.as, line)
+	text, err := f.fs.commandLine(ctx, f.as, line)
 	f.add(text)
 	if err != nil {
 		return f.failed(err)
@@ -112,10 +118,15 @@ func (f *commandFile) add(text string) {
 }
 
 func (f *commandFile) ReadAt(p []byte, off int64) (int, error) {
+	return f.ReadLong(stdcontext.Background(), p, off)
+}
+
+// ReadLong implements p9l.LongReader.
+func (f *commandFile) ReadLong(ctx stdcontext.Context, p []byte, off int64) (int, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if len(f.line) > 0 {
-		_ = f.run() // the results have the error
+		_ = f.run(ctx) // the results have the error
 	}
 	switch {
 	case off < 0:

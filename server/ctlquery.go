@@ -26,7 +26,7 @@ func (f *FS) queryCommand(q *inquiry) (any, error) {
 	if !f.isAdmin(q.as) {
 		return nil, &toldError{api.ForAdmins, syscall.EACCES}
 	}
-	result, err := f.command(visitor{caller: q.as, admin: true, by: q.by}, q.Words)
+	result, err := f.command(q.ctx, visitor{caller: q.as, admin: true, by: q.by}, q.Words)
 	if err != nil {
 		return result, &toldError{whyFailed(err), syscall.Errno(errnoOf(err))}
 	}

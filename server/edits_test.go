@@ -81,7 +81,7 @@ func (p *place) configure(words ...string) string {
 	if err != nil {
 		p.Fatal(err)
 	}
-	result, err := p.command(p.visitor(asking("root", ""), as), append([]string{"config"}, words...))
+	result, err := p.command(p.Context(), p.visitor(asking("root", ""), as), append([]string{"config"}, words...))
 	if err != nil {
 		return err.Error()
 	}

@@ -2,6 +2,7 @@ package server
 
 import (
 	"bytes"
+	stdcontext "context"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
@@ -46,6 +47,7 @@ var queries = map[string]func(*FS, *inquiry) (any, error){
 // An inquiry is a query with who asks it.
 type inquiry struct {
 	api.Query
+	ctx  stdcontext.Context // done when nobody waits for the answer
 	as   caller
 	by   string          // the name under which changes are logged
 	name attachname.Name // Query.Context, parsed
@@ -53,9 +55,10 @@ type inquiry struct {
 }
 
 // runQuery answers one query. Errors tell callers nothing that they may not
-// know; the whole reason is for trusted ones.
-func (fs *FS) runQuery(as visitor, question []byte) (any, error) {
-	q := &inquiry{as: as.caller, by: as.by, set: fs.packages.Set()}
+// know; the whole reason is for trusted ones. What takes long ends early when ctx
+// is done.
+func (fs *FS) runQuery(ctx stdcontext.Context, as visitor, question []byte) (any, error) {
+	q := &inquiry{ctx: ctx, as: as.caller, by: as.by, set: fs.packages.Set()}
 	dec := json.NewDecoder(bytes.NewReader(question))
 	dec.DisallowUnknownFields()
 	if err := dec.Decode(&q.Query); err != nil {

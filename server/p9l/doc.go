@@ -30,7 +30,8 @@
 // returns errLater before it has any effect, and the request is handled again,
 // in a worker. Workers are goroutines that live as long as there are requests
 // in the queue, at most Limits.Running at once. Reads of a ContextReader wait
-// for events in goroutines of their own. A reply is written by whoever made
+// for events in goroutines of their own. A LongReader or LongWriter is told when
+// nobody waits for the reply any more. A reply is written by whoever made
 // it, as far as the socket takes it at once; what it does not take is written
 // by a goroutine that ends when all is written. Therefore the reader goes on
 // whatever the peer and the files do, and a Tflush is always answered. It

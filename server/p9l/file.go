@@ -38,6 +38,23 @@ type ContextReader interface {
 	ReadContext(ctx context.Context, p []byte, offset int64) (int, error)
 }
 
+// A LongReader is a file whose reads may take long, though they end. They are run
+// by workers, as others are.
+type LongReader interface {
+	// ReadLong is ReadAt that returns early, with ctx's error, when ctx is done:
+	// nobody waits for the reply any more, for the client has flushed the
+	// request or gone away.
+	ReadLong(ctx context.Context, p []byte, offset int64) (int, error)
+}
+
+// A LongWriter is the same for writes.
+type LongWriter interface {
+	// WriteLong is WriteAt, and returns early as ReadLong does. A write that is
+	// flushed is answered all the same, so its error tells the client that it
+	// had no effect.
+	WriteLong(ctx context.Context, p []byte, offset int64) (int, error)
+}
+
 // A Ready file can tell that GetAttr, Open, Readdir, Readlink, StatFS, Close
 // and the xattr calls will answer without waiting.
 type Ready interface {

@@ -82,6 +82,39 @@ func TestFlushOfQueued(t *testing.T) {
 	}
 }
 
+// TestFlushOfLong flushes what takes long, or goes away: the file is told.
+func TestFlushOfLong(t *testing.T) {
+	g := newGate()
+	c := dialGate(t, g, Limits{Running: 1})
+	told := func(want string) {
+		t.Helper()
+		if got := <-g.started; got != want {
+			t.Errorf("the file was told %q, want %q", got, want)
+		}
+	}
+	write := p9ltest.Body(uint32(1), uint64(0), uint32(3), []byte("abc"))
+	c.Walk(0, 1, "long")
+	c.Must(wire.Tlopen, 1, p9ltest.Body(uint32(1), uint32(2)))
+
+	c.Send(wire.Twrite, 7, write)
+	told("write")
+	c.Send(wire.Tflush, 8, p9ltest.Body(uint16(7)))
+	told("write ended")
+	c.Next("Rlerror tag 7 EINTR")
+	c.Next("Rflush tag 8")
+
+	c.Send(wire.Tread, 7, readBody(1))
+	told("read")
+	c.Send(wire.Tflush, 8, p9ltest.Body(uint16(7)))
+	c.Next("Rflush tag 8")
+	told("read ended")
+
+	c.Send(wire.Twrite, 7, write)
+	told("write")
+	c.Conn.Close()
+	told("write ended")
+}
+
 func TestFlushOfNothing(t *testing.T) {
 	c := dialTree(t, sampleTree(true))
 	for _, old := range []uint16{8, 9, wire.NoTag} { // itself, unknown, none

@@ -11,8 +11,9 @@ import (
 
 // A gate is a tree whose calls can be held up: reads of "slow", every Mkdir and
 // every write announce themselves in started and go on when pass lets them.
-// Reads of "events" wait for an event or for their context. "panic" panics when
-// it is read. Files can be opened for writing and swallow what is written.
+// Reads of "events" wait for an event or for their context. Reads and writes of
+// "long" announce themselves and end with their context. "panic" panics when it is
+// read. Files can be opened for writing and swallow what is written.
 type gate struct {
 	*memTree
 	started  chan string
@@ -29,7 +30,7 @@ type gate struct {
 
 func newGate() *gate {
 	return &gate{
-		memTree: newMemTree(false, "slow=slow data", "fast=fast data", "events=", "panic=", "dir/"),
+		memTree: newMemTree(false, "slow=slow data", "fast=fast data", "events=", "long=", "panic=", "dir/"),
 		started: make(chan string, 1000),
 		pass:    make(chan struct{}),
 		events:  make(chan string),
@@ -44,8 +45,11 @@ func (g *gate) Attach(r AttachRequest) (p9.File, error) {
 }
 
 func (g *gate) wrap(f *memFile) p9.File {
-	if f.n.name == "events" {
+	switch f.n.name {
+	case "events":
 		return &eventFile{gateFile{f, g}}
+	case "long":
+		return &longFile{gateFile{f, g}}
 	}
 	return &gateFile{f, g}
 }
@@ -148,4 +152,21 @@ func (f *eventFile) ReadContext(ctx context.Context, p []byte, _ int64) (int, er
 	case <-ctx.Done():
 		return 0, ctx.Err()
 	}
+}
+
+type longFile struct{ gateFile }
+
+func (f *longFile) ReadLong(ctx context.Context, _ []byte, _ int64) (int, error) {
+	return 0, f.until(ctx, "read")
+}
+
+func (f *longFile) WriteLong(ctx context.Context, _ []byte, _ int64) (int, error) {
+	return 0, f.until(ctx, "write")
+}
+
+func (f *longFile) until(ctx context.Context, what string) error {
+	f.g.started <- what
+	<-ctx.Done()
+	f.g.started <- what + " ended"
+	return ctx.Err()
 }

@@ -184,6 +184,10 @@ func (r *request) readNow(f *fid, offset int64, n int) error {
 
 // readWait reads in a worker.
 func (r *request) readWait(f *fid, offset int64, n int) error {
+	if long, ok := f.file.(LongReader); ok {
+		ctx := r.interest()
+		return r.fill(n, func(p []byte) (int, error) { return long.ReadLong(ctx, p, offset) })
+	}
 	if r.ctx == nil {
 		return r.fill(n, func(p []byte) (int, error) { return f.file.ReadAt(p, offset) })
 	}
@@ -232,7 +236,11 @@ func twrite(r *request) error {
 	case !r.wait:
 		return errLater
 	default:
-		n, err = f.file.WriteAt(data, int64(offset))
+		if long, ok := f.file.(LongWriter); ok {
+			n, err = long.WriteLong(r.interest(), data, int64(offset))
+		} else {
+			n, err = f.file.WriteAt(data, int64(offset))
+		}
 	}
 	if n == 0 && len(data) > 0 {
 		if err == nil {

@@ -31,7 +31,7 @@ type request struct {
 	scratch *scratch
 
 	// What follows is of requests in session.tags, and guarded by conn.mu.
-	ctx        context.Context // set where the request waits for events
+	ctx        context.Context // done when nobody waits for the reply; set where the file is told
 	cancel     context.CancelFunc
 	fid        *fid     // that the request waits on
 	next, prev *request // in conn.queue
@@ -290,10 +290,9 @@ func tflush(r *request) error {
 		c.forget(q)
 	case q.pure:
 		c.forget(q)
-		if q.cancel != nil {
-			q.cancel()
-		}
+		q.giveUp()
 	default:
+		q.giveUp()
 		q.flushes = append(q.flushes, r.tag)
 		r.s.tags[r.tag] = &request{flushOf: q}
 		c.tagged.Store(int32(len(r.s.tags)))
@@ -301,6 +300,18 @@ func tflush(r *request) error {
 	}
 	r.begin(0)
 	return nil
+}
+
+// interest returns a context that is done when nobody waits for the reply of the
+// request, which a worker runs.
+func (r *request) interest() context.Context {
+	r.c.mu.Lock()
+	defer r.c.mu.Unlock()
+	r.ctx, r.cancel = context.WithCancel(context.Background())
+	if r.silent || len(r.flushes) > 0 {
+		r.cancel()
+	}
+	return r.ctx
 }
 
 // forget frees the tag of q, which will not be answered. It runs with mu
@@ -311,14 +322,21 @@ func (c *conn) forget(q *request) {
 	c.tagged.Store(int32(len(q.s.tags)))
 }
 
-// cancelWaiting makes the reads that wait for events return.
+// cancelWaiting makes the reads that wait for events return, and what takes long
+// end early.
 func (c *conn) cancelWaiting() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for _, q := range c.sess.tags {
-		if q.cancel != nil {
-			q.cancel()
-		}
+		q.giveUp()
+	}
+}
+
+// giveUp tells the file that nobody waits for the request's reply. It runs with mu
+// locked.
+func (r *request) giveUp() {
+	if r.cancel != nil {
+		r.cancel()
 	}
 }
 

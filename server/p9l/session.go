@@ -75,9 +75,7 @@ func (c *conn) endSession() []*fid {
 	s.ended = true
 	for _, r := range s.tags {
 		r.silent = true
-		if r.cancel != nil {
-			r.cancel()
-		}
+		r.giveUp()
 	}
 	for r := c.queue.pop(); r != nil; r = c.queue.pop() {
 		c.held -= r.cost
