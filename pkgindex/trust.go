@@ -9,7 +9,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"strings"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -156,12 +155,13 @@ func (s *Store) checkDigest(path string, digest signature.Digest) (*signature.Si
 		return nil, fmt.Errorf("its signature: %w", err)
 	}
 	signer, err := s.keys.Load().Check(digest, text)
-	switch {
-	case errors.Is(err, signature.ErrUnknownKey):
-		return nil, fmt.Errorf("it %w; if it is to be trusted, put its public key into %s, as NAME.pub", err, s.config.Trust)
-	case err != nil && !strings.HasPrefix(err.Error(), "its ") && !strings.HasPrefix(err.Error(), "the "):
-		return nil, fmt.Errorf("it %w", err)
-	case err != nil:
+	if refused := (*signature.CheckError)(nil); errors.As(err, &refused) {
+		err = refused.Sentence()
+	}
+	if errors.Is(err, signature.ErrUnknownKey) {
+		err = fmt.Errorf("%w; if it is to be trusted, put its public key into %s, as NAME.pub", err, s.config.Trust)
+	}
+	if err != nil {
 		return nil, err
 	}
 	return &signer, nil

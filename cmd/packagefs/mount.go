@@ -1,9 +1,9 @@
 package main
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -210,8 +210,10 @@ func (c *MountCmd) takeDown() error {
 	return errors.Join(failed...)
 }
 
-// mounted is what the process in the background reports when all is well.
-const mounted = "mounted"
+// A mountReport is what the process in the background tells the one that started it.
+type mountReport struct {
+	Error string `json:"error,omitempty"` // empty: it is mounted
+}
 
 // start runs this program in the background for what needs a process, and waits
 // until it reports.
@@ -244,14 +246,14 @@ func (c *MountCmd) start(env *Env, o mount.Options, kernel bool) error {
 	if err != nil {
 		return fmt.Errorf("mount: run in the background: %w", err)
 	}
-	report, err := io.ReadAll(r)
-	if err == nil && string(report) == mounted {
-		return cmd.Process.Release()
-	}
-	if len(report) == 0 {
+	var report mountReport
+	switch err := json.NewDecoder(r).Decode(&report); {
+	case err != nil:
 		return fmt.Errorf("mount %s: the process in the background failed: %w", strings.Join(c.Mountpoints, " "), errors.Join(err, cmd.Wait()))
+	case report.Error != "":
+		return errors.New(report.Error)
 	}
-	return errors.New(string(report))
+	return cmd.Process.Release()
 }
 
 // background serves a mount for the process that started it.
@@ -260,13 +262,13 @@ func (c *MountCmd) background(env *Env) error {
 	o, err := c.options(env)
 	if err == nil {
 		err = c.foreground(env, o, c.Kernel, func() {
-			_, _ = io.WriteString(report, mounted) // fails if nobody waits any more
+			_ = json.NewEncoder(report).Encode(mountReport{}) // fails if nobody waits any more
 			report.Close()
 			report = nil
 		})
 	}
 	if report != nil && err != nil {
-		_, _ = io.WriteString(report, err.Error())
+		_ = json.NewEncoder(report).Encode(mountReport{Error: err.Error()})
 	}
 	return err
 }

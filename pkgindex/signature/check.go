@@ -37,31 +37,56 @@ type Signer struct {
 // ErrUnknownKey says that a signature was made by a key that is not trusted.
 var ErrUnknownKey = errors.New("is signed by a key that is not trusted")
 
+// A CheckError says why the signature of a package file does not count.
+type CheckError struct {
+	err error
+
+	// whole is set where the words are a sentence; else they say what the file is or
+	// does.
+	whole bool
+}
+
+func (e *CheckError) Error() string { return e.err.Error() }
+func (e *CheckError) Unwrap() error { return e.err }
+
+// Sentence is the error as a whole sentence, which calls the package file it.
+func (e *CheckError) Sentence() error {
+	if e.whole {
+		return e
+	}
+	return fmt.Errorf("it %w", e)
+}
+
+// refuse makes a CheckError of what the file is or does.
+func refuse(format string, args ...any) error {
+	return &CheckError{err: fmt.Errorf(format, args...)}
+}
+
 // Check says whether signature, the text of a signature file, is one of that
-// digest by one of the keys, and by which.
+// digest by one of the keys, and by which. Its errors are CheckErrors.
 func (k *Keys) Check(digest Digest, signature []byte) (Signer, error) {
 	var s minisign.Signature
 	if err := s.UnmarshalText(signature); err != nil {
-		return Signer{}, fmt.Errorf("its signature file has no signature of minisign: %w", err)
+		return Signer{}, &CheckError{fmt.Errorf("its signature file has no signature of minisign: %w", err), true}
 	}
 	id := keyID(s.KeyID)
 	keys := k.byID[s.KeyID]
 	switch {
 	case s.Algorithm != minisign.HashEdDSA:
-		return Signer{}, fmt.Errorf("is signed by key %s in the old way that is not of a digest; sign it again without minisign's option -l", id)
+		return Signer{}, refuse("is signed by key %s in the old way that is not of a digest; sign it again without minisign's option -l", id)
 	case len(keys) == 0:
-		return Signer{}, fmt.Errorf("%w: %s", ErrUnknownKey, id)
+		return Signer{}, refuse("%w: %s", ErrUnknownKey, id)
 	}
 	for _, key := range keys {
 		if !ed25519.Verify(key.public, digest[:], s.Signature[:]) {
 			continue
 		}
 		if !ed25519.Verify(key.public, append(s.Signature[:], s.TrustedComment...), s.CommentSignature[:]) {
-			return Signer{}, fmt.Errorf("the comment of its signature by key %s was changed", id)
+			return Signer{}, &CheckError{fmt.Errorf("the comment of its signature by key %s was changed", id), true}
 		}
 		return Signer{KeyID: id, Key: key.name, Comment: printable(s.TrustedComment)}, nil
 	}
-	return Signer{}, fmt.Errorf("does not match its signature by key %s: one of the two was changed", id)
+	return Signer{}, refuse("does not match its signature by key %s: one of the two was changed", id)
 }
 
 // printable makes a comment one line that is safe to show.

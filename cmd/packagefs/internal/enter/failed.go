@@ -18,13 +18,16 @@ import (
 // that it had given up.
 const FailedName = "packagefs-failed"
 
-// What the steps of a program are for, where a failure needs to be explained.
+// An aim is what a step of a program is for, where a failure needs to be explained.
+type aim uint8
+
 const (
-	labelUnshare = "make a namespace"
-	labelMount   = "change mounts in the namespace"
-	labelSource  = "mount the directory of contexts"
-	labelStack   = "stack the context on /"
-	labelExec    = "run "
+	anyAim     aim = iota
+	aimUnshare     // make namespaces
+	aimMap         // say which users the user namespace has
+	aimMount       // change mounts in the namespace
+	aimStack       // stack the context on a directory of the root
+	aimRun         // run the program that it is all for
 )
 
 // A report tells what a program was to do. The program writes its table after it,
@@ -33,7 +36,13 @@ type report struct {
 	Context string
 	Within  bool
 	Command []string
-	Labels  []string
+	Steps   []reportStep
+}
+
+type reportStep struct {
+	Label string
+	Aim   aim
+	Path  string
 }
 
 // failure adds the steps for when the program fails: this program is run in the
@@ -49,7 +58,7 @@ func (p *plan) failure() (first *step, err error) {
 
 	r := report{Context: p.options.Context, Within: p.source.within(), Command: p.options.Command}
 	for _, s := range g.steps {
-		r.Labels = append(r.Labels, s.label)
+		r.Steps = append(r.Steps, reportStep{s.label, s.aim, s.path})
 	}
 	text, err := json.Marshal(r)
 	if err != nil {
@@ -97,17 +106,17 @@ func failed(args []string) (code int, err error) {
 	if err := json.Unmarshal(text, &r); err != nil {
 		return exitCannot, err
 	}
-	if len(table) < tableHead+len(r.Labels)*stepSize {
+	if len(table) < tableHead+len(r.Steps)*stepSize {
 		return exitCannot, errors.New("the report of what failed is cut")
 	}
 	last := int(le.Uint64(table[8:])-tableAt-tableHead) / stepSize
-	if last < 0 || last >= len(r.Labels) {
+	if last < 0 || last >= len(r.Steps) {
 		return exitCannot, errors.New("the report of what failed makes no sense")
 	}
-	if strings.HasPrefix(r.Labels[last], labelExec) {
+	if r.Steps[last].Aim == aimRun {
 		return r.notRun(table)
 	}
-	return exitCannot, r.explain(r.Labels[last], result(table, last))
+	return exitCannot, r.explain(&r.Steps[last], result(table, last))
 }
 
 // result is what a step returned, as an error.
@@ -121,12 +130,11 @@ func (r *report) notRun(table []byte) (code int, err error) {
 	name := r.Command[0]
 	err = fmt.Errorf("%s: not found in the context %s", name, r.Context)
 	code = exitMissing
-	for i, label := range r.Labels {
-		path, ok := strings.CutPrefix(label, labelExec)
-		if !ok {
+	for i, s := range r.Steps {
+		if s.Aim != aimRun {
 			continue
 		}
-		errno := result(table, i)
+		path, errno := s.Path, result(table, i)
 		if _, serr := os.Stat(path); serr != nil {
 			continue // not there, or in a directory that is closed to this user
 		}
@@ -144,19 +152,19 @@ func (r *report) notRun(table []byte) (code int, err error) {
 }
 
 // explain says what to do about a failed step.
-func (r *report) explain(label string, errno syscall.Errno) error {
-	err := fmt.Errorf("%s: %w", label, errno)
+func (r *report) explain(s *reportStep, errno syscall.Errno) error {
+	err := fmt.Errorf("%s: %w", s.Label, errno)
 	switch {
-	case label == labelUnshare:
+	case s.Aim == aimUnshare:
 		if r.Within && errno == unix.ENOSPC {
 			return fmt.Errorf("%w: programs of different contexts have started each other 32 deep, and the kernel allows no more", err)
 		}
 		return explainUserNamespace(err)
-	case strings.HasPrefix(label, "write /proc/"), label == labelMount:
+	case s.Aim == aimMap, s.Aim == aimMount:
 		return explainUserNamespace(err)
-	case strings.HasPrefix(label, labelStack) && errno == unix.EINVAL && os.Geteuid() != 0:
+	case s.Aim == aimStack && errno == unix.EINVAL && os.Geteuid() != 0:
 		return fmt.Errorf("%w: something is mounted below it, and the kernel lets only root stack over that; see packagefs doctor", err)
-	case strings.HasPrefix(label, labelStack) && errno == unix.ENODEV:
+	case s.Aim == aimStack && errno == unix.ENODEV:
 		return fmt.Errorf("%w: this kernel has no overlay file system; try: modprobe overlay", err)
 	}
 	return fmt.Errorf("%w; see packagefs doctor", err)

@@ -82,26 +82,32 @@ func (p *plan) namespaces() {
 	if uid != 0 {
 		flags |= unix.CLONE_NEWUSER
 	}
-	g.add(labelUnshare, unix.SYS_UNSHARE, uint64(flags))
+	g.add("make a namespace", unix.SYS_UNSHARE, uint64(flags)).to(aimUnshare)
 	if uid != 0 {
 		for _, m := range [][2]string{
 			{"setgroups", "deny"}, {"uid_map", fmt.Sprintf("%d %d 1\n", uid, uid)}, {"gid_map", fmt.Sprintf("%d %d 1\n", gid, gid)},
 		} {
 			file := "/proc/self/" + m[0]
 			open := g.add("open "+file, unix.SYS_OPENAT, cwd, g.str(file), unix.O_WRONLY|unix.O_CLOEXEC)
-			g.add("write "+file, unix.SYS_WRITE, 0, g.str(m[1]), uint64(len(m[1]))).takes(0, open)
+			g.add("write "+file, unix.SYS_WRITE, 0, g.str(m[1]), uint64(len(m[1]))).takes(0, open).to(aimMap)
 		}
 	}
 	if s := p.options.DeathSignal; s > 0 { // the new user namespace clears it
 		g.add("keep the parent's death signal", unix.SYS_PRCTL, unix.PR_SET_PDEATHSIG, uint64(s))
 	}
-	g.add(labelMount, unix.SYS_MOUNT, g.str(""), g.str("/"), g.str(""), unix.MS_REC|unix.MS_SLAVE, g.str(""))
+	p.isolateMounts()
+}
+
+// isolateMounts adds the step that lets mounts in the namespace stay in it.
+func (p *plan) isolateMounts() {
+	g := &p.program
+	g.add("change mounts in the namespace", unix.SYS_MOUNT, g.str(""), g.str("/"), g.str(""), unix.MS_REC|unix.MS_SLAVE, g.str("")).to(aimMount)
 }
 
 // leave adds the steps out of the contexts that the mount namespace is in.
 func (p *plan) leave() {
 	g := &p.program
-	g.add(labelMount, unix.SYS_MOUNT, g.str(""), g.str("/"), g.str(""), unix.MS_REC|unix.MS_SLAVE, g.str(""))
+	p.isolateMounts()
 	for _, m := range slices.Backward(p.mounts) {
 		if isStacked(&m) {
 			g.add("leave the context on "+m.Point, unix.SYS_UMOUNT2, g.str(m.Point), unix.MNT_DETACH)
@@ -134,7 +140,7 @@ func (p *plan) stack() {
 	g := &p.program
 	root := p.clone("/")
 	if p.source.point == "" {
-		g.add(labelSource, unix.SYS_MOVE_MOUNT, uint64(p.fd.source), g.str(""), cwd, g.str(stage), unix.MOVE_MOUNT_F_EMPTY_PATH)
+		g.add("mount the directory of contexts", unix.SYS_MOVE_MOUNT, uint64(p.fd.source), g.str(""), cwd, g.str(stage), unix.MOVE_MOUNT_F_EMPTY_PATH)
 	} else {
 		p.attach(p.clone(p.source.point), stage)
 	}
@@ -162,8 +168,8 @@ func (p *plan) layer(contexts, root string) {
 		for i, at := range points {
 			clones[i] = p.clone(at)
 		}
-		g.add(labelStack+dir, unix.SYS_MOUNT, here, g.str("/"+dir), g.str("overlay"),
-			unix.MS_RDONLY|unix.MS_NODEV, g.str(p.layers.options(dir, root)))
+		g.add("stack the context on /"+dir, unix.SYS_MOUNT, here, g.str("/"+dir), g.str("overlay"),
+			unix.MS_RDONLY|unix.MS_NODEV, g.str(p.layers.options(dir, root))).to(aimStack)
 		for i, at := range points {
 			rel, _ := filepath.Rel(root, at)
 			p.attach(clones[i], "/"+rel).optional = true // a package may have something else there
@@ -205,7 +211,7 @@ func (p *plan) execute() {
 	environ := environment(p.options)
 	argv, env := g.strs(p.options.Command), g.strs(environ)
 	for _, path := range candidates(cmp.Or(p.options.Path, p.options.Command[0]), environ) {
-		g.add(labelExec+path, unix.SYS_EXECVE, g.str(path), argv, env).optional = true
+		g.run(path, argv, env)
 	}
 }
 

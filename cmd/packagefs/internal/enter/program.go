@@ -33,6 +33,8 @@ type program struct {
 // can be set to another one.
 type step struct {
 	label  string // what failed, in words
+	aim    aim
+	path   string // of the program that it runs
 	number uintptr
 	args   [6]uint64
 
@@ -65,6 +67,18 @@ func (p *program) add(label string, number uintptr, args ...uint64) *step {
 	s := &step{label: label, number: number, index: len(p.steps)}
 	copy(s.args[:], args)
 	p.steps = append(p.steps, s)
+	return s
+}
+
+// run adds the step that runs the program at a path, if it is there.
+func (p *program) run(path string, argv, env uint64) {
+	s := p.add("run "+path, unix.SYS_EXECVE, p.str(path), argv, env).to(aimRun)
+	s.path, s.optional = path, true
+}
+
+// to says what a step is for.
+func (s *step) to(a aim) *step {
+	s.aim = a
 	return s
 }
 
