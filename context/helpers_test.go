@@ -179,7 +179,7 @@ func outcome(set *pkgindex.Set, v *View, err error) string {
 		return "error " + err.Error()
 	}
 	for name, class := range map[string]error{
-		"ErrAttachName": attachname.ErrSyntax, "ErrUnknown": ErrUnknown, "ErrDenied": ErrDenied,
+		"ErrSyntax": attachname.ErrSyntax, "ErrUnknown": ErrUnknown, "ErrDenied": ErrDenied,
 		"ErrNotInstalled": ErrNotInstalled, "ErrUnresolvable": ErrUnresolvable, "ErrBroken": files.ErrBroken,
 	} {
 		if errors.Is(err, class) {

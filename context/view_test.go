@@ -313,7 +313,7 @@ public = false
 		{"an unknown group", ``, "alice group:nosuch", "ErrUnknown group nosuch is in neither the system's database nor the context files"},
 		{"strangers do not learn who is unknown", ``, "nobody user:mallory", "ErrDenied nobody vouches for the caller, and the context is not public"},
 		{"nobody has no context of one's own", ``, "nobody ", "ErrUnknown the empty name is the context of the user who attaches, and nobody vouches for one; name a context"},
-		{"ctl is no view", ``, "root ctl", "ErrAttachName it is no context but a directory of the server"},
+		{"ctl is no view", ``, "root ctl", "ErrSyntax it is no context but a directory of the server"},
 
 		{"a file that never was good lets nobody in", `
 == system.toml

@@ -1,13 +1,13 @@
 package main
 
 import (
-	"context"
+	stdcontext "context"
 	"fmt"
 	"io"
 	"os"
 	"time"
 
-	pfscontext "github.com/packagefs/packagefs/context"
+	"github.com/packagefs/packagefs/context"
 	"github.com/packagefs/packagefs/pkgindex"
 	"github.com/packagefs/packagefs/pkgindex/format"
 	"github.com/packagefs/packagefs/pkgindex/pkgmeta"
@@ -72,9 +72,9 @@ func (c *CheckCmd) checkFiles(env *Env) ([]api.CheckRow, error) {
 	if err != nil {
 		return nil, err
 	}
-	var contexts pfscontext.Contexts
+	var contexts context.Contexts
 	bar := newProgressLine(env.Stderr)
-	verdicts, err := contexts.Check(env, set, pfscontext.Caller{Trusted: true}, func(done, total int) {
+	verdicts, err := contexts.Check(env, set, context.Caller{Trusted: true}, func(done, total int) {
 		bar.show("checked %d of %s", done, plural(total, "package"))
 	})
 	bar.clear()
@@ -134,7 +134,7 @@ func readPackagesFile(env *Env, name string, each func(pkgmeta.Meta)) error {
 
 // contextReader fails once its context has ended.
 type contextReader struct {
-	ctx context.Context
+	ctx stdcontext.Context
 	r   io.Reader
 }
 

@@ -22,12 +22,12 @@ const (
 )
 
 const (
-	maxAttachName = 4096 // bytes
-	maxName       = 200  // bytes of a user's or group's name, escaped
-	maxSegments   = 64   // parts between plus signs
+	maxLength   = 4096 // bytes
+	maxName     = 200  // bytes of a user's or group's name, escaped
+	maxSegments = 64   // parts between plus signs
 )
 
-// An AttachName is a parsed attach name. Attach names that differ only in the
+// A Name is a parsed attach name. Attach names that differ only in the
 // leading slash or in needless escapes are equal.
 //
 // Escapes. %XX stands for the byte with that hexadecimal number. What does not
@@ -52,7 +52,7 @@ type Name struct {
 	selectors string
 }
 
-// Parse reads an attach name. Its errors are ErrAttachName.
+// Parse reads an attach name. Its errors are of the class ErrSyntax.
 func Parse(s string) (Name, error) {
 	n, err := parse(s)
 	if err != nil {
@@ -63,8 +63,8 @@ func Parse(s string) (Name, error) {
 
 func parse(s string) (n Name, err error) {
 	switch {
-	case len(s) > maxAttachName:
-		return n, fmt.Errorf("it is longer than %d bytes", maxAttachName)
+	case len(s) > maxLength:
+		return n, fmt.Errorf("it is longer than %d bytes", maxLength)
 	case strings.Contains(s, ","):
 		return n, fmt.Errorf("it has a comma; write it %%2C")
 	}
@@ -116,7 +116,7 @@ func parseBase(base string) (Kind, string, error) {
 	case name == "":
 		return 0, "", fmt.Errorf("the name behind the colon is empty")
 	case name == "." || name == ".." || strings.Contains(name, "/"):
-		return 0, "", fmt.Errorf("a name has no slash and is neither . nor ..")
+		return 0, "", fmt.Errorf("a name has no slash, and neither . nor .. is one")
 	case len(escape(name)) > maxName:
 		return 0, "", fmt.Errorf("the name is longer than %d bytes", maxName)
 	}
@@ -261,7 +261,7 @@ func (n Name) With(refs ...pkgmeta.Ref) Name {
 	return n
 }
 
-// String returns the canonical form, which ParseAttachName reads back. It has no
+// String returns the canonical form, which Parse reads back. It has no
 // comma and no slash.
 func (n Name) String() string {
 	var base string

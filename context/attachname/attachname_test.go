@@ -9,7 +9,7 @@ import (
 	"github.com/packagefs/packagefs/pkgindex/pkgmeta"
 )
 
-func TestParseAttachName(t *testing.T) {
+func TestParse(t *testing.T) {
 	for _, c := range []struct {
 		in   string
 		want Name
@@ -57,7 +57,7 @@ func TestParseAttachName(t *testing.T) {
 	}
 }
 
-func TestParseAttachNameRefuses(t *testing.T) {
+func TestParseRefuses(t *testing.T) {
 	for in, why := range map[string]string{
 		"..":                                 "want user:NAME",
 		"../etc":                             "want user:NAME",
@@ -183,7 +183,7 @@ func FuzzAttachName(f *testing.F) {
 		n, err := Parse(s)
 		if err != nil {
 			if !errors.Is(err, ErrSyntax) {
-				t.Fatalf("%q: %v is no ErrAttachName", s, err)
+				t.Fatalf("%q: %v is no ErrSyntax", s, err)
 			}
 			return
 		}

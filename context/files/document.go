@@ -8,7 +8,10 @@ import (
 )
 
 // A document is the text of a context file that Parse accepts, and where in
-// it stands what can be edited. Offsets are in bytes.
+// it stands what can be edited. Offsets are in bytes. The text is edited by hand since
+// TOML libraries write anew what they read, without its comments and its order; from
+// go-toml's unstable parser come the places of keys and values, which its stable
+// decoder, by which files are read, does not tell.
 type document struct {
 	text   []byte
 	pairs  []pair // keys with values, in order

@@ -105,14 +105,14 @@ func (a *alternatives) tier(i int) int32 {
 }
 
 // graph returns the graph for a base architecture.
-func (u *Pool) graph(base string) *graph {
-	r := u.relations()
-	u.mu.Lock()
-	defer u.mu.Unlock()
-	g := u.graphs[base]
+func (pool *Pool) graph(base string) *graph {
+	r := pool.relations()
+	pool.mu.Lock()
+	defer pool.mu.Unlock()
+	g := pool.graphs[base]
 	if g == nil {
-		g = &graph{r, u.native, base, make([]atomic.Pointer[node], len(r.packages))}
-		u.graphs[base] = g
+		g = &graph{r, pool.native, base, make([]atomic.Pointer[node], len(r.packages))}
+		pool.graphs[base] = g
 	}
 	return g
 }

@@ -28,8 +28,8 @@ func poolOf(packages []*pkgmeta.Meta) *Pool { return NewPool(packages, nil, "amd
 
 // policyFor is one without rules.
 func policyFor(packages []*pkgmeta.Meta) *policy {
-	u := poolOf(packages)
-	return u.policy(Question{Base: u.Native()})
+	pool := poolOf(packages)
+	return pool.policy(Question{Base: pool.Native()})
 }
 
 // numberOf is where the first package of that name is.
@@ -40,7 +40,7 @@ func numberOf(packages []*pkgmeta.Meta, name string) int32 {
 // answer is what one root resolves to: it, and in parentheses what it brings, with
 // versions where there are more than one. Where it does not, answer is the reason.
 func answer(packages, assumed []*pkgmeta.Meta, root string) string {
-	u := NewPool(packages, assumed, "amd64")
+	pool := NewPool(packages, assumed, "amd64")
 	name, version, _ := strings.Cut(root, "=")
 	var candidates []*pkgmeta.Meta
 	versions := make(map[string]int)
@@ -50,9 +50,9 @@ func answer(packages, assumed []*pkgmeta.Meta, root string) string {
 			candidates = append(candidates, p)
 		}
 	}
-	slices.SortStableFunc(candidates, func(a, b *pkgmeta.Meta) int { return u.Rank(a) - u.Rank(b) })
+	slices.SortStableFunc(candidates, func(a, b *pkgmeta.Meta) int { return pool.Rank(a) - pool.Rank(b) })
 	first := candidates[0]
-	c := u.Resolve(Question{Base: u.Base(first), Shown: map[string]*pkgmeta.Meta{name: first}}, candidates[:1])
+	c := pool.Resolve(Question{Base: pool.Base(first), Shown: map[string]*pkgmeta.Meta{name: first}}, candidates[:1])
 	if len(c.Failed) > 0 {
 		return c.Failed[0].Reason
 	}

@@ -44,8 +44,8 @@ type policy struct {
 	known map[int32]bar
 }
 
-func (u *Pool) policy(q Question) *policy {
-	return &policy{Question: q, graph: u.graph(q.Base), ruled: q.Rules != nil && q.Rules.Exclude(), known: make(map[int32]bar)}
+func (pool *Pool) policy(q Question) *policy {
+	return &policy{Question: q, graph: pool.graph(q.Base), ruled: q.Rules != nil && q.Rules.Exclude(), known: make(map[int32]bar)}
 }
 
 // A bar is what keeps a package out of closures.

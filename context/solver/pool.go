@@ -30,8 +30,8 @@ func NewPool(packages, assumed []*pkgmeta.Meta, machine string) *Pool {
 	if machine == "" {
 		machine = runtime.GOARCH
 	}
-	u := &Pool{native: Architecture(machine), graphs: make(map[string]*graph)}
-	u.relations = sync.OnceValue(func() *relations { return newRelations(packages, assumed) })
+	pool := &Pool{native: Architecture(machine), graphs: make(map[string]*graph)}
+	pool.relations = sync.OnceValue(func() *relations { return newRelations(packages, assumed) })
 	arches := make(map[string]int)
 	schemes := make(map[version.Scheme]int)
 	for _, p := range packages {
@@ -39,21 +39,21 @@ func NewPool(packages, assumed []*pkgmeta.Meta, machine string) *Pool {
 		schemes[p.Scheme]++
 	}
 	delete(arches, anyArchitecture)
-	if arches[u.native] == 0 && len(arches) > 0 {
-		u.native = mostOf(arches)
+	if arches[pool.native] == 0 && len(arches) > 0 {
+		pool.native = mostOf(arches)
 	}
-	u.scheme = mostOf(schemes)
-	return u
+	pool.scheme = mostOf(schemes)
+	return pool
 }
 
 // Native is the architecture that comes first, in Debian's spelling.
-func (u *Pool) Native() string { return u.native }
+func (pool *Pool) Native() string { return pool.native }
 
 // Base is the architecture that packages which run everywhere count as in the
 // context of root.
-func (u *Pool) Base(root *pkgmeta.Meta) string {
+func (pool *Pool) Base(root *pkgmeta.Meta) string {
 	if independent(root) {
-		return u.native
+		return pool.native
 	}
 	return Architecture(root.Architecture)
 }
@@ -61,12 +61,12 @@ func (u *Pool) Base(root *pkgmeta.Meta) string {
 // Rank orders packages of one name that rules say nothing about: 0 for those of the
 // architecture that comes first and the scheme that most packages have, more for
 // others.
-func (u *Pool) Rank(p *pkgmeta.Meta) int {
+func (pool *Pool) Rank(p *pkgmeta.Meta) int {
 	rank := 0
-	if !independent(p) && Architecture(p.Architecture) != u.native {
+	if !independent(p) && Architecture(p.Architecture) != pool.native {
 		rank += 2
 	}
-	if p.Scheme != u.scheme {
+	if p.Scheme != pool.scheme {
 		rank++
 	}
 	return rank

@@ -42,8 +42,8 @@ const searchLimit = 500_000
 // one that brings the fewest packages, and the first by name. A root that cannot be
 // there together with those in front of it is left out and told of. Where a closure
 // exists it is found.
-func (u *Pool) Resolve(q Question, roots []*pkgmeta.Meta) *Closure {
-	o := u.policy(q)
+func (pool *Pool) Resolve(q Question, roots []*pkgmeta.Meta) *Closure {
+	o := pool.policy(q)
 	s := newSolver(o, solverLimits{conflicts: searchLimit})
 	defer s.release()
 	c := &Closure{}

@@ -170,8 +170,8 @@ func TestDeepClosure(t *testing.T) {
 		}
 	}
 	resolve := func() *Closure {
-		u := poolOf(all)
-		return u.Resolve(Question{Base: u.Base(all[0])}, all[:1])
+		pool := poolOf(all)
+		return pool.Resolve(Question{Base: pool.Base(all[0])}, all[:1])
 	}
 	if c := resolve(); len(c.Failed) > 0 || len(c.Chosen) != depth {
 		t.Fatal(c.Failed, len(c.Chosen))
@@ -192,8 +192,8 @@ func TestResolveAgainstEverySubset(t *testing.T) {
 		text := solvertest.Random(r)
 		all := archive(t, text)
 		root := all[r.IntN(len(all))]
-		u := poolOf(all)
-		c := u.Resolve(Question{Base: u.Native()}, []*pkgmeta.Meta{root})
+		pool := poolOf(all)
+		c := pool.Resolve(Question{Base: pool.Native()}, []*pkgmeta.Meta{root})
 		possible := someSubset(all, root)
 		if (len(c.Failed) == 0) != possible {
 			t.Fatalf("round %d, %s: found %v, possible %v in\n%s", round, root.Ref, c.Failed, possible, text)

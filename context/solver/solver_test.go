@@ -225,8 +225,8 @@ func TestRootsInFrontWin(t *testing.T) {
 				want = append(want, p)
 			}
 		}
-		u := poolOf(set)
-		c := u.Resolve(Question{Base: u.Native()}, roots)
+		pool := poolOf(set)
+		c := pool.Resolve(Question{Base: pool.Native()}, roots)
 		got = slices.DeleteFunc(slices.Clone(roots), func(p *pkgmeta.Meta) bool {
 			return slices.ContainsFunc(c.Failed, func(f Failed) bool { return f.Root == p })
 		})

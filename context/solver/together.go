@@ -9,8 +9,8 @@ import (
 // of its own there, as far as packages that run everywhere count as the same
 // architecture in it. That no closure is found says nothing: q bars more here than
 // in the context of each.
-func (u *Pool) Together(q Question, roots []*pkgmeta.Meta, there func(at int)) {
-	o := u.policy(q)
+func (pool *Pool) Together(q Question, roots []*pkgmeta.Meta, there func(at int)) {
+	o := pool.policy(q)
 	s := newSolver(o, solverLimits{conflicts: maxPreferring})
 	defer s.release()
 	numbers := make([]int32, len(roots))

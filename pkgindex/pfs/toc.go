@@ -98,7 +98,8 @@ func timeOf(text string) (int64, error) {
 	return t.Unix(), nil
 }
 
-// A tocReader reads a table of contents as it comes, in bounded memory.
+// A tocReader reads a table of contents as it comes, in bounded memory. jsontext is
+// here for that: the decoder of encoding/json makes a new value of each token.
 type tocReader struct {
 	dec   *jsontext.Decoder
 	entry tocEntry
