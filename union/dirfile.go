@@ -235,11 +235,15 @@ func (f *dirFile) Ready() bool {
 func (f *dirFile) GetAttr(req p9.AttrMask) (q p9.QID, _ p9.AttrMask, attr p9.Attr, err error) {
 	err = f.look(true, func(at *mergedDir) error {
 		q = at.qid()
-		if len(at.ups) > 0 {
-			return at.upAttr(&attr)
+		if len(at.ups) == 0 {
+			at.dir.fill(&attr)
+			return nil
 		}
-		at.dir.fill(&attr)
-		return nil
+		err := at.upAttr(&attr)
+		if at.dir != nil {
+			attr.DataVersion = uint64(q.Version)
+		}
+		return err
 	})
 	return q, req, attr, err
 }

@@ -53,7 +53,9 @@
 // when programs in it become launchers or cease to be. A mutable
 // file has a number of its own in each layer, which its copy keeps; a file that
 // began in a layer has one made of its inode and birth time. The version of a file
-// in a layer is 0: it changes.
+// in a layer is 0: it changes. The data version is that of the qid, but 0 of all that
+// clients of the context can change without another qid: also of a package's mutable
+// file that was not copied up so far, and of a directory that only layers have.
 //
 // # Locks
 //

@@ -209,6 +209,9 @@ func (f *upFile) GetAttr(req p9.AttrMask) (p9.QID, p9.AttrMask, p9.Attr, error) 
 	if st == nil {
 		q, mask, attr, err := f.leaf.GetAttr(req)
 		q.Path = f.qid.Path
+		if f.node != nil {
+			attr.DataVersion = 0 // a copy with the same path may take its place
+		}
 		return q, mask, attr, err
 	}
 	q := f.qid

@@ -116,9 +116,9 @@ func (l *layered) disk(path string) string {
 func TestCopyUp(t *testing.T) {
 	l := newLayered(t, app)
 	conf := l.at("etc/app/app.conf")
-	before, _, _, err := conf.GetAttr(p9.AttrMaskAll)
-	if err != nil || before.Version == 0 {
-		t.Fatal(before, err)
+	before, _, attr, err := conf.GetAttr(p9.AttrMaskAll)
+	if err != nil || before.Version == 0 || attr.DataVersion != 0 {
+		t.Fatal(before, attr.DataVersion, err)
 	}
 	reader := l.at("etc/app/app.conf")
 	if _, _, err := reader.Open(p9.ReadOnly); err != nil {
@@ -126,8 +126,8 @@ func TestCopyUp(t *testing.T) {
 	}
 	l.write("etc/app/app.conf", "edited")
 	after, _, attr, err := conf.GetAttr(p9.AttrMaskAll)
-	if err != nil || after.Path != before.Path || after.Version != 0 || attr.Size != 6 {
-		t.Errorf("%v became %v, %d bytes, %v", before, after, attr.Size, err)
+	if err != nil || after.Path != before.Path || after.Version != 0 || attr.DataVersion != 0 || attr.Size != 6 {
+		t.Errorf("%v became %v with data version %d, %d bytes, %v", before, after, attr.DataVersion, attr.Size, err)
 	}
 	if got := read(t, reader); got != "edited" {
 		t.Errorf("who had the file open reads %q", got)
@@ -137,6 +137,36 @@ func TestCopyUp(t *testing.T) {
 	l.wants("etc/app/app.conf", "edited")
 	if now, _, _, err := l.at("etc/app/app.conf").GetAttr(p9.AttrMaskAll); err != nil || now.Path != before.Path {
 		t.Errorf("after a restart %v is %v, %v", before, now, err)
+	}
+}
+
+// TestDataVersion shows what clients may change without another qid.
+func TestDataVersion(t *testing.T) {
+	l := newLayered(t, app)
+	if _, err := l.at("usr/share").Mkdir("own", 0o755, 0, 0); err != nil {
+		t.Fatal(err)
+	}
+	plain := attach(t, &live{tree: l.stacker.tree})
+	for _, c := range []struct {
+		root    p9.File
+		path    string
+		changes bool
+	}{
+		{l.root, "etc/app/app.conf", true},
+		{plain, "etc/app/app.conf", false},
+		{l.root, "usr/bin/app", false},
+		{l.root, "usr/share/own", true},
+		{l.root, "usr/share/app", false}, // a package has it
+		{l.root, "usr/share", false},     // a package and the layer have it
+	} {
+		q, _, attr, err := walk(t, c.root, c.path).GetAttr(p9.AttrMaskAll)
+		want := uint64(q.Version)
+		if c.changes {
+			want = 0
+		}
+		if err != nil || attr.DataVersion != want {
+			t.Errorf("%s: data version %d, want %d, %v", c.path, attr.DataVersion, want, err)
+		}
 	}
 }
 

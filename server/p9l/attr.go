@@ -13,7 +13,7 @@ func attrMask(m uint64) p9.AttrMask {
 		Mode: m&0x1 != 0, NLink: m&0x2 != 0, UID: m&0x4 != 0, GID: m&0x8 != 0, RDev: m&0x10 != 0,
 		ATime: m&0x20 != 0, MTime: m&0x40 != 0, CTime: m&0x80 != 0, INo: m&0x100 != 0,
 		Size: m&0x200 != 0, Blocks: m&0x400 != 0,
-		BTime: m&0x800 != 0, Gen: m&0x1000 != 0, DataVersion: m&0x2000 != 0,
+		BTime: m&0x800 != 0, Gen: m&0x1000 != 0, DataVersion: m&wire.DataVersionMask != 0,
 	}
 }
 
@@ -26,7 +26,7 @@ func extraMask(m *p9.AttrMask) (bits uint64) {
 		bits |= 0x1000
 	}
 	if m.DataVersion {
-		bits |= 0x2000
+		bits |= wire.DataVersionMask
 	}
 	return bits
 }

@@ -57,6 +57,7 @@ var FUSE = harness.Tests{
 	"Posix":          testFUSEPosix,
 	"Dbench":         testFUSEDbench,
 	"Random":         testFUSERandom,
+	"Agree":          testFUSEAgree,
 	"Build":          testFUSEBuild,
 	"Loader":         testFUSELoader,
 	"LayerIsOverlay": testFUSELayerIsOverlay,

@@ -153,13 +153,18 @@ func (f *Fid) GetAttr(ctx context.Context) (qid p9.QID, attr p9.Attr, err error)
 
 // Stamped is GetAttr that also gives the stamp of the top of a tree: a number that
 // is another one after each change of what the tree shows, but for what is in
-// mutable files. It is 0 where the server has none to give.
+// mutable files. It is 0 where the server has none to give. The data version of a
+// file is the qid's where the server tells none.
 func (f *Fid) Stamped(ctx context.Context) (qid p9.QID, attr p9.Attr, stamp uint64, err error) {
-	err = f.rpc(ctx, newMsg(wire.Tgetattr).u32(f.num).u64(wire.BasicMask|wire.StampMask), func(r *wire.Decoder) {
+	const mask = wire.BasicMask | wire.DataVersionMask | wire.StampMask
+	err = f.rpc(ctx, newMsg(wire.Tgetattr).u32(f.num).u64(mask), func(r *wire.Decoder) {
 		valid := r.U64()
 		qid, attr = r.QID(), r.Attr()
-		if valid&wire.StampMask != 0 {
+		switch {
+		case valid&wire.StampMask != 0:
 			stamp = attr.DataVersion
+		case valid&wire.DataVersionMask == 0:
+			attr.DataVersion = uint64(qid.Version)
 		}
 	})
 	return qid, attr, stamp, err

@@ -54,6 +54,9 @@ const (
 const (
 	BasicMask = 0x7ff  // what struct stat has
 	AllMask   = 0x3fff // what 9P2000.L knows
+
+	DataVersionMask = 0x2000
+
 	// StampMask is not of 9P2000.L: it asks for the stamp of a tree. Where
 	// Rgetattr has it as well the data version is that.
 	StampMask = 1 << 32

@@ -16,8 +16,8 @@ import (
 )
 
 const (
-	// shortLife is how long the kernel trusts names, missing names, and the
-	// attributes of what can change.
+	// shortLife is how long names and directories are trusted that may come and go
+	// with packages. What clients may change is not trusted at all; see lasts.
 	shortLife = 250 * time.Millisecond
 
 	// longLife is how long the kernel trusts the attributes of immutable files.
@@ -45,6 +45,8 @@ type bridge struct {
 	contexts bool // the top is the directory of contexts
 	readOnly bool // nothing is changed through the mount
 
+	life time.Duration // shortLife
+
 	hmu     sync.Mutex // guards the fields below
 	handles map[uint64]any
 	lastFh  uint64
@@ -61,6 +63,7 @@ func newBridge(l *link, o *Options) *bridge {
 		many:          o.UID == 0,
 		contexts:      isContexts(o.Context),
 		readOnly:      o.ReadOnly,
+		life:          shortLife,
 		handles:       map[uint64]any{},
 	}
 }
@@ -188,7 +191,7 @@ func (b *bridge) Lookup(cancel <-chan struct{}, h *fuse.InHeader, name string, o
 		return b.lookAt(ctx, at, stamp, out)
 	}
 	if m.none {
-		out.SetEntryTimeout(left)
+		b.fillNone(out, left)
 	} else {
 		b.fillEntry(out, b.found(parent, at.name, m.qid, m.attr, stamp), m.attr, left)
 	}
@@ -215,12 +218,12 @@ func (b *bridge) lookAt(ctx context.Context, at nodeName, stamp uint64, out *fus
 			b.stamped(n, a.stamp, began, turn)
 		}
 		b.learn(at, memo{stamp: stamp, qid: a.qid, attr: a.attr})
-		b.fillEntry(out, n, a.attr, shortLife)
+		b.fillEntry(out, n, a.attr, b.life)
 		return nil
 	})
 	if errors.Is(err, syscall.ENOENT) {
 		b.learn(at, memo{stamp: stamp, none: true})
-		out.SetEntryTimeout(shortLife) // and no node: the name does not exist
+		b.fillNone(out, b.life)
 		return fuse.OK
 	}
 	return status(err)
@@ -241,6 +244,9 @@ func (b *bridge) look(ctx context.Context, dir *client.Fid, name string) (*clien
 		f.Clunk()
 		return nil, answer{err: err}
 	}
+	if a.DataVersion == 0 {
+		q.Version = 0 // clients may change it, if none has so far
+	}
 	return f, answer{qid: q, attr: fillAttr(q, &a), stamp: stamp}
 }
 
@@ -248,20 +254,40 @@ func (b *bridge) look(ctx context.Context, dir *client.Fid, name string) (*clien
 func (b *bridge) fillEntry(out *fuse.EntryOut, n *node, attr fuse.Attr, life time.Duration) {
 	out.NodeId, out.Generation = n.id, 1
 	out.Attr = attr
-	out.SetEntryTimeout(life)
+	if b.lasts(n) {
+		out.SetEntryTimeout(life)
+	}
 	out.SetAttrTimeout(b.attrLife(n, life))
 }
 
-// attrLife is how long the kernel may trust attributes that are life old at most
-// when it asks again, if they can change.
+// fillNone tells the kernel of a name that does not exist, which it may trust for a
+// while where clients cannot make it.
+func (b *bridge) fillNone(out *fuse.EntryOut, life time.Duration) {
+	if b.readOnly {
+		out.SetEntryTimeout(life)
+	}
+}
+
+// lasts tells whether no client can change a node or what its name stands for, so
+// that it may be trusted for a while. Whatever else has a version of 0, and the next
+// look at it through one mount must show what was done through another. Directories
+// are trusted where nothing is changed, too.
+func (b *bridge) lasts(n *node) bool { return b.lastsQID(n.qid.Type, n.version.Load()) }
+
+func (b *bridge) lastsQID(t p9.QIDType, version uint32) bool {
+	return version != 0 || b.readOnly && t&p9.TypeDir != 0
+}
+
+// attrLife is how long the kernel may trust attributes that are trusted for life if
+// no client can change them.
 func (b *bridge) attrLife(n *node, life time.Duration) time.Duration {
 	switch {
 	case n.immutable():
 		return longLife
-	case !n.dir() && b.attrOf(n).Nlink != 1:
-		return 0 // another name of it may be the one that is changed
+	case b.lasts(n):
+		return life
 	}
-	return life
+	return 0
 }
 
 func (b *bridge) Forget(id, count uint64) {
@@ -279,7 +305,7 @@ func (b *bridge) GetAttr(cancel <-chan struct{}, in *fuse.GetAttrIn, out *fuse.A
 	if n == nil {
 		return fuse.Status(syscall.ESTALE)
 	}
-	out.SetTimeout(b.attrLife(n, shortLife))
+	out.SetTimeout(b.attrLife(n, b.life))
 	if n.immutable() { // what they were when the node was made
 		out.Attr = b.attrOf(n)
 		return fuse.OK
@@ -289,7 +315,7 @@ func (b *bridge) GetAttr(cancel <-chan struct{}, in *fuse.GetAttrIn, out *fuse.A
 		return status(b.fixedAttr(ctx, n, out))
 	}
 	var stamp uint64
-	if n.dir() {
+	if n.dir() && b.lasts(n) {
 		var left time.Duration
 		stamp, left = b.current(ctx, n)
 		if attr, ok := b.knownAttr(n, stamp); ok {
@@ -300,11 +326,15 @@ func (b *bridge) GetAttr(cancel <-chan struct{}, in *fuse.GetAttrIn, out *fuse.A
 	}
 	ask := func(s *session, f *client.Fid) (bool, error) {
 		q, a, err := f.GetAttr(ctx)
-		if err == nil {
-			out.Attr = fillAttr(q, &a)
-			b.renew(n, out.Attr, stamp)
+		switch {
+		case err != nil:
+			return false, err
+		case q.Type != n.qid.Type:
+			return false, syscall.ESTALE // the kernel would take the inode for broken
 		}
-		return false, err
+		out.Attr = fillAttr(q, &a)
+		b.renew(n, out.Attr, stamp)
+		return false, nil
 	}
 	if open := b.anyFile(n); open != nil {
 		err := b.withOpen(ctx, open, func(f *client.Fid) error {
@@ -375,7 +405,7 @@ func (b *bridge) xattr(cancel <-chan struct{}, h *fuse.InHeader, name string) (v
 	}
 	listed := !strings.HasPrefix(name, unlistedXattrs)
 	var stamp uint64
-	if n.dir() && listed {
+	if n.dir() && b.lasts(n) && listed {
 		stamp, _ = b.current(ctx, n)
 	}
 	if listed && b.knownBare(n, stamp) {

@@ -149,7 +149,7 @@ func (b *bridge) ReadDirPlus(cancel <-chan struct{}, in *fuse.ReadIn, out *fuse.
 	if err != nil {
 		return status(err)
 	}
-	life := shortLife
+	life := b.life
 	if stamp != 0 { // some may come from memory
 		life = left
 	}

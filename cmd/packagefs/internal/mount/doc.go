@@ -7,16 +7,23 @@
 // qid: a file whose qid has a version other than 0 is immutable, so that path
 // and version together name its content and attributes, and the kernel keeps
 // its pages, attributes and link target for as long as it likes. The kernel asks for
-// directories, names, and names that do not exist again after a quarter of a second,
+// names of packages' files and for directories again after a quarter of a second,
 // since packages come and go while the tree is mounted.
+//
+// What clients may change the kernel asks for each time, its name and its attributes:
+// files with a version or a data version of 0, and on a mount that can be written to
+// directories with such, and names that do not exist. So the next look at it through
+// one mount shows what was done through another, and a program that hears of that by
+// other ways is not told what was before. Directories of packages are not asked for
+// each time, on which all paths depend.
 //
 // The bridge remembers what the server said of these, with the stamp of the tree: a
 // number that the server gives with the attributes of a tree's top, and that is
 // another one after each change of what the tree shows. One question about the stamp
 // then renews all for a quarter of a second, so that nothing is told that is older.
 // An entry of the directory of contexts is asked for always, because who may attach
-// can change; it brings the stamp of its tree along. Mutable files are asked for
-// always, and what a directory lists where the mount can be written to. A change
+// can change; it brings the stamp of its tree along. What a directory lists is asked
+// for always where the mount can be written to. A change
 // through the mount makes the server be asked for everything until it is over for a
 // quarter of a second. Servers that give no stamps are asked for everything.
 //

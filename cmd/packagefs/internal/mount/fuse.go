@@ -54,21 +54,21 @@ func MountFUSE(ctx context.Context, point string, o Options) (*FUSE, error) {
 	if err != nil {
 		return nil, err
 	}
-	return serveFUSE(l, point, o)
+	return newBridge(l, &o).mount(point, &o)
 }
 
-// serveFUSE mounts a bridge over l, which it takes over.
-func serveFUSE(l *link, point string, o Options) (*FUSE, error) {
-	srv, err := fuse.NewServer(newBridge(l, &o), point, o.fuse())
+// mount puts b on a directory. The link is shut when that is over.
+func (b *bridge) mount(point string, o *Options) (*FUSE, error) {
+	srv, err := fuse.NewServer(b, point, o.fuse())
 	if err != nil {
-		l.shut()
+		b.shut()
 		return nil, fmt.Errorf("mount %s with FUSE: %w", point, explainFUSE(err))
 	}
 	m := &FUSE{server: srv, done: make(chan struct{})}
 	go func() {
 		defer close(m.done)
 		srv.Serve()
-		l.shut()
+		b.shut()
 	}()
 	if err := srv.WaitMount(); err != nil {
 		srv.Unmount()

@@ -72,7 +72,7 @@ func isContexts(aname string) bool { return strings.Trim(aname, "/") == "context
 
 // current gives the stamp of the tree that directory n is in, and how long what
 // has it may still be relied on; 0 if it is not known. It asks the server unless
-// that was done less than shortLife ago; of many who need it at once one does.
+// that was done less than b.life ago; of many who need it at once one does.
 func (b *bridge) current(ctx context.Context, n *node) (uint64, time.Duration) {
 	top := b.treeTop(n)
 	if top == nil {
@@ -111,7 +111,7 @@ func (b *bridge) marked(top *node, young bool) (stamp uint64, left time.Duration
 	if now < b.quiet {
 		return 0, 0, true
 	}
-	left = max(m.asked+shortLife-now, 0)
+	left = max(m.asked+b.life-now, 0)
 	if m.asked == 0 || m.turn != b.turn || young && left == 0 {
 		return 0, 0, false
 	}
@@ -186,12 +186,12 @@ func (b *bridge) altered() {
 	b.nodes.mu.Lock()
 	defer b.nodes.mu.Unlock()
 	b.turn++
-	b.quiet = b.now() + shortLife
+	b.quiet = b.now() + b.life
 }
 
-// learn remembers what a name stands for.
+// learn remembers what a name stands for, if clients cannot change that.
 func (b *bridge) learn(at nodeName, m memo) {
-	if m.stamp == 0 || !m.none && m.qid.Type&p9.TypeDir == 0 && !immutable(m.qid) {
+	if m.stamp == 0 || m.none && !b.readOnly || !m.none && !b.lastsQID(m.qid.Type, m.qid.Version) {
 		return
 	}
 	b.nodes.mu.Lock()

@@ -204,7 +204,7 @@ func TestMemoryOverRestart(t *testing.T) {
 
 // TestMemoryBounded remembers more names than there is room for.
 func TestMemoryBounded(t *testing.T) {
-	b := &bridge{nodes: newNodes(p9.QID{Type: p9.TypeDir})}
+	b := &bridge{nodes: newNodes(p9.QID{Type: p9.TypeDir}), readOnly: true}
 	root := b.node(1)
 	for i := range 3 * maxMemos {
 		b.learn(nodeName{root, fmt.Sprint(i)}, memo{stamp: 1, none: true})

@@ -39,7 +39,7 @@ func (b *bridge) add(cancel <-chan struct{}, h *fuse.InHeader, name string, out 
 			return a.err
 		}
 		f.Clunk()
-		b.fillEntry(out, b.found(n, name, a.qid, a.attr, 0), a.attr, shortLife)
+		b.fillEntry(out, b.found(n, name, a.qid, a.attr, 0), a.attr, b.life)
 		return nil
 	})
 }
@@ -87,7 +87,7 @@ func (b *bridge) Link(cancel <-chan struct{}, in *fuse.LinkIn, name string, out 
 		}
 		attr := fillAttr(q, &a)
 		b.linked(old, n, name, attr)
-		b.fillEntry(out, old, attr, shortLife)
+		b.fillEntry(out, old, attr, b.life)
 		return nil
 	})
 }
@@ -111,7 +111,7 @@ func (b *bridge) Create(cancel <-chan struct{}, in *fuse.CreateIn, name string, 
 		attr := fillAttr(q, &a)
 		f := &file{node: b.found(n, name, q, attr, 0), uid: in.Uid, flags: in.Flags & keptFlags, ready: make(chan struct{}), s: s, fid: fid}
 		close(f.ready)
-		b.fillEntry(&out.EntryOut, f.node, attr, shortLife)
+		b.fillEntry(&out.EntryOut, f.node, attr, b.life)
 		b.addFile(f)
 		out.OpenFlags, out.Fh = fuse.FOPEN_DIRECT_IO, b.addHandle(f)
 		return nil

@@ -145,11 +145,11 @@ func (t *nodes) found(parent *node, name string, q p9.QID, attr fuse.Attr, stamp
 func (t *nodes) changes(n *node) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	old := n.qid
-	old.Version = n.version.Swap(0)
-	if n.dir() || old.Version == 0 {
+	if !n.immutable() {
 		return
 	}
+	old := n.qid
+	old.Version = n.version.Swap(0)
 	if t.byQID[old] == n {
 		delete(t.byQID, old)
 	}

@@ -47,6 +47,14 @@ type item struct {
 	target string
 	nlink  p9.NLink
 	mtime  uint64
+	edited bool // some day, by a client: then its version is 0
+}
+
+func (i item) dataVersion() uint64 {
+	if i.edited {
+		return 0
+	}
+	return uint64(i.qid.Version)
 }
 
 func newShelf() *shelf {
@@ -83,6 +91,14 @@ func (s *shelf) link(path, target string) *item {
 	return s.put(path, item{mode: p9.ModeSymlink | 0o777, target: target, qid: p9.QID{Version: 1}})
 }
 
+// change changes what is at a path, also for those who have it open.
+func (s *shelf) change(path string, do func(*item)) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	do(s.items[path])
+	s.count++
+}
+
 func (s *shelf) remove(path string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -105,16 +121,16 @@ type shelfFile struct {
 	open *item
 }
 
-func (f *shelfFile) item() (*item, error) {
-	if f.open != nil {
-		return f.open, nil
-	}
+func (f *shelfFile) item() (item, error) {
 	f.s.mu.Lock()
 	defer f.s.mu.Unlock()
-	if i := f.s.items[f.path]; i != nil {
-		return i, nil
+	switch i := f.s.items[f.path]; {
+	case f.open != nil:
+		return *f.open, nil
+	case i != nil:
+		return *i, nil
 	}
-	return nil, syscall.ENOENT
+	return item{}, syscall.ENOENT
 }
 
 func (f *shelfFile) Walk(names []string) ([]p9.QID, p9.File, error) {
@@ -139,7 +155,7 @@ func (f *shelfFile) GetAttr(p9.AttrMask) (p9.QID, p9.AttrMask, p9.Attr, error) {
 	size := uint64(len(i.data) + len(i.target))
 	return i.qid, p9.AttrMaskAll, p9.Attr{
 		Mode: i.mode, NLink: i.nlink, UID: 7, GID: 8, Size: size, BlockSize: 4096,
-		Blocks: (size + 511) / 512, MTimeSeconds: i.mtime,
+		Blocks: (size + 511) / 512, MTimeSeconds: i.mtime, DataVersion: i.dataVersion(),
 	}, nil
 }
 
@@ -158,9 +174,11 @@ func (f *shelfFile) Stamp(bool) (uint64, error) {
 }
 
 func (f *shelfFile) Open(p9.OpenFlags) (p9.QID, uint32, error) {
-	i, err := f.item()
-	if err != nil {
-		return p9.QID{}, 0, err
+	f.s.mu.Lock()
+	defer f.s.mu.Unlock()
+	i := f.s.items[f.path]
+	if i == nil {
+		return p9.QID{}, 0, syscall.ENOENT
 	}
 	f.open = i
 	return i.qid, 0, nil
@@ -168,10 +186,14 @@ func (f *shelfFile) Open(p9.OpenFlags) (p9.QID, uint32, error) {
 
 func (f *shelfFile) ReadAt(p []byte, off int64) (int, error) {
 	f.s.reads.Add(1)
-	if off >= int64(len(f.open.data)) {
+	i, err := f.item()
+	if err != nil {
+		return 0, err
+	}
+	if off >= int64(len(i.data)) {
 		return 0, io.EOF
 	}
-	return copy(p, f.open.data[off:]), nil
+	return copy(p, i.data[off:]), nil
 }
 
 func (f *shelfFile) Readdir(off uint64, count uint32) (p9.Dirents, error) {
@@ -331,8 +353,13 @@ func (h *host) mountWith(o Options, dirs int, grace time.Duration) (string, *lin
 		h.t.Fatal(err)
 	}
 	l.grace = grace
+	return h.mountBridge(newBridge(l, &o), o), l
+}
+
+func (h *host) mountBridge(b *bridge, o Options) string {
+	h.t.Helper()
 	point := h.t.TempDir()
-	m, err := serveFUSE(l, point, o)
+	m, err := b.mount(point, &o)
 	if err != nil {
 		h.t.Fatal(err)
 	}
@@ -341,7 +368,7 @@ func (h *host) mountWith(o Options, dirs int, grace time.Duration) (string, *lin
 			h.t.Error(err)
 		}
 	})
-	return point, l
+	return point
 }
 
 // soon waits until a condition holds, which takes no longer than the kernel

@@ -128,7 +128,7 @@ func (b *bridge) SetAttr(cancel <-chan struct{}, in *fuse.SetAttrIn, out *fuse.A
 		}
 		out.Attr = fillAttr(q, &a)
 		b.renew(n, out.Attr, 0)
-		out.SetTimeout(b.attrLife(n, shortLife))
+		out.SetTimeout(b.attrLife(n, b.life))
 		return nil
 	}
 	fh, given := in.GetFh()
