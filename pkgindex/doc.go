@@ -45,7 +45,7 @@
 // for (Layer.SharedObject), and kept as long as the package is there.
 //
 // Install and Remove take several package files in and out in one step; see
-// StagingPrefix. Where Config.Trust names keys, a package file's signature is
+// staging.Prefix. Where Config.Trust names keys, a package file's signature is
 // checked before it is read.
 //
 // # Locks

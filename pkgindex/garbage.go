@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/packagefs/packagefs/pkgindex/staging"
 )
 
 // Garbage is something that nobody needs any more.
@@ -33,7 +35,7 @@ func (s *Store) Garbage(ctx context.Context, remove bool) ([]Garbage, error) {
 		}
 		for _, l := range leftovers {
 			path := filepath.Join(l.dir, l.name)
-			if strings.HasPrefix(l.name, StagingPrefix) || strings.HasPrefix(l.name, removedPrefix) {
+			if strings.HasPrefix(l.name, staging.Prefix) || strings.HasPrefix(l.name, removedPrefix) {
 				all = append(all, Garbage{path, "left by an install or remove that was killed", treeSize(path)})
 			}
 			if remove {

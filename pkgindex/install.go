@@ -16,6 +16,7 @@ import (
 
 	"github.com/packagefs/packagefs/pkgindex/pkgmeta"
 	"github.com/packagefs/packagefs/pkgindex/signature"
+	"github.com/packagefs/packagefs/pkgindex/staging"
 )
 
 // Several package files are installed, or removed, in one step: all or none,
@@ -28,9 +29,6 @@ import (
 // are moved into such a directory, and its renaming decides. Open ends what was
 // decided and undoes what was not.
 const (
-	StagingPrefix   = ".install-"   // not decided: removed, if nobody holds a lock on it
-	InstalledPrefix = ".installed-" // decided: its files are to be moved out
-
 	removingPrefix = ".remove-"  // not decided: its files are to be moved back
 	removedPrefix  = ".removed-" // decided: to be deleted
 )
@@ -42,7 +40,7 @@ type staged struct {
 }
 
 // Install installs the package files in the directory of that base name, which
-// begins with StagingPrefix, in one of the package directories: all of them or,
+// begins with staging.Prefix, in one of the package directories: all of them or,
 // with an error that says why, none. Signature files stand beside theirs. The
 // directory is gone afterwards. progress is told how many files are indexed, by
 // one goroutine at a time. It returns the packages that are live.
@@ -76,8 +74,8 @@ func (s *Store) Install(ctx context.Context, name string, progress func(done, to
 // stagingDir returns the package directory that has a staging directory of that
 // name.
 func (s *Store) stagingDir(name string) (string, error) {
-	if !strings.HasPrefix(name, StagingPrefix) || strings.ContainsAny(name, "/\x00") {
-		return "", fmt.Errorf("%q is not the name of a directory that begins with %s", name, StagingPrefix)
+	if !strings.HasPrefix(name, staging.Prefix) || strings.ContainsAny(name, "/\x00") {
+		return "", fmt.Errorf("%q is not the name of a directory that begins with %s", name, staging.Prefix)
 	}
 	for _, dir := range s.config.Packages {
 		if info, err := os.Lstat(filepath.Join(dir, name)); err == nil && info.IsDir() {
@@ -212,7 +210,7 @@ func (s *Store) commitInstall(dir, name string, files []*staged) (decided bool, 
 	if err := s.admit(dir, files); err != nil {
 		return false, err
 	}
-	committed := InstalledPrefix + strings.TrimPrefix(name, StagingPrefix)
+	committed := staging.DecidedPrefix + strings.TrimPrefix(name, staging.Prefix)
 	if err := os.Rename(filepath.Join(dir, name), filepath.Join(dir, committed)); err != nil {
 		return false, err
 	}
@@ -384,11 +382,11 @@ func (s *Store) leftovers() (all []leftover, err error) {
 			switch {
 			case !e.IsDir():
 				continue
-			case strings.HasPrefix(name, InstalledPrefix):
+			case strings.HasPrefix(name, staging.DecidedPrefix):
 				end = func() error { _, err := moveOut(dir, name); return err }
 			case strings.HasPrefix(name, removingPrefix):
 				end = func() error { return moveBack(dir, name) }
-			case strings.HasPrefix(name, removedPrefix), strings.HasPrefix(name, StagingPrefix) && !locked(path):
+			case strings.HasPrefix(name, removedPrefix), strings.HasPrefix(name, staging.Prefix) && !locked(path):
 				end = func() error { return os.RemoveAll(path) }
 			default:
 				continue

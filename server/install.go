@@ -13,6 +13,7 @@ import (
 
 	"github.com/packagefs/packagefs/pkgindex"
 	"github.com/packagefs/packagefs/pkgindex/pkgmeta"
+	"github.com/packagefs/packagefs/pkgindex/staging"
 	"github.com/packagefs/packagefs/server/api"
 )
 
@@ -103,8 +104,8 @@ func (i *installs) status(name string) (api.InstallStatus, bool) {
 // install begins the installation of a directory.
 func (v *invocation) install() error {
 	name := v.args[0]
-	if !strings.HasPrefix(name, pkgindex.StagingPrefix) || strings.ContainsAny(name, "/\x00") {
-		return refuse("%.100q is not the name of a directory in a package directory that begins with %s", name, pkgindex.StagingPrefix)
+	if !strings.HasPrefix(name, staging.Prefix) || strings.ContainsAny(name, "/\x00") {
+		return refuse("%.100q is not the name of a directory in a package directory that begins with %s", name, staging.Prefix)
 	}
 	err := v.fs.installs.begin(name, func(ctx stdcontext.Context, progress func(done, total int)) ([]pkgmeta.Ref, error) {
 		refs, err := v.fs.packages.Install(ctx, name, progress)

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"time"
 
 	"github.com/packagefs/packagefs/context"
 	"github.com/packagefs/packagefs/pkgindex"
@@ -143,32 +142,4 @@ func (c contextReader) Read(p []byte) (int, error) {
 		return 0, err
 	}
 	return c.r.Read(p)
-}
-
-// A progressLine is the last line of a terminal, which says how far something is.
-// It is nothing where there is no terminal.
-type progressLine struct {
-	w     io.Writer // nil: no terminal
-	shown time.Time
-}
-
-func newProgressLine(w io.Writer) *progressLine {
-	if !isTerminal(w) {
-		w = nil
-	}
-	return &progressLine{w: w}
-}
-
-// show writes the line anew, a few times a second at most.
-func (p *progressLine) show(format string, args ...any) {
-	if now := time.Now(); p.w != nil && now.Sub(p.shown) > 200*time.Millisecond {
-		p.shown = now
-		fmt.Fprintf(p.w, "\r\x1b[K"+format, args...)
-	}
-}
-
-func (p *progressLine) clear() {
-	if p.w != nil && !p.shown.IsZero() {
-		fmt.Fprint(p.w, "\r\x1b[K")
-	}
 }

@@ -4,12 +4,6 @@ import "github.com/alecthomas/kong"
 
 const description = `Packages as a file system: drop package files into a directory, and see the tree that they make together, each user, group and package its own.`
 
-// globals are the flags that mean the same in every command.
-type globals struct {
-	Server string `short:"s" placeholder:"ADDR" env:"PACKAGEFS_SERVER" help:"The server: unix:PATH or tcp:HOST:PORT. Default: unix:/run/packagefs/9p.sock for root; for others unix:$XDG_RUNTIME_DIR/packagefs/9p.sock, or that of root where there is none."`
-	Aname  string `name:"context" short:"c" placeholder:"NAME" help:"Whose tree: user:NAME, group:NAME, package:NAME[=VERSION], all, with +PACKAGE to add one; default: your own."`
-}
-
 // entering are the commands that enter contexts.
 type entering struct {
 	Run   RunCmd   `cmd:"" group:"enter" help:"Run a program in a context."`

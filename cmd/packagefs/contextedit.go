@@ -75,8 +75,8 @@ func (s *editing) run(text string) error {
 			_, err := fmt.Fprintf(s.env.Stdout, "%s: not changed\n", s.context)
 			return err
 		}
-		again, err := s.send(string(data))
-		if !again {
+		retry, err := s.send(string(data))
+		if !retry {
 			return err
 		}
 	}
@@ -95,7 +95,7 @@ func (s *editing) edit() error {
 
 // send sends a text to the server. Where that fails the person decides whether to
 // edit again.
-func (s *editing) send(text string) (again bool, err error) {
+func (s *editing) send(text string) (retry bool, err error) {
 	now, err := contextFile(s.env, s.context)
 	if err != nil {
 		return false, err

@@ -156,14 +156,14 @@ func (r *conversions) one(j *conversion) (string, error) {
 		return "", err
 	}
 	defer spool.Close()
-	in := &toldFile{File: f, tell: func(at int64) error { return r.tell("%s: %s of %s read", name, at, info.Size()) }}
+	in := &progressFile{File: f, read: func(at int64) error { return r.show("%s: %s of %s read", name, at, info.Size()) }}
 	c, err := format.ReadConversion(in, info.Size(), name, spool)
 	if err != nil {
 		return "", err
 	}
 	size, err := newFile{path: j.to, key: r.key, force: r.Force}.write(func(out *os.File) error {
 		o := pfs.Options{Level: r.Level, Workers: r.share()}
-		err := c.Write(out, o, func(at int64) error { return r.tell("%s: %s of %s packed", name, at, c.Bytes) })
+		err := c.Write(out, o, func(at int64) error { return r.show("%s: %s of %s packed", name, at, c.Bytes) })
 		if err != nil {
 			return err
 		}
@@ -186,8 +186,8 @@ func (r *conversions) share() int {
 	return max(1, runtime.NumCPU()/min(r.parallel, len(r.Files)-r.ended))
 }
 
-// tell shows how far a file is, and ends its conversion when the command ends.
-func (r *conversions) tell(format, name string, done, total int64) error {
+// show shows how far a file is, and ends its conversion when the command ends.
+func (r *conversions) show(format, name string, done, total int64) error {
 	if time.Since(r.start) > time.Second {
 		r.mu.Lock()
 		defer r.mu.Unlock()
@@ -209,15 +209,15 @@ func spoolFile(dir string) (*os.File, error) {
 	return f, nil
 }
 
-// toldFile tells how far it is read.
-type toldFile struct {
+// A progressFile says how far it is read.
+type progressFile struct {
 	*os.File
-	tell func(at int64) error
+	read func(at int64) error
 }
 
-func (t *toldFile) ReadAt(p []byte, off int64) (int, error) {
-	if err := t.tell(off); err != nil {
+func (f *progressFile) ReadAt(p []byte, off int64) (int, error) {
+	if err := f.read(off); err != nil {
 		return 0, err
 	}
-	return t.File.ReadAt(p, off)
+	return f.File.ReadAt(p, off)
 }

@@ -24,6 +24,12 @@ type Env struct {
 	deathSignal int // as enter.DeathSignal has it
 }
 
+// globals are the flags that mean the same in every command.
+type globals struct {
+	Server string `short:"s" placeholder:"ADDR" env:"PACKAGEFS_SERVER" help:"The server: unix:PATH or tcp:HOST:PORT. Default: unix:/run/packagefs/9p.sock for root; for others unix:$XDG_RUNTIME_DIR/packagefs/9p.sock, or that of root where there is none."`
+	Aname  string `name:"context" short:"c" placeholder:"NAME" help:"Whose tree: user:NAME, group:NAME, package:NAME[=VERSION], all, with +PACKAGE to add one; default: your own."`
+}
+
 // addr is the server's address.
 func (e *Env) addr() (client.Addr, error) { return e.addrOr(defaultAddr) }
 

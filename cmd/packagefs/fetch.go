@@ -17,74 +17,74 @@ import (
 	"github.com/packagefs/packagefs/pkgindex/signature"
 )
 
-// A source is where a package file comes from.
-type source struct {
+// An origin is where a package file comes from.
+type origin struct {
 	name   string   // base name that it gets
 	file   string   // path, or empty
 	url    *url.URL // or this
 	sha256 string   // in hexadecimal; empty: not known
 }
 
-// parseSource reads a path or a URL.
-func parseSource(text string) (source, error) {
+// parseOrigin reads a path or a URL.
+func parseOrigin(text string) (origin, error) {
 	if !strings.HasPrefix(text, "http://") && !strings.HasPrefix(text, "https://") {
-		return source{name: filepath.Base(text), file: text}, nil
+		return origin{name: filepath.Base(text), file: text}, nil
 	}
 	u, err := url.Parse(text)
 	if err != nil {
-		return source{}, err
+		return origin{}, err
 	}
-	s := source{name: path.Base(u.Path), url: u}
-	if s.name == "/" || s.name == "." || strings.HasPrefix(s.name, ".") || u.Host == "" {
-		return s, fmt.Errorf("%s is not the URL of a file", text)
+	o := origin{name: path.Base(u.Path), url: u}
+	if o.name == "/" || o.name == "." || strings.HasPrefix(o.name, ".") || u.Host == "" {
+		return o, fmt.Errorf("%s is not the URL of a file", text)
 	}
 	if u.Fragment != "" {
 		digest, ok := strings.CutPrefix(u.Fragment, "sha256=")
 		if raw, err := hex.DecodeString(digest); !ok || err != nil || len(raw) != sha256.Size {
-			return s, fmt.Errorf("%s: want #sha256= and 64 hexadecimal digits behind the URL", text)
+			return o, fmt.Errorf("%s: want #sha256= and 64 hexadecimal digits behind the URL", text)
 		}
-		s.sha256, u.Fragment = strings.ToLower(digest), ""
+		o.sha256, u.Fragment = strings.ToLower(digest), ""
 	}
-	return s, nil
+	return o, nil
 }
 
 // fetch gets a package file and its signature, and checks what is known of them.
-func (s *staging) fetch(env *Env, src source, bar *progressLine, keys *signature.Keys) error {
-	digest, err := s.copyIn(env, src, src.name, bar)
+func (s *stagedFiles) fetch(env *Env, o origin, bar *progressLine, keys *signature.Keys) error {
+	digest, err := s.copyIn(env, o, o.name, bar)
 	if err != nil {
 		return err
 	}
-	if src.sha256 != "" && digest != src.sha256 {
-		return fmt.Errorf("has the SHA-256 %s, want %s", digest, src.sha256)
+	if o.sha256 != "" && digest != o.sha256 {
+		return fmt.Errorf("has the SHA-256 %s, want %s", digest, o.sha256)
 	}
-	signed := src
-	if src.url != nil {
-		u := *src.url
+	signed := o
+	if o.url != nil {
+		u := *o.url
 		u.Path += signature.Suffix
 		u.RawPath = ""
 		signed.url = &u
 	} else {
 		signed.file += signature.Suffix
 	}
-	_, err = s.copyIn(env, signed, src.name+signature.Suffix, nil)
+	_, err = s.copyIn(env, signed, o.name+signature.Suffix, nil)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("signature: %w", err)
 	}
 	if keys != nil {
 		if err != nil {
-			return errors.New("is not signed: there is no " + src.name + signature.Suffix)
+			return errors.New("is not signed: there is no " + o.name + signature.Suffix)
 		}
-		if _, err := keys.CheckFile(s.path(src.name)); err != nil {
+		if _, err := keys.CheckFile(s.path(o.name)); err != nil {
 			return err
 		}
 	}
-	s.files = append(s.files, src.name)
-	return s.drop(src.name)
+	s.files = append(s.files, o.name)
+	return s.drop(o.name)
 }
 
-// copyIn copies a source into the directory, durably, and returns its SHA-256.
-func (s *staging) copyIn(env *Env, src source, name string, bar *progressLine) (string, error) {
-	from, size, err := src.open(env)
+// copyIn copies a file into the directory, durably, and returns its SHA-256.
+func (s *stagedFiles) copyIn(env *Env, o origin, name string, bar *progressLine) (string, error) {
+	from, size, err := o.open(env)
 	if err != nil {
 		return "", err
 	}
@@ -98,7 +98,7 @@ func (s *staging) copyIn(env *Env, src source, name string, bar *progressLine) (
 	}
 	defer to.Close()
 	sum := sha256.New()
-	n, err := io.CopyBuffer(io.MultiWriter(to, sum), &watched{from, env, bar, name, size, 0}, make([]byte, 1<<20))
+	n, err := io.CopyBuffer(io.MultiWriter(to, sum), &progressReader{from, env, bar, name, size, 0}, make([]byte, 1<<20))
 	if err != nil {
 		return "", err
 	}
@@ -108,16 +108,16 @@ func (s *staging) copyIn(env *Env, src source, name string, bar *progressLine) (
 	return hex.EncodeToString(sum.Sum(nil)), errors.Join(to.Sync(), to.Close())
 }
 
-// open opens a source and tells its size, −1 if that is not known.
-func (s source) open(env *Env) (io.ReadCloser, int64, error) {
-	if s.url == nil {
-		f, err := os.Open(s.file)
+// open opens the file and tells its size, −1 if that is not known.
+func (o origin) open(env *Env) (io.ReadCloser, int64, error) {
+	if o.url == nil {
+		f, err := os.Open(o.file)
 		if err != nil {
 			return nil, 0, err
 		}
 		info, err := f.Stat()
 		if err == nil && !info.Mode().IsRegular() {
-			err = fmt.Errorf("%s is not a regular file", s.file)
+			err = fmt.Errorf("%s is not a regular file", o.file)
 		}
 		if err != nil {
 			f.Close()
@@ -125,7 +125,7 @@ func (s source) open(env *Env) (io.ReadCloser, int64, error) {
 		}
 		return f, info.Size(), nil
 	}
-	req, err := http.NewRequestWithContext(env, http.MethodGet, s.url.String(), nil)
+	req, err := http.NewRequestWithContext(env, http.MethodGet, o.url.String(), nil)
 	if err != nil {
 		return nil, 0, err
 	}
@@ -144,8 +144,8 @@ func (s source) open(env *Env) (io.ReadCloser, int64, error) {
 	return nil, 0, fmt.Errorf("the server says %s", answer.Status)
 }
 
-// watched shows how much was read, and ends when env does.
-type watched struct {
+// A progressReader shows how much was read, and ends when env does.
+type progressReader struct {
 	io.Reader
 	env  *Env
 	bar  *progressLine // or nil
@@ -154,7 +154,7 @@ type watched struct {
 	n    int64
 }
 
-func (w *watched) Read(p []byte) (int, error) {
+func (w *progressReader) Read(p []byte) (int, error) {
 	if err := w.env.Err(); err != nil {
 		return 0, err
 	}

@@ -12,14 +12,14 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/packagefs/packagefs/pkgindex"
 	"github.com/packagefs/packagefs/pkgindex/signature"
+	"github.com/packagefs/packagefs/pkgindex/staging"
 	"github.com/packagefs/packagefs/server/api"
 )
 
 // InstallCmd installs package files.
 type InstallCmd struct {
-	Sources   []string `arg:"" name:"file|url" help:"Package files, or where they are: https://…, with #sha256=HEX behind it if their digest is known."`
+	Files     []string `arg:"" name:"file|url" help:"Package files, or where they are: https://…, with #sha256=HEX behind it if their digest is known."`
 	Into      string   `placeholder:"DIR" help:"The package directory, where the server has several. Default: its first."`
 	Trust     string   `placeholder:"DIR" help:"Install only what a public key in this directory has signed, whatever the server demands."`
 	PublicKey string   `placeholder:"KEY" help:"The same with one key: a file, or the key itself."`
@@ -41,8 +41,8 @@ func (c *InstallCmd) Validate() error {
 	if c.Trust != "" && c.PublicKey != "" {
 		return usagef("--trust and --public-key: one of the two is enough")
 	}
-	for _, s := range c.Sources {
-		if _, err := parseSource(s); err != nil {
+	for _, s := range c.Files {
+		if _, err := parseOrigin(s); err != nil {
 			return usagef("%v", err)
 		}
 	}
@@ -61,17 +61,17 @@ func (c *InstallCmd) Run(env *Env) error {
 	if err != nil {
 		return fmt.Errorf("install: %w", err)
 	}
-	s, err := newStaging(dir)
+	s, err := stageFiles(dir)
 	if err != nil {
 		return fmt.Errorf("install: %w", err)
 	}
 	defer s.close()
 	bar := newProgressLine(env.Stderr)
 	defer bar.clear()
-	for _, text := range c.Sources {
-		src, err := parseSource(text)
+	for _, text := range c.Files {
+		from, err := parseOrigin(text)
 		if err == nil {
-			err = s.fetch(env, src, bar, keys)
+			err = s.fetch(env, from, bar, keys)
 		}
 		if err != nil {
 			return fmt.Errorf("install %s: %w", text, err)
@@ -86,7 +86,7 @@ func (c *InstallCmd) Run(env *Env) error {
 }
 
 // print tells what was installed, and what was there.
-func (c *InstallCmd) print(env *Env, s *staging, status api.InstallStatus) error {
+func (c *InstallCmd) print(env *Env, s *stagedFiles, status api.InstallStatus) error {
 	type row struct {
 		Package string `json:"package,omitempty"`
 		File    string `json:"file,omitempty"`
@@ -141,22 +141,22 @@ func (c *InstallCmd) packageDir(env *Env) (string, error) {
 	return chosen.Path, nil
 }
 
-// A staging is a directory in a package directory, where package files are put
+// stagedFiles are in a directory in a package directory, where package files are put
 // together until they are installed in one step.
-type staging struct {
+type stagedFiles struct {
 	dir, name string
 	lock      *os.File
 	files     []string // names of package files
 	there     []string // of those that the package directory has already, the same
 }
 
-// newStaging makes one. While it is locked, no server takes it for a leftover.
-func newStaging(dir string) (*staging, error) {
-	path, err := os.MkdirTemp(dir, pkgindex.StagingPrefix)
+// stageFiles makes the directory. While it is locked, no server takes it for a leftover.
+func stageFiles(dir string) (*stagedFiles, error) {
+	path, err := os.MkdirTemp(dir, staging.Prefix)
 	if err != nil {
 		return nil, err
 	}
-	s := &staging{dir: dir, name: filepath.Base(path)}
+	s := &stagedFiles{dir: dir, name: filepath.Base(path)}
 	if s.lock, err = os.Open(path); err == nil {
 		if err = unix.Flock(int(s.lock.Fd()), unix.LOCK_EX); err == nil {
 			err = os.Chmod(path, 0o755)
@@ -169,12 +169,12 @@ func newStaging(dir string) (*staging, error) {
 	return s, nil
 }
 
-func (s *staging) path(name string) string { return filepath.Join(s.dir, s.name, name) }
+func (s *stagedFiles) path(name string) string { return filepath.Join(s.dir, s.name, name) }
 
 // close removes what was not installed, and says whether that was still there. A
 // server that would decide to install it at this moment cannot any more, as it has
 // another name then.
-func (s *staging) close() (gaveUp bool) {
+func (s *stagedFiles) close() (gaveUp bool) {
 	gone := s.path("") + ".given-up"
 	if os.Rename(s.path(""), gone) == nil {
 		gaveUp = true
@@ -187,7 +187,7 @@ func (s *staging) close() (gaveUp bool) {
 }
 
 // sync makes what is in the directory durable.
-func (s *staging) sync() error {
+func (s *stagedFiles) sync() error {
 	dir, err := os.Open(s.path(""))
 	if err != nil {
 		return err
@@ -197,7 +197,7 @@ func (s *staging) sync() error {
 }
 
 // drop takes a file that the package directory has already, the same, out again.
-func (s *staging) drop(name string) error {
+func (s *stagedFiles) drop(name string) error {
 	same, err := sameContent(s.path(name), filepath.Join(s.dir, name))
 	if err != nil || !same {
 		return err
@@ -241,7 +241,7 @@ func sameContent(a, b string) (bool, error) {
 }
 
 // install lets the server install the directory, and waits until it has.
-func (s *staging) install(env *Env, bar *progressLine) (status api.InstallStatus, err error) {
+func (s *stagedFiles) install(env *Env, bar *progressLine) (status api.InstallStatus, err error) {
 	if len(s.files) == 0 {
 		return status, nil
 	}
@@ -251,7 +251,7 @@ func (s *staging) install(env *Env, bar *progressLine) (status api.InstallStatus
 	if _, err := env.command("install", s.name); err != nil {
 		return status, s.unsure(err)
 	}
-	err = settled(env, func() (bool, error) {
+	err = poll(env, func() (bool, error) {
 		if err := env.query(api.Query{Op: api.OpInstall, Path: s.name}, &status); err != nil {
 			return false, err
 		}
@@ -268,11 +268,11 @@ func (s *staging) install(env *Env, bar *progressLine) (status api.InstallStatus
 }
 
 // unsure says what became of the files when the server did not.
-func (s *staging) unsure(err error) error {
+func (s *stagedFiles) unsure(err error) error {
 	if s.close() {
 		return fmt.Errorf("nothing was installed: %w", err)
 	}
-	decided := pkgindex.InstalledPrefix + strings.TrimPrefix(s.name, pkgindex.StagingPrefix)
+	decided := staging.DecidedPrefix + strings.TrimPrefix(s.name, staging.Prefix)
 	for _, path := range []string{filepath.Join(s.dir, decided), filepath.Join(s.dir, s.files[0])} {
 		if _, statErr := os.Lstat(path); statErr == nil {
 			return fmt.Errorf("all are installed, or will be when the server is started again, but it ended before it said so: %w", err)

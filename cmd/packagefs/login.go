@@ -119,5 +119,5 @@ func (c *LoginSessionCmd) Run(env *Env) error {
 	}
 	name := "user:" + u.Uid
 	err = enter.Enter(env, enter.Options{Server: addr, Context: name, Session: login.SessionDir, User: uint32(uid)})
-	return env.explainEnter(name, err)
+	return explainEnter(env, name, err)
 }

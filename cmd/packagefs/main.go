@@ -98,16 +98,6 @@ func newParser(cli any, stdout, stderr io.Writer) (*kong.Kong, error) {
 	)
 }
 
-// A usageError is a command line that makes no sense.
-type usageError struct{ error }
-
-func (e usageError) Unwrap() error { return e.error }
-
-// usagef makes a usageError.
-func usagef(format string, args ...any) error {
-	return usageError{fmt.Errorf(format, args...)}
-}
-
 // fail prints an error and gives the exit status that belongs to it.
 func fail(stderr io.Writer, err error) int {
 	var usage usageError
@@ -128,4 +118,15 @@ func fail(stderr io.Writer, err error) int {
 		fmt.Fprintf(stderr, "packagefs: %s\n", line)
 	}
 	return code
+}
+
+// launcher is the whole program where it is called as the interpreter of a
+// launcher.
+func launcher(args []string) int {
+	if len(args) < 3 {
+		return fail(os.Stderr, usagef("%s is what launchers begin with; it wants NAME=VERSION and a program", args[0]))
+	}
+	env := &Env{Context: context.Background(), Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr,
+		globals: &globals{Server: os.Getenv("PACKAGEFS_SERVER")}, deathSignal: enter.DeathSignal()}
+	return fail(os.Stderr, launch(env, args[1], args[2:]))
 }

@@ -72,11 +72,11 @@ func (n newFile) write(write func(*os.File) error) (int64, error) {
 			return 0, fmt.Errorf("sign: %w", err)
 		}
 	}
-	return info.Size(), n.place(f.Name())
+	return info.Size(), n.publish(f.Name())
 }
 
-// place gives the file at from its name.
-func (n newFile) place(from string) error {
+// publish gives the file at from its name.
+func (n newFile) publish(from string) error {
 	flags := uint(unix.RENAME_NOREPLACE)
 	if n.force {
 		flags = 0

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -47,7 +46,7 @@ func (c *RunCmd) Run(env *Env) error {
 	if err != nil {
 		return err
 	}
-	return env.enter(enter.Options{Context: name, Command: command, Notes: env.Stderr})
+	return enterContext(env, enter.Options{Context: name, Command: command, Notes: env.Stderr})
 }
 
 // contextOf is the attach name of a context with packages added, as an entry of
@@ -74,8 +73,8 @@ func contextOf(base string, packages []string, alone bool) (string, error) {
 	return name.String(), nil
 }
 
-// enter makes this process a program in a context. It returns only if that fails.
-func (e *Env) enter(o enter.Options) (err error) {
+// enterContext makes this process a program in a context. It returns only if that fails.
+func enterContext(e *Env, o enter.Options) (err error) {
 	if o.Server, err = e.addr(); err != nil {
 		return err
 	}
@@ -88,7 +87,7 @@ func (e *Env) enter(o enter.Options) (err error) {
 		return err
 	}
 	o.Env, o.DeathSignal = os.Environ(), e.deathSignal
-	return statusError{e.explainEnter(o.Context, enter.Enter(e, o)), 126}
+	return statusError{explainEnter(e, o.Context, enter.Enter(e, o)), 126}
 }
 
 // idleTime is how long what is mounted for a user is kept, if the user says so.
@@ -108,7 +107,7 @@ func idleTime() (time.Duration, error) {
 }
 
 // explainEnter says why a context cannot be entered: the server knows best.
-func (e *Env) explainEnter(name string, err error) error {
+func explainEnter(e *Env, name string, err error) error {
 	if root, aerr := e.attach(name); aerr != nil {
 		return aerr
 	} else {
@@ -116,14 +115,6 @@ func (e *Env) explainEnter(name string, err error) error {
 	}
 	return err
 }
-
-// A statusError is an error with an exit status of its own.
-type statusError struct {
-	error
-	status int
-}
-
-func (e statusError) Unwrap() error { return e.error }
 
 // launcherName is what the program is called as the interpreter of launchers.
 const launcherName = "enter"
@@ -143,12 +134,12 @@ Example:
 }
 
 func (c *EnterCmd) Run(env *Env) error {
-	return env.launch(c.Package, c.Command)
+	return launch(env, c.Package, c.Command)
 }
 
 // launch runs the program of a launcher. The launcher may be on a mount of a tree
 // somewhere, which tells the server then.
-func (e *Env) launch(pkg string, command []string) error {
+func launch(e *Env, pkg string, command []string) error {
 	name, err := attachname.Parse("package:" + pkg)
 	if err != nil {
 		return usageError{err}
@@ -163,16 +154,5 @@ func (e *Env) launch(pkg string, command []string) error {
 			return err
 		}
 	}
-	return e.enter(to)
-}
-
-// launcher is the whole program where it is called as the interpreter of a
-// launcher.
-func launcher(args []string) int {
-	if len(args) < 3 {
-		return fail(os.Stderr, usagef("%s is what launchers begin with; it wants NAME=VERSION and a program", args[0]))
-	}
-	env := &Env{Context: context.Background(), Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr,
-		globals: &globals{Server: os.Getenv("PACKAGEFS_SERVER")}, deathSignal: enter.DeathSignal()}
-	return fail(os.Stderr, env.launch(args[1], args[2:]))
+	return enterContext(e, to)
 }

@@ -9,7 +9,6 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"time"
 
@@ -198,15 +197,6 @@ func (c *ServeCmd) logger(w io.Writer) zerolog.Logger {
 	return zerolog.New(w).Level(level).With().Timestamp().Logger()
 }
 
-func isTerminal(stream any) bool {
-	f, ok := stream.(*os.File)
-	if !ok {
-		return false
-	}
-	fi, err := f.Stat()
-	return err == nil && fi.Mode()&os.ModeCharDevice != 0 && f.Name() != os.DevNull
-}
-
 // progressEvery is how often a long first indexing is reported.
 const progressEvery = 2 * time.Second
 
@@ -252,45 +242,4 @@ func notify(state string) error {
 	defer conn.Close()
 	_, err = conn.Write([]byte(state))
 	return err
-}
-
-// A byteSize is a number of bytes, on the command line with k, M or G.
-type byteSize uint32
-
-// UnmarshalText reads 65536, 64k, 1M.
-func (b *byteSize) UnmarshalText(text []byte) error {
-	n, err := parseBytes(string(text), 1<<31)
-	if err != nil {
-		return fmt.Errorf("%q is not a number of bytes up to 2G", text)
-	}
-	*b = byteSize(n)
-	return nil
-}
-
-// diskSize is a number of bytes on a disk.
-type diskSize uint64
-
-// UnmarshalText reads 65536, 500M, 20G, 1T.
-func (d *diskSize) UnmarshalText(text []byte) error {
-	n, err := parseBytes(string(text), 1<<60)
-	if err != nil {
-		return fmt.Errorf("%q is not a number of bytes such as 500M or 20G", text)
-	}
-	*d = diskSize(n)
-	return nil
-}
-
-// parseBytes reads a number of bytes up to most, with a unit or without.
-func parseBytes(s string, most uint64) (uint64, error) {
-	shift := 0
-	for i, unit := range []string{"k", "M", "G", "T"} {
-		if n, ok := strings.CutSuffix(s, unit); ok {
-			s, shift = n, 10*(i+1)
-		}
-	}
-	n, err := strconv.ParseUint(s, 10, 64)
-	if err == nil && n > most>>shift {
-		err = strconv.ErrRange
-	}
-	return n << shift, err
 }

@@ -57,7 +57,7 @@ func (c *ShellCmd) Run(env *Env) error {
 			return err
 		}
 	}
-	return env.enter(o)
+	return enterContext(env, o)
 }
 
 // plainMark is a text that no shell finds anything special in.

@@ -199,7 +199,7 @@ func repair(env *Env, damaged []api.VerifyRow) error {
 
 // repaired waits until a package is made again, and verifies it.
 func repaired(env *Env, ref string) error {
-	return settled(env, func() (bool, error) {
+	return poll(env, func() (bool, error) {
 		var status api.Status
 		if err := env.query(api.Query{Op: api.OpStatus}, &status); err != nil || status.Indexing > 0 {
 			return false, err

@@ -17,7 +17,7 @@ import (
 
 const (
 	maxLinks = 40 // symlinks that one path may lead through
-	inFlight = 64 // files that a listing asks for at once
+	inFlight = 64 // files of a directory that are asked for at once
 )
 
 // names splits a path into its components.

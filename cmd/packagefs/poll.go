@@ -2,8 +2,8 @@ package main
 
 import "time"
 
-// settled calls done again and again until it says so, fails, or env ends.
-func settled(env *Env, done func() (bool, error)) error {
+// poll calls done again and again until it says so, fails, or env ends.
+func poll(env *Env, done func() (bool, error)) error {
 	const most = 200 * time.Millisecond
 	for wait := 5 * time.Millisecond; ; wait = min(2*wait, most) {
 		if ok, err := done(); ok || err != nil {
