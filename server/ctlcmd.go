@@ -287,7 +287,7 @@ func (v *invocation) contextDiff() error {
 			return err
 		}
 	}
-	text, err := v.fs.files.Diff(v.args[0], numbers[0], numbers[1])
+	text, err := v.fs.files.Diff(v.ctx, v.args[0], numbers[0], numbers[1])
 	v.out.WriteString(text)
 	return err
 }

@@ -6,10 +6,9 @@ import (
 	"strings"
 	"syscall"
 
-	"github.com/rogpeppe/go-internal/diff"
-
 	"github.com/packagefs/packagefs/context"
 	"github.com/packagefs/packagefs/context/attachname"
+	"github.com/packagefs/packagefs/context/linediff"
 	"github.com/packagefs/packagefs/pkgindex"
 	"github.com/packagefs/packagefs/server/api"
 	"github.com/packagefs/packagefs/union"
@@ -92,14 +91,15 @@ func (fs *FS) queryEditDiff(q *inquiry) (any, error) {
 		return nil, editError(q.Path, err)
 	}
 	base, theirs, mine := textNames(&t)
+	d, old, oldName := api.EditDiff{}, t.Base, base
 	if t.Base == nil {
-		return api.EditDiff{Mine: string(diff.Diff(theirs, t.Theirs, mine, t.Mine))}, nil
+		old, oldName = t.Theirs, theirs
 	}
-	d := api.EditDiff{Mine: string(diff.Diff(base, t.Base, mine, t.Mine))}
-	if t.Now != nil {
-		d.Theirs = string(diff.Diff(base, t.Base, theirs, t.Theirs))
+	d.Mine, err = linediff.Unified(q.ctx, oldName, old, mine, t.Mine)
+	if err == nil && t.Base != nil && t.Now != nil {
+		d.Theirs, err = linediff.Unified(q.ctx, base, t.Base, theirs, t.Theirs)
 	}
-	return d, nil
+	return d, err
 }
 
 // textNames names the versions of an edited file for people.
@@ -185,7 +185,10 @@ func mergeEdit(v *invocation, s *union.Stack, path string) error {
 		return refuse("it is no text; take or keep it")
 	}
 	_, theirs, mine := textNames(&t)
-	merged, conflicts := merge3(t.Base, t.Mine, t.Theirs, mine, theirs)
+	merged, conflicts, err := linediff.Merge(v.ctx, t.Base, t.Mine, t.Theirs, mine, theirs)
+	if err != nil {
+		return err
+	}
 	if err := s.MergeEdit(path, merged); err != nil {
 		return err
 	}

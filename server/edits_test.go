@@ -1,17 +1,20 @@
 package server
 
 import (
+	stdcontext "context"
 	"encoding/json"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
+	"github.com/hugelgupf/p9/linux"
 	"github.com/hugelgupf/p9/p9"
 	"golang.org/x/sys/unix"
 
 	"github.com/packagefs/packagefs/pkgindex/format/mkpkg"
 	"github.com/packagefs/packagefs/server/api"
+	"github.com/packagefs/packagefs/server/p9l"
 )
 
 // ships installs a version of a package with one configuration file, in the place
@@ -159,5 +162,51 @@ func TestEdits(t *testing.T) {
 	want("", "y\n")
 	if got := p.configure("keep", "user:root", "/etc/conf"); !strings.Contains(got, "is no edited file") {
 		t.Error(got)
+	}
+}
+
+// TestEditsUnawaited merges and compares while nobody waits for it: nothing changes,
+// and who asks again gets the answer.
+func TestEditsUnawaited(t *testing.T) {
+	p := newPlace(t, nil)
+	p.ships("1", "a\nb\nc\n")
+	p.edit("MINE\nb\nc\n")
+	p.ships("2", "a\nb\nTHEIRS\n")
+	gone, cancel := stdcontext.WithCancel(t.Context())
+	cancel()
+	open := func(name string) p9.File {
+		t.Helper()
+		_, f, err := p.attach("root", "ctl").Walk([]string{name})
+		if err == nil {
+			_, _, err = f.Open(p9.ReadWrite)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { f.Close() })
+		return f
+	}
+
+	const merge = "config merge user:root /etc/conf\n"
+	ctl := open("ctl")
+	if _, err := ctl.(p9l.LongWriter).WriteLong(gone, []byte(merge), 0); errnoOf(err) != linux.EINTR {
+		t.Errorf("a merge that nobody waits for: %v", err)
+	}
+	if got := p.conf(); got != "MINE\nb\nc\n" {
+		t.Errorf("it left %q", got)
+	}
+	query := open("query")
+	if _, err := query.WriteAt([]byte(`{"op": "editdiff", "context": "user:root", "path": "/etc/conf"}`), 0); err != nil {
+		t.Fatal(err)
+	}
+	answer := make([]byte, 1000)
+	if _, err := query.(p9l.LongReader).ReadLong(gone, answer, 0); errnoOf(err) != linux.EINTR {
+		t.Errorf("a comparison that nobody waits for: %v", err)
+	}
+	if n, err := query.ReadAt(answer, 0); err != nil || !strings.Contains(string(answer[:n]), "+MINE") {
+		t.Errorf("the answer is %q, %v", answer[:n], err)
+	}
+	if _, err := ctl.WriteAt([]byte(merge), 0); err != nil || p.conf() != "MINE\nb\nTHEIRS\n" {
+		t.Errorf("merged: %v, %q", err, p.conf())
 	}
 }

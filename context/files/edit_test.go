@@ -371,7 +371,7 @@ func TestEditHostileNames(t *testing.T) {
 		c := Change{name, OpAdd, "toplevel", []string{"a"}}
 		_, terr := s.Text(name)
 		_, herr := s.History(name)
-		_, derr := s.Diff(name, 0, 0)
+		_, derr := s.Diff(t.Context(), name, 0, 0)
 		for i, err := range []error{
 			s.Edit("root", c), s.Create("root", name), s.Delete("root", name), s.Put("root", name, ""), s.Rollback("root", name, 1), terr, herr, derr,
 		} {

@@ -2,6 +2,7 @@ package files
 
 import (
 	"bytes"
+	stdcontext "context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -13,8 +14,9 @@ import (
 	"strings"
 	"time"
 
-	"github.com/rogpeppe/go-internal/diff"
 	"golang.org/x/sys/unix"
+
+	"github.com/packagefs/packagefs/context/linediff"
 )
 
 // The history of a context is one file in the directory .history of the contexts
@@ -302,8 +304,8 @@ func (s *Store) History(context string) ([]Revision, error) {
 // Diff returns what changed in a context file from one revision to another, as a
 // unified diff; it is empty if that is nothing. A from of 0 is the revision before
 // to, and a to of 0 is the last one. It fails with fs.ErrNotExist if a revision is
-// not kept.
-func (s *Store) Diff(context string, from, to int) (string, error) {
+// not kept, and with ctx's error.
+func (s *Store) Diff(ctx stdcontext.Context, context string, from, to int) (string, error) {
 	revisions, err := s.History(context)
 	if err != nil {
 		return "", err
@@ -325,7 +327,7 @@ func (s *Store) Diff(context string, from, to int) (string, error) {
 	case b.Number > 1:
 		return "", inContext(context, absentf("the revision before %d is not kept any more", b.Number))
 	}
-	return string(diff.Diff(a.name(context), []byte(a.Text), b.name(context), []byte(b.Text))), nil
+	return linediff.Unified(ctx, a.name(context), []byte(a.Text), b.name(context), []byte(b.Text))
 }
 
 // name is what a revision is called in a diff.

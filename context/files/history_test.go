@@ -122,12 +122,12 @@ func TestDiffAndRollback(t *testing.T) {
 		{2, 1, "diff user:alice@2 user:alice@1\n--- user:alice@2\n+++ user:alice@1\n@@ -1,1 +1,1 @@\n-toplevel = [\"a\", \"b\"]\n+toplevel = [\"a\"]\n"},
 		{2, 2, ""},
 	} {
-		if got, err := s.Diff("user:alice", c.from, c.to); err != nil || got != c.want {
+		if got, err := s.Diff(t.Context(), "user:alice", c.from, c.to); err != nil || got != c.want {
 			t.Errorf("%d to %d: %v\n%s\nwant\n%s", c.from, c.to, err, got, c.want)
 		}
 	}
 	for _, c := range [][2]int{{4, 0}, {0, 4}, {-1, 0}, {1, -1}} {
-		if _, err := s.Diff("user:alice", c[0], c[1]); !errors.Is(err, fs.ErrNotExist) || !strings.Contains(err.Error(), "there are 1 to 3") {
+		if _, err := s.Diff(t.Context(), "user:alice", c[0], c[1]); !errors.Is(err, fs.ErrNotExist) || !strings.Contains(err.Error(), "there are 1 to 3") {
 			t.Errorf("%v: %v", c, err)
 		}
 	}
@@ -191,7 +191,7 @@ func TestHistoryIsBounded(t *testing.T) {
 	if err != nil || len(list) != maxRevisions || list[0].Number != maxRevisions+5 || list[maxRevisions-1].Number != 6 {
 		t.Errorf("%d revisions from %d on, %v", len(list), list[len(list)-1].Number, err)
 	}
-	if _, err := s.Diff("system", 0, 6); !errors.Is(err, fs.ErrNotExist) || !strings.Contains(err.Error(), "the revision before 6 is not kept any more") {
+	if _, err := s.Diff(t.Context(), "system", 0, 6); !errors.Is(err, fs.ErrNotExist) || !strings.Contains(err.Error(), "the revision before 6 is not kept any more") {
 		t.Errorf("%v", err)
 	}
 
