@@ -28,22 +28,22 @@ const apkSum = "APK-TOOLS.checksum.SHA1"
 func hidden(path string) bool { return strings.HasPrefix(path, ".") }
 
 // isApk tells an .apk from an Arch package that is compressed by gzip.
-func (s *source) isApk() (bool, error) {
-	br := bufio.NewReaderSize(s.section(0, s.size), 64*kib)
-	u, err := unpackOne(br, s.size, s.limits)
+func (p *packageFile) isApk() (bool, error) {
+	br := bufio.NewReaderSize(p.section(0, p.size), 64*kib)
+	u, err := unpackOne(br, p.size, p.limits)
 	if err != nil {
 		return false, err
 	}
 	defer u.close()
 	apk, decided := false, false
-	err = eachMember(u, s.limits, func(name string, h *tar.Header, r io.Reader) error {
+	err = eachMember(u, p.limits, func(name string, h *tar.Header, r io.Reader) error {
 		switch {
 		case strings.HasPrefix(name, ".SIGN."):
 			apk, decided = true, true
 		case name == ".BUILDINFO" || name == ".MTREE" || !hidden(name):
 			decided = true
 		case name == ".PKGINFO":
-			text, err := readMetadata(r, h, s.limits.Control)
+			text, err := readMetadata(r, h, p.limits.Control)
 			if err != nil {
 				return err
 			}
@@ -62,8 +62,8 @@ func (s *source) isApk() (bool, error) {
 	return err == nil, nil
 }
 
-func (s *source) readApk() error {
-	control, off, err := s.apkControl()
+func (p *packageFile) readApk() error {
+	control, off, err := p.apkControl()
 	if err != nil {
 		return err
 	}
@@ -71,23 +71,23 @@ func (s *source) readApk() error {
 	if err != nil {
 		return err
 	}
-	if err := s.start(meta); err != nil {
+	if err := p.start(meta); err != nil {
 		return err
 	}
-	if off >= s.size {
+	if off >= p.size {
 		return fmt.Errorf("it ends behind its control segment: %w", io.ErrUnexpectedEOF)
 	}
-	data, sum := s.section(off, s.size-off), sha256.New()
+	data, sum := p.section(off, p.size-off), sha256.New()
 	if datahash != nil {
 		data = io.TeeReader(data, sum)
 	}
-	u := unpack(data, s.size-off, gzipped, s.limits)
+	u := unpack(data, p.size-off, gzipped, p.limits)
 	defer u.close()
-	w := tarWalk{limits: s.limits, sink: s.sink, checks: &apkSums{hash: sha1.New()}, admit: func(e *pkgmeta.Entry) bool {
+	w := tarWalk{limits: p.limits, sink: p.sink, checks: &apkSums{hash: sha1.New()}, filter: func(e *pkgmeta.Entry) bool {
 		e.Mutable = e.Type == pkgmeta.Regular && strings.HasPrefix(e.Path, "etc/")
 		return !hidden(e.Path)
 	}}
-	if err := w.walkTar(u, s.size-off); err != nil {
+	if err := w.walkTar(u, p.size-off); err != nil {
 		return fmt.Errorf("data segment: %w", err)
 	}
 	if have := sum.Sum(nil); datahash != nil && !bytes.Equal(have, datahash) {
@@ -98,15 +98,15 @@ func (s *source) readApk() error {
 
 // apkControl reads the segments before the data, and returns .PKGINFO and the
 // offset of the data segment.
-func (s *source) apkControl() (text []byte, off int64, err error) {
-	counter := &countReader{r: s.section(0, s.size)}
+func (p *packageFile) apkControl() (text []byte, off int64, err error) {
+	counter := &countReader{r: p.section(0, p.size)}
 	br := bufio.NewReaderSize(counter, 64*kib)
 	for segment := 1; ; segment++ {
 		if _, err := br.Peek(1); err == io.EOF {
 			return nil, 0, fmt.Errorf("it ends before its control segment: %w", io.ErrUnexpectedEOF)
 		}
 		signature := false
-		err := s.apkSegment(br, func(name string, h *tar.Header, r io.Reader) (err error) {
+		err := p.apkSegment(br, func(name string, h *tar.Header, r io.Reader) (err error) {
 			signature = signature || strings.HasPrefix(name, ".SIGN.")
 			if name != ".PKGINFO" {
 				return nil
@@ -114,7 +114,7 @@ func (s *source) apkControl() (text []byte, off int64, err error) {
 			if text != nil {
 				return errors.New("is there twice")
 			}
-			text, err = readMetadata(r, h, s.limits.Control)
+			text, err = readMetadata(r, h, p.limits.Control)
 			return err
 		})
 		if err != nil {
@@ -130,13 +130,13 @@ func (s *source) apkControl() (text []byte, off int64, err error) {
 }
 
 // apkSegment reads one segment and leaves br right behind it.
-func (s *source) apkSegment(br *bufio.Reader, do func(name string, h *tar.Header, r io.Reader) error) error {
-	u, err := unpackOne(br, s.size, s.limits)
+func (p *packageFile) apkSegment(br *bufio.Reader, do func(name string, h *tar.Header, r io.Reader) error) error {
+	u, err := unpackOne(br, p.size, p.limits)
 	if err != nil {
 		return err
 	}
 	defer u.close()
-	return eachMember(u, s.limits, do)
+	return eachMember(u, p.limits, do)
 }
 
 // countReader counts the bytes that were read.

@@ -22,15 +22,15 @@ type arMember struct {
 }
 
 // arMember reads the header at off. It returns io.EOF at the end of the file.
-func (s *source) arMember(off int64) (arMember, error) {
-	if off >= s.size {
+func (p *packageFile) arMember(off int64) (arMember, error) {
+	if off >= p.size {
 		return arMember{}, io.EOF
 	}
 	var header [arHeaderSize]byte
-	if s.size-off < arHeaderSize {
+	if p.size-off < arHeaderSize {
 		return arMember{}, fmt.Errorf("the header of a member ends too soon: %w", io.ErrUnexpectedEOF)
 	}
-	if n, err := s.r.ReadAt(header[:], off); n < arHeaderSize {
+	if n, err := p.r.ReadAt(header[:], off); n < arHeaderSize {
 		if err == io.EOF { // it has become shorter
 			err = io.ErrUnexpectedEOF
 		}
@@ -42,8 +42,8 @@ func (s *source) arMember(off int64) (arMember, error) {
 		return arMember{}, fmt.Errorf("its ar archive is corrupt: no member header at byte %d", off)
 	}
 	m := arMember{strings.TrimSuffix(name, "/"), off + arHeaderSize, size}
-	if size > s.size-m.off {
-		return m, fmt.Errorf("its member %q has %d bytes of %d: %w", m.name, s.size-m.off, size, io.ErrUnexpectedEOF)
+	if size > p.size-m.off {
+		return m, fmt.Errorf("its member %q has %d bytes of %d: %w", m.name, p.size-m.off, size, io.ErrUnexpectedEOF)
 	}
 	return m, nil
 }

@@ -20,12 +20,12 @@ type archHead struct {
 	mtree   *mtree // nil if there is none
 }
 
-func (s *source) readArch(kind compression) error {
+func (p *packageFile) readArch(kind compression) error {
 	// makepkg puts the metadata first. Others put it last; then the archive
 	// is read twice.
-	head, err := s.archHead(kind, false)
+	head, err := p.archHead(kind, false)
 	if err == nil && head.pkginfo == nil {
-		head, err = s.archHead(kind, true)
+		head, err = p.archHead(kind, true)
 	}
 	if err != nil {
 		return err
@@ -33,16 +33,16 @@ func (s *source) readArch(kind compression) error {
 	if head.pkginfo == nil {
 		return notPackage("no .PKGINFO in it; is it still being copied?")
 	}
-	meta, backup, err := archMeta(head.pkginfo, s.limits)
+	meta, backup, err := archMeta(head.pkginfo, p.limits)
 	if err != nil {
 		return err
 	}
-	if err := s.start(meta); err != nil {
+	if err := p.start(meta); err != nil {
 		return err
 	}
-	u := unpack(s.section(0, s.size), s.size, kind, s.limits)
+	u := unpack(p.section(0, p.size), p.size, kind, p.limits)
 	defer u.close()
-	w := tarWalk{limits: s.limits, sink: s.sink, marked: true, admit: func(e *pkgmeta.Entry) bool {
+	w := tarWalk{limits: p.limits, sink: p.sink, marked: true, filter: func(e *pkgmeta.Entry) bool {
 		e.Mutable = e.Type == pkgmeta.Regular && backup[e.Path]
 		return !hidden(e.Path)
 	}}
@@ -51,7 +51,7 @@ func (s *source) readArch(kind compression) error {
 	} else {
 		w.checks = head.mtree
 	}
-	if err := w.walkTar(u, s.size); err != nil {
+	if err := w.walkTar(u, p.size); err != nil {
 		return err
 	}
 	if head.mtree != nil {
@@ -61,22 +61,22 @@ func (s *source) readArch(kind compression) error {
 }
 
 // archHead reads the metadata that stands before the first file, or all of it.
-func (s *source) archHead(kind compression, all bool) (archHead, error) {
+func (p *packageFile) archHead(kind compression, all bool) (archHead, error) {
 	var head archHead
-	u := unpack(s.section(0, s.size), s.size, kind, s.limits)
+	u := unpack(p.section(0, p.size), p.size, kind, p.limits)
 	defer u.close()
-	err := eachMember(u, s.limits, func(name string, h *tar.Header, r io.Reader) (err error) {
+	err := eachMember(u, p.limits, func(name string, h *tar.Header, r io.Reader) (err error) {
 		switch {
 		case name == ".PKGINFO":
 			if head.pkginfo != nil {
 				return errors.New("is there twice")
 			}
-			head.pkginfo, err = readMetadata(r, h, s.limits.Control)
+			head.pkginfo, err = readMetadata(r, h, p.limits.Control)
 		case name == ".MTREE":
 			if head.mtree != nil {
 				return errors.New("is there twice")
 			}
-			head.mtree, err = s.readMtree(r, h)
+			head.mtree, err = p.readMtree(r, h)
 		case !hidden(name) && name != "" && !all:
 			return errStop
 		}
@@ -86,21 +86,21 @@ func (s *source) archHead(kind compression, all bool) (archHead, error) {
 }
 
 // readMtree reads .MTREE, which is compressed by gzip, or plain.
-func (s *source) readMtree(r io.Reader, h *tar.Header) (*mtree, error) {
-	text, err := readMetadata(r, h, s.limits.Checksums)
+func (p *packageFile) readMtree(r io.Reader, h *tar.Header) (*mtree, error) {
+	text, err := readMetadata(r, h, p.limits.Checksums)
 	if err != nil {
 		return nil, err
 	}
 	if bytes.HasPrefix(text, []byte("\x1f\x8b")) {
-		u := unpack(bytes.NewReader(text), int64(len(text)), gzipped, s.limits)
+		u := unpack(bytes.NewReader(text), int64(len(text)), gzipped, p.limits)
 		defer u.close()
-		text, err = io.ReadAll(io.LimitReader(u, s.limits.Checksums+1))
+		text, err = io.ReadAll(io.LimitReader(u, p.limits.Checksums+1))
 		if err != nil {
 			return nil, err
 		}
-		if int64(len(text)) > s.limits.Checksums {
-			return nil, fmt.Errorf("unpacks to more than %d bytes", s.limits.Checksums)
+		if int64(len(text)) > p.limits.Checksums {
+			return nil, fmt.Errorf("unpacks to more than %d bytes", p.limits.Checksums)
 		}
 	}
-	return parseMtree(text, s.limits)
+	return parseMtree(text, p.limits)
 }

@@ -83,7 +83,8 @@ func TestMtree(t *testing.T) {
 		{"", ""},
 		{"/set type=file mode=644 uid=0\n./f size=4 sha256digest=" + sha + " time=0.0\n./d type=dir mode=755\n./s type=link link=f\\040g\n./p type=fifo\n", ""},
 		{"./f md5digest=" + md + "\n./l md5=" + md, ""},
-		{"./f md5digest=" + md + "\n./l sha256=" + sha, ""}, // f is compared by MD5, and l has its bytes
+		// f is compared by MD5, and l has its bytes.
+		{"./f md5digest=" + md + "\n./l sha256=" + sha, ""},
 		{"./f sha256=" + sha + " md5=" + md + "\n./l md5=" + md + " sha256=" + sha, ""},
 		{"./l type=file size=4 sha256digest=" + sha, ""},
 		{"./odd\\040\\134\\s\\\\\\043 type=file\n", ""},

@@ -124,7 +124,7 @@ func (c *Conversion) Write(w io.Writer, o pfs.Options, progress func(bytes int64
 		e := &c.entries[i]
 		var content io.Reader
 		if e.Type == pkgmeta.Regular && e.HardLink == "" {
-			content = &toldReader{io.NewSectionReader(c.spool, e.at, e.Size), e.at, progress}
+			content = &progressReader{io.NewSectionReader(c.spool, e.at, e.Size), e.at, progress}
 		}
 		err := progress(e.at)
 		if err == nil {
@@ -155,15 +155,15 @@ func (e *convertedEntry) native() pfs.Entry {
 	return n
 }
 
-// toldReader tells how far it is read.
-type toldReader struct {
-	r    io.Reader
-	at   int64
-	tell func(int64) error
+// progressReader tells how far it is read.
+type progressReader struct {
+	r        io.Reader
+	at       int64
+	progress func(int64) error
 }
 
-func (t *toldReader) Read(p []byte) (int, error) {
-	if err := t.tell(t.at); err != nil {
+func (t *progressReader) Read(p []byte) (int, error) {
+	if err := t.progress(t.at); err != nil {
 		return 0, err
 	}
 	n, err := t.r.Read(p)

@@ -34,7 +34,8 @@ func samples(t testing.TB) map[string][]byte {
 		t.Fatal(err)
 	}
 	for _, file := range files {
-		if filepath.Ext(file) == ".txt" || strings.Contains(file, "bzip2") { // which takes long to begin with
+		// bzip2 takes long to begin with.
+		if filepath.Ext(file) == ".txt" || strings.Contains(file, "bzip2") {
 			continue
 		}
 		if all[filepath.Base(file)], err = os.ReadFile(file); err != nil {
@@ -147,7 +148,8 @@ var plainControl = []string{"control", "Package: x\nVersion: 1\nArchitecture: al
 // it does.
 func TestBombs(t *testing.T) {
 	const size = 200 * mib
-	xzBomb, err := os.ReadFile("testdata/bomb.tar.xz") // one file of 100 MiB of zeros, by tar and xz -9e
+	// It is one file of 100 MiB of zeros, by tar and xz -9e.
+	xzBomb, err := os.ReadFile("testdata/bomb.tar.xz")
 	if err != nil {
 		t.Fatal(err)
 	}

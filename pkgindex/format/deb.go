@@ -17,9 +17,9 @@ import (
 
 // debMember finds the member NAME.tar at off or behind members that are to be
 // ignored.
-func (s *source) debMember(off int64, name string) (arMember, compression, error) {
+func (p *packageFile) debMember(off int64, name string) (arMember, compression, error) {
 	for {
-		m, err := s.arMember(off)
+		m, err := p.arMember(off)
 		if err == io.EOF {
 			return m, "", notPackage("no " + name + ".tar; is it still being copied?")
 		}
@@ -42,22 +42,22 @@ func (s *source) debMember(off int64, name string) (arMember, compression, error
 	}
 }
 
-func (s *source) readDeb() error {
-	version, err := s.arMember(int64(len(arMagic)))
+func (p *packageFile) readDeb() error {
+	version, err := p.arMember(int64(len(arMagic)))
 	if err == io.EOF {
 		return notPackage("it ends behind its first line; is it still being copied?")
 	}
 	if err != nil {
 		return err
 	}
-	if err := s.checkDebVersion(version); err != nil {
+	if err := p.checkDebVersion(version); err != nil {
 		return err
 	}
-	member, kind, err := s.debMember(version.next(), "control")
+	member, kind, err := p.debMember(version.next(), "control")
 	if err != nil {
 		return err
 	}
-	control, err := s.readDebControl(member, kind)
+	control, err := p.readDebControl(member, kind)
 	if err != nil {
 		return fmt.Errorf("%s: %w", member.name, err)
 	}
@@ -65,25 +65,25 @@ func (s *source) readDeb() error {
 	if err != nil {
 		return fmt.Errorf("control: %w", err)
 	}
-	member, kind, err = s.debMember(member.next(), "data")
+	member, kind, err = p.debMember(member.next(), "data")
 	if err != nil {
 		return err
 	}
-	if err := s.start(meta); err != nil {
+	if err := p.start(meta); err != nil {
 		return err
 	}
-	if err := s.readDebData(member, kind, control); err != nil {
+	if err := p.readDebData(member, kind, control); err != nil {
 		return fmt.Errorf("%s: %w", member.name, err)
 	}
 	return nil
 }
 
 // checkDebVersion takes versions 2.x of the format.
-func (s *source) checkDebVersion(m arMember) error {
+func (p *packageFile) checkDebVersion(m arMember) error {
 	if m.name != "debian-binary" {
 		return notPackage(fmt.Sprintf("it is an ar archive, but its first member is %q instead of debian-binary", m.name))
 	}
-	text, err := io.ReadAll(io.LimitReader(s.section(m.off, m.size), 64))
+	text, err := io.ReadAll(io.LimitReader(p.section(m.off, m.size), 64))
 	if err != nil {
 		return err
 	}
@@ -101,14 +101,14 @@ type debControl struct {
 	sums      *md5Table         // nil if there is no md5sums
 }
 
-func (s *source) readDebControl(m arMember, kind compression) (debControl, error) {
+func (p *packageFile) readDebControl(m arMember, kind compression) (debControl, error) {
 	var c debControl
-	u := unpack(s.section(m.off, m.size), m.size, kind, s.limits)
+	u := unpack(p.section(m.off, m.size), m.size, kind, p.limits)
 	defer u.close()
-	err := eachMember(u, s.limits, func(name string, h *tar.Header, r io.Reader) error {
+	err := eachMember(u, p.limits, func(name string, h *tar.Header, r io.Reader) error {
 		switch name {
 		case "control":
-			text, err := readMetadata(r, h, s.limits.Control)
+			text, err := readMetadata(r, h, p.limits.Control)
 			if err != nil {
 				return err
 			}
@@ -118,18 +118,18 @@ func (s *source) readDebControl(m arMember, kind compression) (debControl, error
 			c.fields, err = pkgmeta.ParseControl(text)
 			return err
 		case "conffiles":
-			text, err := readMetadata(r, h, s.limits.Control)
+			text, err := readMetadata(r, h, p.limits.Control)
 			if err != nil {
 				return err
 			}
-			c.conffiles, err = parseConffiles(text, s.limits)
+			c.conffiles, err = parseConffiles(text, p.limits)
 			return err
 		case "md5sums":
-			text, err := readMetadata(r, h, s.limits.Checksums)
+			text, err := readMetadata(r, h, p.limits.Checksums)
 			if err != nil {
 				return err
 			}
-			c.sums, err = parseMD5Sums(text, s.limits)
+			c.sums, err = parseMD5Sums(text, p.limits)
 			return err
 		}
 		return nil
@@ -189,10 +189,10 @@ func readMetadata(r io.Reader, h *tar.Header, limit int64) ([]byte, error) {
 	return text.Bytes(), err
 }
 
-func (s *source) readDebData(m arMember, kind compression, c debControl) error {
-	u := unpack(s.section(m.off, m.size), m.size, kind, s.limits)
+func (p *packageFile) readDebData(m arMember, kind compression, c debControl) error {
+	u := unpack(p.section(m.off, m.size), m.size, kind, p.limits)
 	defer u.close()
-	w := tarWalk{limits: s.limits, sink: s.sink, admit: func(e *pkgmeta.Entry) bool {
+	w := tarWalk{limits: p.limits, sink: p.sink, filter: func(e *pkgmeta.Entry) bool {
 		e.Mutable = e.Type == pkgmeta.Regular && c.conffiles[e.Path]
 		return true
 	}}

@@ -40,8 +40,8 @@ type Sink interface {
 // wrong with the package file, and wraps io.ErrUnexpectedEOF where it is cut
 // short.
 func Read(r io.ReaderAt, size int64, name string, limits Limits, sink Sink) error {
-	s := source{r: r, size: size, limits: limits.withDefaults(), sink: sink}
-	return Describe(name, s.read())
+	p := packageFile{r: r, size: size, limits: limits.withDefaults(), sink: sink}
+	return Describe(name, p.read())
 }
 
 // Describe says of the package file of that name what is wrong with it, or nil.
@@ -77,8 +77,8 @@ type sinkError struct{ err error }
 func (e *sinkError) Error() string { return e.err.Error() }
 func (e *sinkError) Unwrap() error { return e.err }
 
-// A source is a package file that is being read.
-type source struct {
+// A packageFile is one that is being read.
+type packageFile struct {
 	r      io.ReaderAt
 	size   int64
 	limits Limits
@@ -86,25 +86,25 @@ type source struct {
 }
 
 // section is the n bytes from off on.
-func (s *source) section(off, n int64) io.Reader { return io.NewSectionReader(s.r, off, n) }
+func (p *packageFile) section(off, n int64) io.Reader { return io.NewSectionReader(p.r, off, n) }
 
 // start hands checked metadata to the sink.
-func (s *source) start(m pkgmeta.Meta) error {
+func (p *packageFile) start(m pkgmeta.Meta) error {
 	if err := checkMeta(m); err != nil {
 		return err
 	}
-	if err := s.sink.Start(m); err != nil {
+	if err := p.sink.Start(m); err != nil {
 		return &sinkError{err}
 	}
 	return nil
 }
 
 // read finds out the format by what the file begins with, and reads it.
-func (s *source) read() error {
-	head := make([]byte, min(512, s.size))
-	if n, err := s.r.ReadAt(head, 0); n < len(head) {
+func (p *packageFile) read() error {
+	head := make([]byte, min(512, p.size))
+	if n, err := p.r.ReadAt(head, 0); n < len(head) {
 		if err == io.EOF {
-			return fmt.Errorf("has %d bytes of %d: %w", n, s.size, io.ErrUnexpectedEOF)
+			return fmt.Errorf("has %d bytes of %d: %w", n, p.size, io.ErrUnexpectedEOF)
 		}
 		return err
 	}
@@ -112,32 +112,32 @@ func (s *source) read() error {
 	case len(head) == 0:
 		return notPackage("it is empty; is it still being copied?")
 	case bytes.HasPrefix(head, []byte(arMagic)):
-		return s.readDeb()
+		return p.readDeb()
 	case bytes.HasPrefix(head, []byte(rpmMagic)):
-		return s.readRpm()
+		return p.readRpm()
 	case bytes.HasPrefix(head, []byte("\x1f\x8b")):
-		apk, err := s.isApk()
+		apk, err := p.isApk()
 		if err != nil {
 			return err
 		}
 		if apk {
-			return s.readApk()
+			return p.readApk()
 		}
-		return s.readArch(gzipped)
+		return p.readArch(gzipped)
 	case bytes.HasPrefix(head, []byte("\x28\xb5\x2f\xfd")):
-		switch native, err := pfs.Detect(s.r, s.size); {
+		switch native, err := pfs.Detect(p.r, p.size); {
 		case err != nil:
 			return err
 		case native:
-			return s.readPfs()
-		case pfs.Begins(s.r, s.size):
+			return p.readPfs()
+		case pfs.Begins(p.r, p.size):
 			return fmt.Errorf("it has no table of contents: %w", io.ErrUnexpectedEOF)
 		}
-		return s.readArch(zstandard)
+		return p.readArch(zstandard)
 	case bytes.HasPrefix(head, []byte("\xfd7zXZ\x00")):
-		return s.readArch(xzipped)
+		return p.readArch(xzipped)
 	case len(head) == 512 && string(head[257:262]) == "ustar":
-		return s.readArch(plain)
+		return p.readArch(plain)
 	}
 	return notPackage(unknownFormat(head))
 }

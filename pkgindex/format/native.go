@@ -26,19 +26,19 @@ const nativeDir = ".packagefs"
 
 // A native reads a .pfs: its metadata, and then its members.
 type native struct {
-	source *source
-	walk   tarWalk
-	meta   pfs.Metadata
-	marks  pkgpath.Globs
-	root   *pkgmeta.Entry               // the top directory, if the metadata tells of it
-	exact  map[string]bool              // paths that users may change, beside marks
-	attrs  map[string]map[string]string // by Entry path; what was found is taken out
+	file  *packageFile
+	walk  tarWalk
+	meta  pfs.Metadata
+	marks pkgpath.Globs
+	root  *pkgmeta.Entry               // the top directory, if the metadata tells of it
+	exact map[string]bool              // paths that users may change, beside marks
+	attrs map[string]map[string]string // by Entry path; what was found is taken out
 }
 
 // readPfs reads the whole package file and verifies every byte of it.
-func (s *source) readPfs() error {
-	n := &native{source: s}
-	err := pfs.Walk(s.r, s.size, nil, n.start, func(m *pfs.Member, content io.Reader) error {
+func (p *packageFile) readPfs() error {
+	n := &native{file: p}
+	err := pfs.Walk(p.r, p.size, nil, n.start, func(m *pfs.Member, content io.Reader) error {
 		e, err := n.entry(m)
 		if err != nil {
 			return err
@@ -69,7 +69,7 @@ type TableSink interface {
 // by which they are read. Errors are as those of Read, but do not say which
 // file it is; see Describe.
 func ReadTable(r io.ReaderAt, size int64, limits Limits, sink TableSink) (*pfs.Table, error) {
-	n := &native{source: &source{r: r, size: size, limits: limits.withDefaults(), sink: sink}}
+	n := &native{file: &packageFile{r: r, size: size, limits: limits.withDefaults(), sink: sink}}
 	start := func(text []byte, about int) error {
 		sink.Reserve(about)
 		return n.start(text, about)
@@ -95,7 +95,7 @@ func (n *native) pass(e pkgmeta.Entry, content io.Reader) error {
 	} else {
 		content = nil
 	}
-	if err := n.source.sink.Add(e, content); held.err != nil {
+	if err := n.file.sink.Add(e, content); held.err != nil {
 		return held.err
 	} else if err != nil {
 		return &sinkError{err}
@@ -123,9 +123,9 @@ func (n *native) start(text []byte, about int) error {
 	if err != nil {
 		return fmt.Errorf("%s: %w", pfs.MetadataPath, err)
 	}
-	n.walk = tarWalk{limits: n.source.limits, left: math.MaxInt64, paths: n.source.limits.Paths,
+	n.walk = tarWalk{limits: n.file.limits, left: math.MaxInt64, paths: n.file.limits.Paths,
 		members: make(map[string]member, about), links: make(map[string]string)}
-	if err := n.source.start(meta); err != nil {
+	if err := n.file.start(meta); err != nil {
 		return err
 	}
 	if n.root == nil {

@@ -42,21 +42,21 @@ const (
 	rpmTagPayloadDigestAlgo = 5093
 )
 
-func (s *source) readRpm() error {
-	if s.size < rpmLeadSize {
+func (p *packageFile) readRpm() error {
+	if p.size < rpmLeadSize {
 		return fmt.Errorf("its lead ends too soon: %w", io.ErrUnexpectedEOF)
 	}
-	signature, err := s.rpmHeader(rpmLeadSize, s.limits.Control)
+	signature, err := p.rpmHeader(rpmLeadSize, p.limits.Control)
 	if err != nil {
 		return fmt.Errorf("signature header: %w", err)
 	}
 	start := int64(rpmLeadSize+len(signature.raw)+7) &^ 7
-	header, err := s.rpmHeader(start, s.limits.Checksums)
+	header, err := p.rpmHeader(start, p.limits.Checksums)
 	if err != nil {
 		return err
 	}
 	payload := start + int64(len(header.raw))
-	if err := s.checkRpmSize(signature, s.size-start); err != nil {
+	if err := p.checkRpmSize(signature, p.size-start); err != nil {
 		return err
 	}
 	sum, err := checkRpmHeader(signature, header)
@@ -78,15 +78,15 @@ func (s *source) readRpm() error {
 	case format != "" && format != "cpio":
 		return fmt.Errorf("its payload is of the format %q; only cpio can be read", format)
 	}
-	if err := s.start(meta); err != nil {
+	if err := p.start(meta); err != nil {
 		return err
 	}
-	return s.readRpmPayload(payload, files, sum)
+	return p.readRpmPayload(payload, files, sum)
 }
 
 // checkRpmSize compares the size of header and payload with what the signature
 // header says.
-func (s *source) checkRpmSize(signature *rpmHeader, have int64) error {
+func (p *packageFile) checkRpmSize(signature *rpmHeader, have int64) error {
 	t := &tagReader{h: signature}
 	size := t.ints(rpmSigLongSize)
 	if size.len() == 0 {
@@ -147,25 +147,25 @@ func checkRpmHeader(signature, header *rpmHeader) (payloadSum, error) {
 }
 
 // readRpmPayload reads the payload at off.
-func (s *source) readRpmPayload(off int64, files *rpmFiles, sum payloadSum) error {
-	kind, err := s.rpmCompression(off)
+func (p *packageFile) readRpmPayload(off int64, files *rpmFiles, sum payloadSum) error {
+	kind, err := p.rpmCompression(off)
 	if err != nil {
 		return err
 	}
-	packed := s.section(off, s.size-off)
+	packed := p.section(off, p.size-off)
 	if sum.hash != nil {
 		packed = io.TeeReader(packed, sum.hash)
 	}
-	u := unpack(packed, s.size-off, kind, s.limits)
+	u := unpack(packed, p.size-off, kind, p.limits)
 	defer u.close()
-	p := rpmPayload{
+	r := rpmPayload{
 		files: files, cpio: cpioReader{r: u}, seen: make([]bool, len(files.paths)), groups: make(map[[2]uint64]*linkGroup),
 	}
-	p.walk = tarWalk{limits: s.limits, sink: s.sink, checks: files, admit: func(e *pkgmeta.Entry) bool {
+	r.walk = tarWalk{limits: p.limits, sink: p.sink, checks: files, filter: func(e *pkgmeta.Entry) bool {
 		e.Mutable = e.Type == pkgmeta.Regular && files.config(files.numbers[e.Path])
 		return true
 	}}
-	if err := p.read(u, s.size-off); err != nil {
+	if err := r.read(u, p.size-off); err != nil {
 		return err
 	}
 	if sum.hash == nil {
@@ -181,9 +181,9 @@ func (s *source) readRpmPayload(off int64, files *rpmFiles, sum payloadSum) erro
 }
 
 // rpmCompression tells how the payload is compressed by what it begins with.
-func (s *source) rpmCompression(off int64) (compression, error) {
+func (p *packageFile) rpmCompression(off int64) (compression, error) {
 	var head [6]byte
-	if err := s.fullAt(head[:], off); err != nil {
+	if err := p.fullAt(head[:], off); err != nil {
 		return "", fmt.Errorf("its payload: %w", err)
 	}
 	for _, known := range [...]struct {

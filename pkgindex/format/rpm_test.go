@@ -161,7 +161,8 @@ func TestRpmHeaders(t *testing.T) {
 		for _, v := range []byte{0, 1, 2, 7, 8, 9, 0x7f, 0x80, 0xff} {
 			changed := bytes.Clone(data)
 			changed[at] = v
-			readBytes(t, "x.rpm", changed, fuzzLimits) // must not panic, and keep the Sink's contract
+			// It must not panic, and keep the Sink's contract.
+			readBytes(t, "x.rpm", changed, fuzzLimits)
 		}
 	}
 }

@@ -41,9 +41,9 @@ const (
 )
 
 // rpmHeader reads the header at off, of at most limit bytes.
-func (s *source) rpmHeader(off, limit int64) (*rpmHeader, error) {
+func (p *packageFile) rpmHeader(off, limit int64) (*rpmHeader, error) {
 	var intro [rpmIntroSize]byte
-	if err := s.fullAt(intro[:], off); err != nil {
+	if err := p.fullAt(intro[:], off); err != nil {
 		return nil, err
 	}
 	if string(intro[:4]) != rpmHeaderMagic {
@@ -55,11 +55,11 @@ func (s *source) rpmHeader(off, limit int64) (*rpmHeader, error) {
 	if whole > limit {
 		return nil, fmt.Errorf("its header has %d bytes; %d is the most", whole, limit)
 	}
-	if off+whole > s.size {
+	if off+whole > p.size {
 		return nil, fmt.Errorf("its header ends too soon: %w", io.ErrUnexpectedEOF)
 	}
-	h := &rpmHeader{raw: make([]byte, whole), entries: make(map[uint32]rpmEntry, count), limits: s.limits}
-	if err := s.fullAt(h.raw, off); err != nil {
+	h := &rpmHeader{raw: make([]byte, whole), entries: make(map[uint32]rpmEntry, count), limits: p.limits}
+	if err := p.fullAt(h.raw, off); err != nil {
 		return nil, err
 	}
 	table := h.raw[rpmIntroSize : rpmIntroSize+count*rpmEntrySize]
@@ -79,8 +79,8 @@ func (s *source) rpmHeader(off, limit int64) (*rpmHeader, error) {
 }
 
 // fullAt fills b from off on.
-func (s *source) fullAt(b []byte, off int64) error {
-	n, err := s.r.ReadAt(b, off)
+func (p *packageFile) fullAt(b []byte, off int64) error {
+	n, err := p.r.ReadAt(b, off)
 	if n == len(b) {
 		return nil
 	}

@@ -162,7 +162,7 @@ func eachRpmRelation(h *rpmHeader, names, flags, versions uint32, do func(name s
 func addRequires(m *pkgmeta.Meta, h *rpmHeader, files *rpmFiles) error {
 	seen := make(map[relation.Term]bool)
 	return eachRpmRelation(h, rpmTagRequireName, rpmTagRequireFlags, rpmTagRequireVers, func(name string, flags uint64, evr string) error {
-		if flags&(rpmOfRpm|rpmWeak) != 0 || strings.HasPrefix(name, "rpmlib(") || flags&rpmScripts != 0 && flags&rpmFound == 0 {
+		if flags&(rpmOfRpm|rpmWeak) != 0 || strings.HasPrefix(name, "rpmlib(") || flags&rpmScripts != 0 && flags&rpmFindRequires == 0 {
 			return nil
 		}
 		if strings.HasPrefix(name, "(") {

@@ -17,10 +17,10 @@ const (
 	rpmEqual   = 1 << 3
 	rpmSense   = rpmLess | rpmGreater | rpmEqual
 
-	rpmScripts = 1<<7 | 0b11111<<9 | 1<<20 | 1<<21 // what maintainer scripts need
-	rpmFound   = 1 << 14                           // what was found in the files
-	rpmWeak    = 1 << 19                           // may be missing
-	rpmOfRpm   = 1 << 24                           // what rpm itself must be able to do
+	rpmScripts      = 1<<7 | 0b11111<<9 | 1<<20 | 1<<21 // what maintainer scripts need
+	rpmFindRequires = 1 << 14                           // what was found in the files
+	rpmWeak         = 1 << 19                           // may be missing
+	rpmOfRpm        = 1 << 24                           // what rpm itself must be able to do
 )
 
 // rpmOps are the operators by their flags.

@@ -17,9 +17,9 @@ type tarWalk struct {
 	limits Limits
 	sink   Sink
 
-	// admit sets what the format knows of a member beside its header. Where
+	// filter sets what the format knows of a member beside its header. Where
 	// it returns false the member is not for the sink.
-	admit func(e *pkgmeta.Entry) bool
+	filter func(e *pkgmeta.Entry) bool
 
 	// checks, if set, compares the members with the package's own checksums.
 	checks checker
@@ -128,7 +128,7 @@ func (w *tarWalk) add(r io.Reader, h *tar.Header) error {
 	if err != nil || repeated {
 		return err
 	}
-	wanted := w.admit(&e)
+	wanted := w.filter(&e)
 	if !wanted && e.Type != pkgmeta.Directory {
 		w.members[e.Path] = memberHidden
 	}
@@ -209,7 +209,8 @@ func (w *tarWalk) setType(e *pkgmeta.Entry, h *tar.Header) (member, error) {
 		e.Type = pkgmeta.Directory
 		return memberDirectory, nil
 	case tar.TypeSymlink:
-		e.Type, e.Target, e.Mode = pkgmeta.Symlink, h.Linkname, 0o777 // as on every Linux file system
+		// The mode is that of symlinks on every Linux file system.
+		e.Type, e.Target, e.Mode = pkgmeta.Symlink, h.Linkname, 0o777
 		if e.Target == "" || len(e.Target) > 4095 || strings.ContainsRune(e.Target, 0) {
 			return 0, fmt.Errorf("its symlink target has %d bytes, or a NUL; 1 to 4095 are allowed", len(e.Target))
 		}

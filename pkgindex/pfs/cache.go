@@ -43,13 +43,13 @@ type shard struct {
 // kept is one frame's contents.
 type kept struct {
 	key
-	data  []byte
-	err   error
-	ready chan struct{} // closed when data or err is there
-	done  bool          // likewise
-	place *list.Element // in used, once ready
-	refs  int           // who reads data or waits for it
-	gone  bool          // no longer known: the last who reads it gives data back
+	data    []byte
+	err     error
+	ready   chan struct{} // closed when data or err is there
+	done    bool          // likewise
+	element *list.Element // in used, once ready
+	refs    int           // who reads data or waits for it
+	gone    bool          // no longer known: the last who reads it gives data back
 
 	// early is set while nobody has asked for the frame, which was read ahead.
 	early bool
@@ -114,7 +114,7 @@ func (c *Cache) lookup(k key) (e *kept, early bool) {
 	}
 	early, e.early = e.early, false
 	e.refs++
-	s.used.MoveToBack(e.place)
+	s.used.MoveToBack(e.element)
 	c.hits.Add(1)
 	return e, early
 }
@@ -149,7 +149,7 @@ func (c *Cache) get(k key, early bool, load func(dst []byte) ([]byte, error)) (*
 	s.mu.Unlock()
 	c.misses.Add(1)
 	e.data, e.err = load(buffers.Get().([]byte))
-	c.settle(s, e)
+	c.enter(s, e)
 	if e.err != nil {
 		c.release(e)
 		return nil, e.err
@@ -157,8 +157,8 @@ func (c *Cache) get(k key, early bool, load func(dst []byte) ([]byte, error)) (*
 	return e, nil
 }
 
-// settle enters what was loaded, and takes out what is too much.
-func (c *Cache) settle(s *shard, e *kept) {
+// enter keeps what was loaded, and takes out what is too much.
+func (c *Cache) enter(s *shard, e *kept) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	e.done = true
@@ -168,7 +168,7 @@ func (c *Cache) settle(s *shard, e *kept) {
 		delete(s.known, e.key)
 		return
 	}
-	e.place = s.used.PushBack(e)
+	e.element = s.used.PushBack(e)
 	s.bytes += int64(cap(e.data))
 	c.held.Add(int64(cap(e.data)))
 	for s.bytes > c.size && s.used.Len() > 0 {
@@ -198,6 +198,7 @@ var buffers = sync.Pool{New: func() any { return []byte(nil) }}
 // recycle takes back a buffer that nobody uses.
 func recycle(b []byte) {
 	if cap(b) >= chunkBytes && cap(b) <= 2*chunkBytes {
+		//lint:ignore SA6002 a slice is 24 bytes, beside a buffer of many thousand
 		buffers.Put(b[:0])
 	}
 }

@@ -31,7 +31,7 @@ type Entry struct {
 	UID, GID uint32
 	Size     int64             // in bytes, of a regular file
 	Time     int64             // modification time, in seconds since 1970, from 0 to the year 9999
-	Target   string            // of a symlink, verbatim; of a hard link the Path of an earlier regular file
+	Target   string            // of a symlink, verbatim; of a hard link an earlier file's Path
 	Xattrs   map[string]string // by full name: security.capability
 }
 

@@ -35,9 +35,11 @@ type Metadata struct {
 	Services []string `toml:"services,omitempty"` // beside those that the files tell of
 	Mutable  []string `toml:"mutable,omitempty"`  // globs of paths that users may change
 
-	Links        map[string]string            `toml:"links,omitempty"`        // path → target, of symlinks to add
-	Capabilities map[string]string            `toml:"capabilities,omitempty"` // path → as setcap takes them: cap_net_raw=ep
-	Xattrs       map[string]map[string]string `toml:"xattrs,omitempty"`       // path → name → value
+	// By path: targets of symlinks to add, capabilities as setcap takes them
+	// (cap_net_raw=ep), and extended attributes by name.
+	Links        map[string]string            `toml:"links,omitempty"`
+	Capabilities map[string]string            `toml:"capabilities,omitempty"`
+	Xattrs       map[string]map[string]string `toml:"xattrs,omitempty"`
 
 	Root *Root `toml:"root,inline,omitempty"` // the top directory; 0755 and root's where it is nil
 }

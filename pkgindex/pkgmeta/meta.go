@@ -28,12 +28,16 @@ type Meta struct {
 	Maintainer   string
 	License      string
 
-	Depends    []relation.Clause // all of these clauses must hold; pre-depends are among them
-	Provides   []relation.Term   // virtual packages; Op is OpEqual where a version is given, else OpAny
-	Conflicts  []relation.Term   // conflicts and breaks
-	Replaces   []relation.Term
-	Services   []string // systemd units (ssh.service) and init scripts (init.d/ssh), sorted; the index builder adds those that it finds by ServiceOf
-	MultiArch  string   // Debian's Multi-Arch: same, foreign, allowed or empty
+	Depends   []relation.Clause // all of these clauses must hold; pre-depends are among them
+	Provides  []relation.Term   // virtual packages; Op is OpEqual, or OpAny without a version
+	Conflicts []relation.Term   // conflicts and breaks
+	Replaces  []relation.Term
+
+	// Services are systemd units (ssh.service) and init scripts (init.d/ssh), sorted.
+	// The index builder adds those that it finds by ServiceOf.
+	Services []string
+
+	MultiArch  string // Debian's Multi-Arch: same, foreign, allowed or empty
 	Essential  bool
 	SourceName string // the source package, where the format tells
 }
