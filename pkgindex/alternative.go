@@ -77,10 +77,10 @@ func (o *override) parseAlternatives(aliases pkgpath.Aliases) ([]Alternative, er
 
 // alternatives puts together what the override files declare: where several have
 // one path, in the order of their names. It returns have if that says the same.
-func (t *table) alternatives(have *Alternatives) *Alternatives {
+func (inv *inventory) alternatives(have *Alternatives) *Alternatives {
 	byPath := make(map[string][]AlternativeTarget)
-	for _, ref := range slices.Sorted(maps.Keys(t.overrides)) {
-		for _, a := range t.overrides[ref].alternatives {
+	for _, ref := range slices.Sorted(maps.Keys(inv.overrides)) {
+		for _, a := range inv.overrides[ref].alternatives {
 			for _, target := range a.Targets {
 				known := func(o AlternativeTarget) bool { return o.Target == target.Target }
 				if !slices.ContainsFunc(byPath[a.Path], known) {

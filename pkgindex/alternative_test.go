@@ -56,33 +56,33 @@ func TestParseAlternatives(t *testing.T) {
 
 // TestAlternativesTogether joins the lists of several override files.
 func TestAlternativesTogether(t *testing.T) {
-	table := newTable()
+	inv := newInventory(nil)
 	set := func(name, text string) {
 		o, err := parseOverride(name+".toml", []byte(text), pkgpath.UsrMerge)
 		if err != nil {
 			t.Fatal(err)
 		}
-		table.overrides[name] = o
+		inv.overrides[name] = o
 	}
 	set("none", `links = { "/a" = "b" }`)
-	if a := table.alternatives(nil); a != nil {
+	if a := inv.alternatives(nil); a != nil {
 		t.Errorf("without any: %+v", a)
 	}
 	set("mawk", `alternatives = { "/usr/bin/awk" = ["mawk", "gawk"] }`)
 	set("busybox", `alternatives = { "/bin/awk" = ["busybox", "gawk"], "/bin/vi" = ["busybox"] }`)
-	first := table.alternatives(nil)
+	first := inv.alternatives(nil)
 	const want = "&{[{usr/bin/awk [{busybox usr/bin/busybox busybox.toml} {gawk usr/bin/gawk busybox.toml} {mawk usr/bin/mawk mawk.toml}]} " +
 		"{usr/bin/vi [{busybox usr/bin/busybox busybox.toml}]}]}"
 	if got := fmt.Sprint(first); got != want {
 		t.Errorf("got %s", got)
 	}
 	set("none", `links = { "/a" = "c" }`)
-	if table.alternatives(first) != first {
+	if inv.alternatives(first) != first {
 		t.Error("what says the same is not the same")
 	}
 	set("mawk", `alternatives = { "/usr/bin/awk" = ["mawk"] }`)
-	delete(table.overrides, "busybox")
-	if got := fmt.Sprint(table.alternatives(first)); got != "&{[{usr/bin/awk [{mawk usr/bin/mawk mawk.toml}]}]}" {
+	delete(inv.overrides, "busybox")
+	if got := fmt.Sprint(inv.alternatives(first)); got != "&{[{usr/bin/awk [{mawk usr/bin/mawk mawk.toml}]}]}" {
 		t.Errorf("got %s", got)
 	}
 }

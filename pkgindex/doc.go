@@ -48,12 +48,17 @@
 // staging.Prefix. Where Config.Trust names keys, a package file's signature is
 // checked before it is read.
 //
-// # Locks
+// # Goroutines and locks
 //
-// Store.mu guards the table of package files and is never held while a package
-// file is read. Package.mu guards the loading of its index. Lazy.mu is held while a
-// content is made: whoever makes it may look at trees, so that it comes before the
-// locks of those. payloadCache.mu is innermost.
+// What a Store knows of the package files is its inventory, which belongs to one
+// goroutine: that of Open, then that of Run. It reads no package file. Workers read
+// them, one goroutine verifies the contents of native packages, one waits for inotify;
+// these, and whoever calls a method of the Store, send the owner messages. Run waits for
+// all of them.
+//
+// A package's lock guards the loading of its index. Lazy.mu is held while a content is
+// made: whoever makes it may look at trees, so that it comes before the locks of those.
+// The locks of payloads and of what shared libraries say are innermost.
 //
 // # What it refuses to do
 //

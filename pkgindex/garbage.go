@@ -28,7 +28,7 @@ const staleAfter = time.Hour
 // decided is ended, not removed, and is not garbage.
 func (s *Store) Garbage(ctx context.Context, remove bool) ([]Garbage, error) {
 	var all []Garbage
-	err := s.inLoop(ctx, func() error {
+	err := s.change(ctx, func(inv *inventory) error {
 		leftovers, err := s.leftovers()
 		if err != nil {
 			return err
@@ -45,11 +45,11 @@ func (s *Store) Garbage(ctx context.Context, remove bool) ([]Garbage, error) {
 			}
 		}
 		for _, sub := range []string{"index", "payload"} {
-			found, err := s.unneeded(filepath.Join(s.config.State, sub), remove)
+			unneeded, err := inv.unneeded(filepath.Join(s.config.State, sub), remove)
 			if err != nil {
 				return err
 			}
-			all = append(all, found...)
+			all = append(all, unneeded...)
 		}
 		return nil
 	})
@@ -58,7 +58,7 @@ func (s *Store) Garbage(ctx context.Context, remove bool) ([]Garbage, error) {
 }
 
 // unneeded finds what in dir, of indexes or payloads, no package file has.
-func (s *Store) unneeded(dir string, remove bool) (all []Garbage, err error) {
+func (inv *inventory) unneeded(dir string, remove bool) (all []Garbage, err error) {
 	entries, err := os.ReadDir(dir)
 	if err != nil {
 		return nil, err
@@ -66,7 +66,7 @@ func (s *Store) unneeded(dir string, remove bool) (all []Garbage, err error) {
 	for _, e := range entries {
 		id, kind, _ := strings.Cut(e.Name(), ".")
 		info, err := e.Info()
-		if err != nil || s.uses(id) {
+		if err != nil || inv.uses(id) {
 			continue
 		}
 		what := kind + " without a package file"

@@ -125,7 +125,7 @@ func (s *Store) importFile(f *os.File, size int64, id string) (pkgmeta.Meta, hea
 		out: bufio.NewWriterSize(tmp, 1<<20), hash: sha256.New(),
 	}
 	err = s.readInto(im, f, size, filepath.Base(path))
-	if again, statErr := os.Stat(path); statErr == nil && fileID(again) != id {
+	if now, statErr := os.Stat(path); statErr == nil && fileID(now) != id {
 		return pkgmeta.Meta{}, head{}, errChanged
 	}
 	if err != nil {
@@ -163,7 +163,7 @@ func (s *Store) commit(id string, im *importer, payload *os.File) (head, error) 
 	// Of a native package both files have checksums of all that matters: what a
 	// crash makes of them is noticed, and made again.
 	durable := im.meta.Format != pkgmeta.Pfs
-	if err := settle(payload, s.payloadPath(id), durable); err != nil {
+	if err := commitFile(payload, s.payloadPath(id), durable); err != nil {
 		return head{}, err
 	}
 	data, err := im.builder.finish(im.meta, im.offset)
@@ -183,11 +183,11 @@ func (s *Store) commit(id string, im *importer, payload *os.File) (head, error) 
 	if _, err := f.Write(data); err != nil {
 		return head{}, err
 	}
-	return h, settle(f, s.indexPath(id), durable)
+	return h, commitFile(f, s.indexPath(id), durable)
 }
 
-// settle makes f durable, if need be, and gives it its name.
-func settle(f *os.File, path string, durable bool) error {
+// commitFile makes f durable, if need be, and gives it its name.
+func commitFile(f *os.File, path string, durable bool) error {
 	if err := f.Chmod(0o600); err != nil {
 		return err
 	}
@@ -199,9 +199,9 @@ func settle(f *os.File, path string, durable bool) error {
 	return os.Rename(f.Name(), path)
 }
 
-// openSource returns what an earlier import left for id, or an error that says
+// openImported returns what an earlier import left for id, or an error that says
 // why there is nothing to use.
-func (s *Store) openSource(path, id string) (*imported, error) {
+func (s *Store) openImported(path, id string) (*imported, error) {
 	f, err := os.Open(s.indexPath(id))
 	if err != nil {
 		return nil, err
@@ -221,20 +221,20 @@ func (s *Store) openSource(path, id string) (*imported, error) {
 	if uint64(info.Size()) != h.payload {
 		return nil, fmt.Errorf("%w: the payload has %d bytes, want %d", errIndex, info.Size(), h.payload)
 	}
-	src := s.newSource(path, id, meta, h)
+	imp := s.newImported(path, id, meta, h)
 	if meta.Format != pkgmeta.Pfs {
-		return src, nil
+		return imp, nil
 	}
-	switch s.stateOf(src) {
+	switch s.stateOf(imp) {
 	case contentsDamaged:
 		return nil, errDamaged
 	case contentsRotten:
 		reason := wasRotten
-		src.damage.Store(&reason)
+		imp.damage.Store(&reason)
 	}
-	return src, nil
+	return imp, nil
 }
 
-func (s *Store) newSource(path, id string, meta pkgmeta.Meta, h head) *imported {
+func (s *Store) newImported(path, id string, meta pkgmeta.Meta, h head) *imported {
 	return &imported{id: id, path: path, meta: meta, head: h, store: s, broken: s.remake, serial: s.serial.Add(1)}
 }

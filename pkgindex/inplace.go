@@ -57,39 +57,39 @@ func (s *Store) importNative(im *importer, f *os.File, size int64) error {
 }
 
 // stateOf reads what is known of a native package's contents.
-func (s *Store) stateOf(src *imported) contentsState {
-	f, err := os.Open(s.payloadPath(src.id))
+func (s *Store) stateOf(imp *imported) contentsState {
+	f, err := os.Open(s.payloadPath(imp.id))
 	if err != nil {
 		return contentsUnread
 	}
 	defer f.Close()
 	b := make([]byte, stateSize)
-	if _, err := f.ReadAt(b, int64(src.head.payload)-stateSize); err != nil {
+	if _, err := f.ReadAt(b, int64(imp.head.payload)-stateSize); err != nil {
 		return contentsUnread
 	}
 	return contentsState(b)
 }
 
 // setState remembers what was found out of a native package's contents.
-func (s *Store) setState(src *imported, state contentsState) error {
-	f, err := os.OpenFile(s.payloadPath(src.id), os.O_WRONLY, 0)
+func (s *Store) setState(imp *imported, state contentsState) error {
+	f, err := os.OpenFile(s.payloadPath(imp.id), os.O_WRONLY, 0)
 	if err != nil {
 		return err
 	}
 	defer f.Close()
-	_, err = f.WriteAt([]byte(state), int64(src.head.payload)-stateSize)
+	_, err = f.WriteAt([]byte(state), int64(imp.head.payload)-stateSize)
 	return err
 }
 
 // openPackage opens the package file, which must be the one that was indexed.
-func (s *imported) openPackage() (*os.File, int64, error) {
-	f, err := os.Open(s.path)
+func (imp *imported) openPackage() (*os.File, int64, error) {
+	f, err := os.Open(imp.path)
 	if err != nil {
 		return nil, 0, err
 	}
 	info, err := f.Stat()
-	if err == nil && fileID(info) != s.id {
-		err = fmt.Errorf("%s was replaced: %w", s.path, fs.ErrNotExist)
+	if err == nil && fileID(info) != imp.id {
+		err = fmt.Errorf("%s was replaced: %w", imp.path, fs.ErrNotExist)
 	}
 	if err != nil {
 		f.Close()
@@ -106,37 +106,37 @@ type inPlace struct {
 
 func (p *inPlace) Close() error { return p.f.Close() }
 
-func (s *imported) openInPlace(chunks *pfs.Cache) (contents, error) {
-	data, err := os.ReadFile(s.store.payloadPath(s.id))
+func (imp *imported) openInPlace(chunks *pfs.Cache) (contents, error) {
+	data, err := os.ReadFile(imp.store.payloadPath(imp.id))
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, s.lost(err)
+		return nil, imp.lost(err)
 	} else if err != nil {
 		return nil, err
 	}
 	table, err := pfs.DecodeTable(data[:max(0, int64(len(data))-stateSize)])
 	if err != nil {
-		return nil, s.lost(fmt.Errorf("%s: %w", s.meta.Ref, err))
+		return nil, imp.lost(fmt.Errorf("%s: %w", imp.meta.Ref, err))
 	}
-	f, _, err := s.openPackage()
+	f, _, err := imp.openPackage()
 	if err != nil {
 		return nil, err
 	}
-	return &inPlace{pfs.NewFile(s.serial, f, table, chunks, s.damaged), f}, nil
+	return &inPlace{pfs.NewFile(imp.serial, f, table, chunks, imp.damaged), f}, nil
 }
 
 // damaged marks the package, whose file is not what it was when it was indexed.
 // The mark stays over restarts, until the index is made again.
-func (s *imported) damaged(err error) {
+func (imp *imported) damaged(err error) {
 	reason := fmt.Sprintf("%v; fetch or build the package file anew", err)
-	if !s.damage.CompareAndSwap(nil, &reason) {
+	if !imp.damage.CompareAndSwap(nil, &reason) {
 		return
 	}
-	s.store.config.Log.Error().Str("package", s.meta.Ref.String()).Str("file", filepath.Base(s.path)).Str("reason", reason).
+	imp.store.config.Log.Error().Str("package", imp.meta.Ref.String()).Str("file", filepath.Base(imp.path)).Str("reason", reason).
 		Msg("package file is damaged")
-	if err := s.store.setState(s, contentsRotten); err != nil {
-		s.store.config.Log.Warn().Err(err).Str("package", s.meta.Ref.String()).Msg("damage is forgotten at the next start")
+	if err := imp.store.setState(imp, contentsRotten); err != nil {
+		imp.store.config.Log.Warn().Err(err).Str("package", imp.meta.Ref.String()).Msg("damage is forgotten at the next start")
 	}
-	if s.store.config.OnDamage != nil {
-		s.store.config.OnDamage(FileDamage{s.meta.Ref, s.meta.Architecture, filepath.Base(s.path), reason})
+	if imp.store.config.OnDamage != nil {
+		imp.store.config.OnDamage(FileDamage{imp.meta.Ref, imp.meta.Architecture, filepath.Base(imp.path), reason})
 	}
 }

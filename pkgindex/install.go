@@ -53,8 +53,8 @@ func (s *Store) Install(ctx context.Context, name string, progress func(done, to
 	var refs []pkgmeta.Ref
 	decided := false
 	if err == nil {
-		err = s.inLoop(ctx, func() (err error) {
-			decided, err = s.commitInstall(dir, name, files)
+		err = s.change(ctx, func(inv *inventory) (err error) {
+			decided, err = inv.commitInstall(dir, name, files)
 			return err
 		})
 	}
@@ -62,7 +62,7 @@ func (s *Store) Install(ctx context.Context, name string, progress func(done, to
 		return nil, fmt.Errorf("the packages are installed, but not all could be moved to their place, which the next start will try again: %w", err)
 	}
 	if err != nil {
-		undo := s.inLoop(context.WithoutCancel(ctx), func() error { s.abandon(files); return nil })
+		undo := s.change(context.WithoutCancel(ctx), func(inv *inventory) error { inv.abandon(files); return nil })
 		return nil, errors.Join(err, undo, os.RemoveAll(filepath.Join(dir, name)))
 	}
 	for _, f := range files {
@@ -110,7 +110,7 @@ func (s *Store) index(ctx context.Context, staging string, progress func(done, t
 	if len(files) == 0 {
 		return nil, errors.New("there is no package file")
 	}
-	if err := s.inLoop(ctx, func() error { return s.reserve(files) }); err != nil {
+	if err := s.change(ctx, func(inv *inventory) error { inv.reserve(files); return nil }); err != nil {
 		return nil, err
 	}
 	errs := make([]error, len(files))
@@ -150,64 +150,32 @@ func (s *Store) index(ctx context.Context, staging string, progress func(done, t
 	return files, errors.Join(append(errs, ctx.Err())...)
 }
 
-// inLoop runs do in the loop of Run, which owns the table, and returns when the
-// generation that it made is published.
-func (s *Store) inLoop(ctx context.Context, do func() error) error {
-	c := &call{do: do, done: make(chan error, 1)}
-	select {
-	case s.requests <- request{call: c}:
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-s.done:
-		return fs.ErrClosed
-	}
-	select {
-	case err := <-c.done:
-		return err
-	case <-s.done:
-	}
-	select {
-	case err := <-c.done:
-		return err
-	default:
-		return fs.ErrClosed
-	}
-}
-
-// A call is something that is to be done in the loop.
-type call struct {
-	do   func() error
-	err  error
-	done chan error // gets err when what was done is published
-}
-
 // reserve keeps what is made of files from being taken for what nobody needs.
-func (s *Store) reserve(files []*staged) error {
+func (inv *inventory) reserve(files []*staged) {
 	for _, f := range files {
-		f.signed = s.signedNow(f.path)
-		s.ids[f.id]++
+		f.signed = inv.signedNow(f.path)
+		inv.ids[f.id]++
 	}
-	return nil
 }
 
 // abandon undoes reserve, and takes what was made away.
-func (s *Store) abandon(files []*staged) {
+func (inv *inventory) abandon(files []*staged) {
 	for _, f := range files {
-		s.disown(f.id)
-		s.dead = append(s.dead, s.newSource(f.path, f.id, f.meta, f.head))
+		inv.disown(f.id)
+		inv.dead = append(inv.dead, inv.store.newImported(f.path, f.id, f.meta, f.head))
 	}
 }
 
 // disown counts one user of an index less.
-func (s *Store) disown(id string) {
-	if s.ids[id]--; s.ids[id] <= 0 {
-		delete(s.ids, id)
+func (inv *inventory) disown(id string) {
+	if inv.ids[id]--; inv.ids[id] <= 0 {
+		delete(inv.ids, id)
 	}
 }
 
 // commitInstall decides that files are installed, and moves them into dir.
-func (s *Store) commitInstall(dir, name string, files []*staged) (decided bool, err error) {
-	if err := s.admit(dir, files); err != nil {
+func (inv *inventory) commitInstall(dir, name string, files []*staged) (decided bool, err error) {
+	if err := inv.checkInstall(dir, files); err != nil {
 		return false, err
 	}
 	committed := staging.DecidedPrefix + strings.TrimPrefix(name, staging.Prefix)
@@ -216,20 +184,20 @@ func (s *Store) commitInstall(dir, name string, files []*staged) (decided bool, 
 	}
 	if err := syncDir(dir); err != nil {
 		// It may or may not survive a crash; without one it is decided.
-		s.config.Log.Warn().Err(err).Msg("package directory cannot be synced")
+		inv.store.config.Log.Warn().Err(err).Msg("package directory cannot be synced")
 	}
 	names, err := moveOut(dir, committed)
 	for _, name := range names {
-		s.look(dir, name, false)
+		inv.look(dir, name, false)
 	}
 	for _, f := range files {
-		s.disown(f.id)
+		inv.disown(f.id)
 	}
 	return true, err
 }
 
-// admit says why files cannot all be served.
-func (s *Store) admit(dir string, files []*staged) error {
+// checkInstall says why files cannot all be served.
+func (inv *inventory) checkInstall(dir string, files []*staged) error {
 	var errs []error
 	seen := make(map[identity]string)
 	for _, f := range files {
@@ -238,15 +206,15 @@ func (s *Store) admit(dir string, files []*staged) error {
 		}
 		id := identity{f.meta.Ref, f.meta.Architecture, f.meta.Format}
 		info, err := os.Lstat(f.path)
-		switch now := s.signedNow(f.path); {
+		switch now := inv.signedNow(f.path); {
 		case err != nil:
 			refuse("%w", err)
 		case fileID(info) != f.id || now != f.signed:
 			refuse("%w", errors.New("the file, its signature or the trusted keys changed meanwhile; try again"))
 		case seen[id] != "":
 			refuse("%s (%s) is in %s as well", id.Ref, id.architecture, seen[id])
-		case len(s.byPackage[id]) > 0:
-			refuse("%s (%s) is installed already, from %s; remove that first", id.Ref, id.architecture, s.byPackage[id][0].path)
+		case len(inv.byPackage[id]) > 0:
+			refuse("%s (%s) is installed already, from %s; remove that first", id.Ref, id.architecture, inv.byPackage[id][0].path)
 		}
 		if _, err := os.Lstat(filepath.Join(dir, f.name)); err == nil {
 			refuse("there is a file of that name in the package directory already; remove that first, or install this one under another name")
@@ -298,13 +266,13 @@ func (s *Store) Remove(ctx context.Context, paths []string) error {
 		byDir[filepath.Dir(path)] = append(byDir[filepath.Dir(path)], filepath.Base(path))
 	}
 	var rubbish []string
-	err := s.inLoop(ctx, func() error {
+	err := s.change(ctx, func(inv *inventory) error {
 		for _, dir := range s.config.Packages {
 			names := byDir[filepath.Clean(dir)]
 			if len(names) == 0 {
 				continue
 			}
-			gone, err := s.removeFrom(dir, names)
+			gone, err := inv.removeFrom(dir, names)
 			if err != nil {
 				return err
 			}
@@ -319,7 +287,7 @@ func (s *Store) Remove(ctx context.Context, paths []string) error {
 }
 
 // removeFrom moves files of dir away and returns the directory where they are.
-func (s *Store) removeFrom(dir string, names []string) (gone string, err error) {
+func (inv *inventory) removeFrom(dir string, names []string) (gone string, err error) {
 	removing, err := os.MkdirTemp(dir, removingPrefix)
 	if err != nil {
 		return "", err
@@ -339,7 +307,7 @@ func (s *Store) removeFrom(dir string, names []string) (gone string, err error) 
 		return "", errors.Join(err, moveBack(dir, filepath.Base(removing)))
 	}
 	for _, n := range moved {
-		s.look(dir, n, false)
+		inv.look(dir, n, false)
 	}
 	return gone, nil
 }

@@ -37,8 +37,8 @@ func (p *Package) LinkerRole() (role LinkerRole) {
 	}
 	for i := range layers {
 		var r LinkerRole
-		if p.source != nil && layers[i].Index != p.extra {
-			r = p.source.objects.linkerRole(layers[i].Index)
+		if p.imported != nil && layers[i].Index != p.extra {
+			r = p.imported.objects.linkerRole(layers[i].Index)
 		} else {
 			r = layers[i].linkerRole()
 		}
@@ -98,13 +98,13 @@ func IsLibrary(name string) bool {
 // SharedObject reads what the regular file i of the layer says, once for each
 // package file. It fails where that is no shared library. It may wait for a disk.
 func (l *Layer) SharedObject(i InodeID) (SharedObject, error) {
-	src := l.Package.source
-	if src == nil {
+	imp := l.Package.imported
+	if imp == nil {
 		return SharedObject{}, errNoObject
 	}
-	src.objects.mu.Lock()
-	o, ok := src.objects.known[i]
-	src.objects.mu.Unlock()
+	imp.objects.mu.Lock()
+	o, ok := imp.objects.known[i]
+	imp.objects.mu.Unlock()
 	if ok {
 		if o.Machine == elf.EM_NONE {
 			return o, errNoObject
@@ -120,11 +120,11 @@ func (l *Layer) SharedObject(i InodeID) (SharedObject, error) {
 	if err != nil && !errors.Is(err, errNoObject) {
 		return SharedObject{}, err
 	}
-	src.objects.mu.Lock()
-	defer src.objects.mu.Unlock()
-	if src.objects.known == nil {
-		src.objects.known = make(map[InodeID]SharedObject)
+	imp.objects.mu.Lock()
+	defer imp.objects.mu.Unlock()
+	if imp.objects.known == nil {
+		imp.objects.known = make(map[InodeID]SharedObject)
 	}
-	src.objects.known[i] = o // EM_NONE says that it is none
+	imp.objects.known[i] = o // EM_NONE says that it is none
 	return o, err
 }

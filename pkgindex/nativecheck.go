@@ -11,16 +11,10 @@ import (
 	"github.com/packagefs/packagefs/pkgindex/pkgmeta"
 )
 
-// A check is what came of verifying a native package's contents.
-type check struct {
-	src *imported
-	err error
-}
-
 // mayCheck queues a package whose contents were not verified yet.
-func (s *Store) mayCheck(src *imported) {
-	if src.meta.Format == pkgmeta.Pfs && s.stateOf(src) == contentsUnread {
-		s.unread = append(s.unread, src)
+func (inv *inventory) mayCheck(imp *imported) {
+	if imp.meta.Format == pkgmeta.Pfs && inv.store.stateOf(imp) == contentsUnread {
+		inv.unread = append(inv.unread, imp)
 	}
 }
 
@@ -31,18 +25,18 @@ func (s *Store) verify(ctx context.Context) {
 		select {
 		case <-ctx.Done():
 			return
-		case src := <-s.checks:
-			err := src.check(ctx)
+		case imp := <-s.checks:
+			err := imp.check(ctx)
 			if ctx.Err() == nil {
-				s.send(ctx, request{checked: &check{src, err}})
+				s.post(ctx, func(inv *inventory) { inv.applyCheck(imp, err) })
 			}
 		}
 	}
 }
 
 // check reads the whole package file, a quarter of the time.
-func (s *imported) check(ctx context.Context) error {
-	f, size, err := s.openPackage()
+func (imp *imported) check(ctx context.Context) error {
+	f, size, err := imp.openPackage()
 	if err != nil {
 		return err
 	}
@@ -60,28 +54,28 @@ func (s *imported) check(ctx context.Context) error {
 	})
 }
 
-// judge sets a package aside whose contents are not what they should be.
-func (s *Store) judge(c *check) {
-	f := s.files[c.src.path]
-	if f == nil || f.source != c.src {
+// applyCheck sets a package aside whose contents are not what they should be.
+func (inv *inventory) applyCheck(imp *imported, err error) {
+	f := inv.files[imp.path]
+	if f == nil || f.imported != imp {
 		return
 	}
 	var damage *pfs.DamageError
 	state := contentsGood
-	if errors.As(c.err, &damage) {
+	if errors.As(err, &damage) {
 		state = contentsDamaged
-	} else if c.err == nil && c.src.damage.Load() != nil { // found by a reader, behind the check
+	} else if err == nil && imp.damage.Load() != nil { // found by a reader, behind the check
 		state = contentsRotten
-	} else if c.err != nil { // it cannot be read: no fault of its contents
-		s.config.Log.Warn().Err(c.err).Str("file", filepath.Base(f.path)).Msg("package file is not verified")
+	} else if err != nil { // it cannot be read: no fault of its contents
+		inv.store.config.Log.Warn().Err(err).Str("file", filepath.Base(f.path)).Msg("package file is not verified")
 		return
 	}
-	if err := s.setState(c.src, state); err != nil {
-		s.config.Log.Warn().Err(err).Str("file", filepath.Base(f.path)).Msg("package file is verified again at the next start")
+	if err := inv.store.setState(imp, state); err != nil {
+		inv.store.config.Log.Warn().Err(err).Str("file", filepath.Base(f.path)).Msg("package file is verified again at the next start")
 	}
 	if state != contentsDamaged {
 		return
 	}
-	s.config.Log.Error().Err(c.err).Str("file", filepath.Base(f.path)).Msg("package file is set aside")
-	s.set(&file{path: f.path, dir: f.dir, id: f.id, judged: true, reason: fmt.Sprintf("%v: %v", c.err, errDamaged)})
+	inv.store.config.Log.Error().Err(err).Str("file", filepath.Base(f.path)).Msg("package file is set aside")
+	inv.set(&file{path: f.path, dir: f.dir, id: f.id, faulty: true, reason: fmt.Sprintf("%v: %v", err, errDamaged)})
 }

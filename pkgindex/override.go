@@ -23,11 +23,12 @@ type override struct {
 	Provides    []string          `toml:"provides"`     // relations as in Debian
 	Depends     []string          `toml:"depends"`      // clauses, with alternatives
 	DropDepends []string          `toml:"drop-depends"` // names; every clause that names one goes
-	Launchers   any               `toml:"launchers"`    // false, or globs of the paths that launchers may stand at
+	Launchers   any               `toml:"launchers"`    // false, or globs of where launchers may stand
 	Programs    []string          `toml:"programs"`     // globs of the programs that users start
 	Services    []string          `toml:"services"`     // systemd units that are enabled
 
-	Alternatives map[string][]string `toml:"alternatives"` // path → symlink targets, of which a tree has one
+	// Alternatives has, by path, symlink targets of which a tree has one.
+	Alternatives map[string][]string `toml:"alternatives"`
 
 	file         string // base name
 	provides     []relation.Term
@@ -148,8 +149,8 @@ func linkPath(key, p, target string) (string, error) {
 
 // apply returns the package with the override applied; a nil override changes
 // nothing.
-func (o *override) apply(src *imported) *Package {
-	p := &Package{Meta: src.meta, ID: packageID(src.meta), File: path.Base(src.path), source: src}
+func (o *override) apply(imp *imported) *Package {
+	p := &Package{Meta: imp.meta, ID: packageID(imp.meta), File: path.Base(imp.path), imported: imp}
 	if o == nil {
 		return p
 	}

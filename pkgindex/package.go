@@ -28,12 +28,12 @@ type Package struct {
 
 	Signer *signature.Signer // who signed the package file, nil if it is not known
 
-	source    *imported     // nil in a package without a package file
+	imported  *imported     // nil in a package without a package file
 	synthetic *synthetic    // of NewSynthetic, else nil
 	extra     *Index        // files that the override adds, or nil
 	marks     pkgpath.Globs // paths that the override makes mutable
 	programs  pkgpath.Globs // paths of programs, where the override says so; see Program
-	shown     pkgpath.Globs // paths of programs that users start, where the override says so; see Inner
+	shown     pkgpath.Globs // likewise, of those that users start; see Inner
 	enabled   []string      // services that the override enables
 }
 
@@ -72,28 +72,28 @@ type imported struct {
 }
 
 // files returns the index, reading it at the first call.
-func (s *imported) files() (*Index, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.index != nil {
-		return s.index, nil
+func (imp *imported) files() (*Index, error) {
+	imp.mu.Lock()
+	defer imp.mu.Unlock()
+	if imp.index != nil {
+		return imp.index, nil
 	}
-	f, err := os.Open(s.store.indexPath(s.id))
+	f, err := os.Open(imp.store.indexPath(imp.id))
 	if err == nil {
 		defer f.Close()
-		s.index, err = readIndex(f, s.head)
+		imp.index, err = readIndex(f, imp.head)
 	}
 	if err != nil {
-		return nil, s.lost(fmt.Errorf("index of %s: %w", s.meta.Ref, err))
+		return nil, imp.lost(fmt.Errorf("index of %s: %w", imp.meta.Ref, err))
 	}
-	return s.index, nil
+	return imp.index, nil
 }
 
 // lost has index and payload made again, if the package is still there, and
 // returns err, which says what is wrong with them.
-func (s *imported) lost(err error) error {
-	if !s.reclaim.Swap(true) {
-		go s.broken(s, err)
+func (imp *imported) lost(err error) error {
+	if !imp.reclaim.Swap(true) {
+		go imp.broken(imp, err)
 	}
 	return err
 }
@@ -135,12 +135,12 @@ func (l *Layer) Version(i InodeID) uint32 {
 
 // Loaded says whether Layers will answer without reading a disk.
 func (p *Package) Loaded() bool {
-	if p.source == nil {
+	if p.imported == nil {
 		return true
 	}
-	p.source.mu.Lock()
-	defer p.source.mu.Unlock()
-	return p.source.index != nil
+	p.imported.mu.Lock()
+	defer p.imported.mu.Unlock()
+	return p.imported.index != nil
 }
 
 // Layers returns the package's trees, the first winning where two have one
@@ -149,10 +149,10 @@ func (p *Package) Layers() ([]Layer, error) {
 	if p.synthetic != nil {
 		return []Layer{{Index: p.synthetic.index, Package: p, Salt: p.ID}}, nil
 	}
-	if p.source == nil {
+	if p.imported == nil {
 		return nil, nil
 	}
-	index, err := p.source.files()
+	index, err := p.imported.files()
 	if err != nil {
 		return nil, err
 	}
@@ -181,18 +181,18 @@ func (p *Package) Enabled() []string { return p.enabled }
 // Counts tells how many regular files the package has and how many bytes are
 // in them.
 func (p *Package) Counts() (files int, bytes int64) {
-	if p.source == nil {
+	if p.imported == nil {
 		return 0, 0
 	}
-	return int(p.source.head.files), int64(p.source.head.installd)
+	return int(p.imported.head.files), int64(p.imported.head.installd)
 }
 
 // Path is where the package file lies.
 func (p *Package) Path() string {
-	if p.source == nil {
+	if p.imported == nil {
 		return ""
 	}
-	return p.source.path
+	return p.imported.path
 }
 
 // ErrGone says that a package's contents are no longer there: the package was
@@ -205,19 +205,19 @@ func (p *Package) Payload() (*Payload, error) {
 	if p.synthetic != nil && p.synthetic.payload != nil {
 		return p.synthetic.payload, nil
 	}
-	if p.source == nil {
+	if p.imported == nil {
 		return nil, ErrGone
 	}
-	return p.source.store.payloads.open(p.source)
+	return p.imported.store.payloads.open(p.imported)
 }
 
 // Damage says what was found wrong with the package file when its contents were
 // read, or is empty. What is wrong is not served: reading it fails with EIO.
 func (p *Package) Damage() string {
-	if p.source == nil {
+	if p.imported == nil {
 		return ""
 	}
-	if reason := p.source.damage.Load(); reason != nil {
+	if reason := p.imported.damage.Load(); reason != nil {
 		return *reason
 	}
 	return ""

@@ -24,7 +24,7 @@ const maxIdlePayloads = 256
 // payloadCache keeps the payloads that are read, and some that were, open.
 type payloadCache struct {
 	mu       sync.Mutex // guards all fields, and refs and idle of each Payload
-	bySource map[*imported]*Payload
+	byImport map[*imported]*Payload
 	idle     list.List // of *Payload with refs 0, the longest unused first
 }
 
@@ -33,7 +33,7 @@ type payloadCache struct {
 type Payload struct {
 	contents
 	cache *payloadCache // nil for one that stays open
-	src   *imported
+	imp   *imported
 
 	refs int
 	idle *list.Element // where refs is 0
@@ -58,39 +58,39 @@ type unpacked struct {
 	memory bool // the file system is memory: a read never waits
 }
 
-func (c *payloadCache) open(src *imported) (*Payload, error) {
+func (c *payloadCache) open(imp *imported) (*Payload, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if p := c.bySource[src]; p != nil {
+	if p := c.byImport[imp]; p != nil {
 		if p.refs++; p.idle != nil {
 			c.idle.Remove(p.idle)
 			p.idle = nil
 		}
 		return p, nil
 	}
-	opened, err := src.open(src.store.chunks)
+	opened, err := imp.open(imp.store.chunks)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("%s: %w", src.meta.Ref, ErrGone)
+		return nil, fmt.Errorf("%s: %w", imp.meta.Ref, ErrGone)
 	} else if err != nil {
 		return nil, err
 	}
-	p := &Payload{contents: opened, cache: c, src: src, refs: 1}
-	if c.bySource == nil {
-		c.bySource = make(map[*imported]*Payload)
+	p := &Payload{contents: opened, cache: c, imp: imp, refs: 1}
+	if c.byImport == nil {
+		c.byImport = make(map[*imported]*Payload)
 	}
-	c.bySource[src] = p
+	c.byImport[imp] = p
 	return p, nil
 }
 
 // open opens the contents of a package; chunks keeps what is unpacked of a
 // native one.
-func (s *imported) open(chunks *pfs.Cache) (contents, error) {
-	if s.meta.Format == pkgmeta.Pfs {
-		return s.openInPlace(chunks)
+func (imp *imported) open(chunks *pfs.Cache) (contents, error) {
+	if imp.meta.Format == pkgmeta.Pfs {
+		return imp.openInPlace(chunks)
 	}
-	f, err := os.Open(s.store.payloadPath(s.id))
+	f, err := os.Open(imp.store.payloadPath(imp.id))
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, s.lost(err)
+		return nil, imp.lost(err)
 	} else if err != nil {
 		return nil, err
 	}
@@ -127,15 +127,15 @@ func (p *Payload) Close() error {
 // drop closes an idle payload. It runs with mu locked.
 func (c *payloadCache) drop(p *Payload) {
 	c.idle.Remove(p.idle)
-	delete(c.bySource, p.src)
+	delete(c.byImport, p.imp)
 	p.contents.Close()
 }
 
-// forget closes the payload of src as soon as nobody reads it.
-func (c *payloadCache) forget(src *imported) {
+// forget closes the payload of imp as soon as nobody reads it.
+func (c *payloadCache) forget(imp *imported) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if p := c.bySource[src]; p != nil {
+	if p := c.byImport[imp]; p != nil {
 		if p.gone = true; p.refs == 0 {
 			c.drop(p)
 		}

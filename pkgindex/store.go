@@ -5,12 +5,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"runtime"
 	"slices"
-	"strings"
 	"sync"
 	"sync/atomic"
 
@@ -33,7 +31,7 @@ type Config struct {
 	Aliases   pkgpath.Aliases // path aliases; UsrMerge if nil
 	Limits    format.Limits   // what a package file may cost
 	Workers   int             // package files read at the same time; the number of processors if 0
-	Chunks    int64           // bytes of native packages' contents to be kept unpacked; 256 MiB if 0
+	Chunks    int64           // bytes of native packages' contents kept unpacked; 256 MiB if 0
 
 	// Trust is a directory of public keys. With it, a package file that has a
 	// signature beside it is served only if one of these keys made it, and with
@@ -74,13 +72,12 @@ type Store struct {
 	chunks   *pfs.Cache
 	serial   atomic.Uint64 // of the last imported
 
-	jobs     chan job
-	checks   chan *imported // native packages whose contents are to be verified
-	requests chan request
-	done     chan struct{} // closed when the loop of Run has ended
-	wg       sync.WaitGroup
-
-	table
+	jobs    chan job
+	checks  chan *imported        // native packages whose contents are to be verified
+	mailbox chan message          // for the owner of the inventory
+	run     func(context.Context) // owns the inventory, until the context ends
+	done    chan struct{}         // closed when the loop of Run has ended
+	wg      sync.WaitGroup
 }
 
 // A job is one package file to read: to index, and to check the signature of.
@@ -88,17 +85,6 @@ type job struct {
 	path, id string
 	signed   signed // with a signature, it is checked
 	indexed  bool   // there is an index: only the signature is checked
-}
-
-// A request wakes the loop of Run.
-type request struct {
-	events  []dirwatch.Event
-	result  *result
-	remake  *imported
-	why     error // of remake, unless it was asked for
-	checked *check
-	settled chan struct{} // closed when nothing is pending any more
-	call    *call
 }
 
 type result struct {
@@ -133,17 +119,18 @@ func Open(config Config) (*Store, error) {
 	}
 	s := &Store{
 		config: config, chunks: pfs.NewCache(cmp.Or(config.Chunks, defaultChunks)),
-		jobs: make(chan job), checks: make(chan *imported), requests: make(chan request), done: make(chan struct{}),
-		table: newTable(),
+		jobs: make(chan job), checks: make(chan *imported), mailbox: make(chan message), done: make(chan struct{}),
 	}
-	if err := s.open(); err != nil {
+	inv := newInventory(s)
+	if err := s.open(inv); err != nil {
 		s.release()
 		return nil, err
 	}
+	s.run = inv.run
 	return s, nil
 }
 
-func (s *Store) open() error {
+func (s *Store) open(inv *inventory) error {
 	for _, dir := range s.config.Packages {
 		if info, err := os.Stat(dir); err != nil {
 			return fmt.Errorf("package directory: %w; make it, or name another with --packages", err)
@@ -178,7 +165,7 @@ func (s *Store) open() error {
 	}
 	s.watch = w
 	if s.config.Trust != "" {
-		if err := s.readKeys(); err != nil {
+		if err := inv.readKeys(); err != nil {
 			return err
 		}
 	}
@@ -187,12 +174,12 @@ func (s *Store) open() error {
 		return err
 	}
 	for _, dir := range append([]string{s.config.Overrides}, s.config.Packages...) {
-		if err := s.scan(dir); err != nil {
+		if err := inv.scan(dir); err != nil {
 			return err
 		}
 	}
-	s.sweep()
-	s.publish()
+	inv.sweep()
+	inv.publish()
 	return nil
 }
 
@@ -225,34 +212,6 @@ func (s *Store) ChunkStats() pfs.Stats { return s.chunks.Stats() }
 // Set returns the newest generation.
 func (s *Store) Set() *Set { return s.current.Load() }
 
-// Settle waits until every package file that was complete when it was called is
-// live or set aside.
-func (s *Store) Settle(ctx context.Context) error {
-	settled := make(chan struct{})
-	events := []dirwatch.Event{{Dir: s.config.Overrides, Op: dirwatch.Rescan}}
-	for _, dir := range s.config.Packages {
-		events = append(events, dirwatch.Event{Dir: dir, Op: dirwatch.Rescan})
-	}
-	if s.config.Trust != "" {
-		events = append(events, dirwatch.Event{Dir: s.config.Trust, Op: dirwatch.Rescan})
-	}
-	select {
-	case s.requests <- request{events: events, settled: settled}:
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-s.done:
-		return fs.ErrClosed
-	}
-	select {
-	case <-settled:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-s.done:
-		return fs.ErrClosed
-	}
-}
-
 // Run indexes and follows the directories until ctx ends. It is called once;
 // when it returns, the state directory is free for another Store.
 func (s *Store) Run(ctx context.Context) {
@@ -263,7 +222,7 @@ func (s *Store) Run(ctx context.Context) {
 	s.wg.Go(func() { s.follow(ctx) })
 	s.wg.Go(func() { s.chunks.Work(ctx) })
 	s.wg.Go(func() { s.verify(ctx) })
-	s.loop(ctx)
+	s.run(ctx)
 	cancel()
 	close(s.done)
 	s.watch.Close()
@@ -274,73 +233,6 @@ func (s *Store) Run(ctx context.Context) {
 // Close gives up a Store that was opened and shall not Run.
 func (s *Store) Close() { s.release() }
 
-// loop owns the table.
-func (s *Store) loop(ctx context.Context) {
-	for {
-		var jobs chan job
-		var next job
-		if len(s.queue) > 0 {
-			jobs, next = s.jobs, s.queue[0]
-		}
-		var checks chan *imported
-		var unread *imported
-		if len(s.unread) > 0 {
-			checks, unread = s.checks, s.unread[0]
-		}
-		select {
-		case <-ctx.Done():
-			return
-		case jobs <- next:
-			s.queue = s.queue[1:]
-			continue
-		case checks <- unread:
-			s.unread = s.unread[1:]
-			continue
-		case r := <-s.requests:
-			s.take(r)
-		}
-		for more := true; more; { // what has come in meanwhile is one generation
-			select {
-			case r := <-s.requests:
-				s.take(r)
-			default:
-				more = false
-			}
-		}
-		s.publish()
-	}
-}
-
-func (s *Store) take(r request) {
-	if len(r.events) > 0 {
-		s.handle(r.events)
-	}
-	if r.result != nil {
-		s.finish(r.result)
-	}
-	if r.remake != nil {
-		s.again(r.remake, r.why)
-	}
-	if r.checked != nil {
-		s.judge(r.checked)
-	}
-	if r.settled != nil {
-		s.waiting = append(s.waiting, r.settled)
-	}
-	if r.call != nil {
-		r.call.err = r.call.do()
-		s.called = append(s.called, r.call)
-	}
-}
-
-// send hands r to the loop, unless it has ended.
-func (s *Store) send(ctx context.Context, r request) {
-	select {
-	case s.requests <- r:
-	case <-ctx.Done():
-	}
-}
-
 // work reads package files.
 func (s *Store) work(ctx context.Context) {
 	for {
@@ -350,7 +242,7 @@ func (s *Store) work(ctx context.Context) {
 		case j := <-s.jobs:
 			r := &result{job: j}
 			s.read(r)
-			s.send(ctx, request{result: r})
+			s.post(ctx, func(inv *inventory) { inv.finish(r) })
 		}
 	}
 }
@@ -365,81 +257,11 @@ func (s *Store) follow(ctx context.Context) {
 			}
 			return
 		}
-		s.send(ctx, request{events: events})
+		s.post(ctx, func(inv *inventory) { inv.handle(events) })
 	}
 }
 
 // remake is called when index or payload turn out to be unreadable.
-func (s *Store) remake(src *imported, err error) {
-	select {
-	case s.requests <- request{remake: src, why: err}:
-	case <-s.done:
-	}
-}
-
-// publish makes a generation of what changed in the table, and takes away the
-// files of packages that are gone.
-func (s *Store) publish() {
-	added, removed, rejected, changed := s.changes()
-	set := s.current.Load()
-	if changed {
-		next := set.with(added, removed)
-		next.Rejected = rejected
-		next.Pending = s.pending
-		next.Alternatives = s.alternatives(next.Alternatives)
-		s.current.Store(next)
-		for _, p := range added {
-			s.config.Log.Info().Str("package", p.Ref.String()).Str("file", p.File).Msg("package is live")
-		}
-		for _, p := range removed {
-			if !slices.ContainsFunc(added, func(a *Package) bool { return a.ID == p.ID }) {
-				s.config.Log.Info().Str("package", p.Ref.String()).Str("file", p.File).Msg("package is gone")
-			}
-		}
-		if s.config.OnChange != nil {
-			s.config.OnChange(next)
-		}
-	}
-	for _, src := range s.dead {
-		s.payloads.forget(src)
-		if !s.uses(src.id) {
-			os.Remove(s.indexPath(src.id))
-			os.Remove(s.payloadPath(src.id))
-			os.Remove(s.digestPath(src.id))
-		}
-	}
-	s.dead = nil
-	for _, c := range s.called {
-		c.done <- c.err
-	}
-	s.called = nil
-	if s.pending == 0 {
-		for _, c := range s.waiting {
-			close(c)
-		}
-		s.waiting = nil
-	}
-}
-
-// sweep removes what no package file accounts for from the state directory.
-func (s *Store) sweep() {
-	for _, dir := range []string{filepath.Dir(s.indexPath("")), filepath.Dir(s.payloadPath(""))} {
-		entries, err := os.ReadDir(dir)
-		if err != nil {
-			s.config.Log.Warn().Err(err).Msg("state directory is not swept")
-			continue
-		}
-		for _, e := range entries {
-			id, _, _ := strings.Cut(e.Name(), ".")
-			if !s.uses(id) {
-				os.Remove(filepath.Join(dir, e.Name()))
-			}
-		}
-	}
-}
-
-// byFile orders package files: in the order of the package directories, then by
-// name.
-func byFile(a, b *file) int {
-	return cmp.Or(cmp.Compare(a.dir, b.dir), strings.Compare(a.path, b.path))
+func (s *Store) remake(imp *imported, err error) {
+	s.post(context.Background(), func(inv *inventory) { inv.reimport(imp, err) })
 }

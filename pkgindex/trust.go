@@ -32,11 +32,11 @@ var errUnsigned = errors.New("it is not signed; put the signature " +
 const maxSignature = 64 << 10
 
 // signedNow looks for the signature of the package file at path.
-func (s *Store) signedNow(path string) signed {
-	if s.config.Trust == "" {
+func (inv *inventory) signedNow(path string) signed {
+	if inv.store.config.Trust == "" {
 		return signed{}
 	}
-	now := signed{keys: s.keysAge}
+	now := signed{keys: inv.keysAge}
 	if info, err := os.Stat(path + signature.Suffix); err == nil {
 		now.by = fileID(info)
 	} else if !errors.Is(err, fs.ErrNotExist) {
@@ -49,44 +49,44 @@ func (s *Store) signedNow(path string) signed {
 func (s *Store) unsigned(f *file) bool { return s.config.RequireSignatures && f.signed.by == "" }
 
 // readKeys reads the directory of trusted keys. If they have changed, every
-// package file is judged anew.
-func (s *Store) readKeys() error {
-	keys, faults, err := signature.ReadKeys(s.config.Trust)
+// package file is looked at anew.
+func (inv *inventory) readKeys() error {
+	keys, faults, err := signature.ReadKeys(inv.store.config.Trust)
 	if err != nil {
 		return err
 	}
 	for _, fault := range faults {
-		s.config.Log.Warn().Err(fault.Err).Str("file", fault.File).Msg("trusted key is left out")
+		inv.store.config.Log.Warn().Err(fault.Err).Str("file", fault.File).Msg("trusted key is left out")
 	}
-	s.noise = s.noise || len(faults)+len(s.keyFaults) > 0
-	s.keyFaults = faults
-	if have := s.keys.Load(); have != nil && have.Equal(keys) {
+	inv.noise = inv.noise || len(faults)+len(inv.keyFaults) > 0
+	inv.keyFaults = faults
+	if have := inv.store.keys.Load(); have != nil && have.Equal(keys) {
 		return nil
 	}
-	s.keys.Store(keys)
-	s.keysAge++
+	inv.store.keys.Store(keys)
+	inv.keysAge++
 	var paths []string
-	for path := range s.files {
+	for path := range inv.files {
 		paths = append(paths, path)
 	}
 	for _, path := range paths {
-		s.look(s.config.Packages[s.files[path].dir], filepath.Base(path), false)
+		inv.look(inv.store.config.Packages[inv.files[path].dir], filepath.Base(path), false)
 	}
 	return nil
 }
 
 // recheck notes that the signature of a package that is served is being checked.
-func (s *Store) recheck(f *file, by signed) {
+func (inv *inventory) recheck(f *file, by signed) {
 	f.signed = by
 	if !f.queued {
 		f.queued = true
-		s.pending++
-		s.noise = true
+		inv.pending++
+		inv.noise = true
 	}
 }
 
 func (s *Store) hasIndex(path, id string) bool {
-	_, err := s.openSource(path, id)
+	_, err := s.openImported(path, id)
 	return err == nil
 }
 
@@ -118,9 +118,9 @@ func (s *Store) read(r *result) {
 		}
 	}
 	if r.indexed {
-		src, err := s.openSource(r.path, r.id)
+		imp, err := s.openImported(r.path, r.id)
 		if err == nil {
-			r.meta, r.head = src.meta, src.head
+			r.meta, r.head = imp.meta, imp.head
 			return
 		}
 	}
@@ -183,7 +183,7 @@ func (s *Store) writeDigest(id string, digest signature.Digest) error {
 	if _, err := fmt.Fprintf(f, "%x %08x\n", digest, crc32.Checksum(digest[:], crcTable)); err != nil {
 		return &storeError{err}
 	}
-	if err := settle(f, s.digestPath(id), true); err != nil {
+	if err := commitFile(f, s.digestPath(id), true); err != nil {
 		return &storeError{err}
 	}
 	return nil

@@ -22,14 +22,14 @@ type Damage struct {
 // them with the checksums and digests that they were made with. It returns what
 // differs, one for each file, and fails only with ctx.
 func (p *Package) Verify(ctx context.Context) ([]Damage, error) {
-	if p.source == nil {
+	if p.imported == nil {
 		return nil, nil
 	}
-	index, err := p.source.reread()
+	index, err := p.imported.reread()
 	if err != nil {
 		return []Damage{{Reason: err.Error()}}, nil
 	}
-	payload, err := p.source.open(pfs.NewCache(0)) // what is in memory tells nothing of the disk
+	payload, err := p.imported.open(pfs.NewCache(0)) // what is in memory tells nothing of the disk
 	if err != nil {
 		return []Damage{{Reason: "its contents cannot be read: " + err.Error()}}, nil
 	}
@@ -61,8 +61,8 @@ func (p *Package) Verify(ctx context.Context) ([]Damage, error) {
 }
 
 // reread reads the whole index from the disk.
-func (s *imported) reread() (*Index, error) {
-	f, err := os.Open(s.store.indexPath(s.id))
+func (imp *imported) reread() (*Index, error) {
+	f, err := os.Open(imp.store.indexPath(imp.id))
 	if err != nil {
 		return nil, err
 	}
@@ -71,7 +71,7 @@ func (s *imported) reread() (*Index, error) {
 	if err != nil {
 		return nil, err
 	}
-	if h != s.head {
+	if h != imp.head {
 		return nil, fmt.Errorf("%w: it is that of another package file", errIndex)
 	}
 	return readIndex(f, h)
@@ -81,13 +81,8 @@ func (s *imported) reread() (*Index, error) {
 // then the package is served as it is. It returns when that was begun; Settle tells
 // when it is done.
 func (s *Store) Repair(p *Package) error {
-	if p.source == nil {
+	if p.imported == nil {
 		return errors.New("it has no package file")
 	}
-	select {
-	case s.requests <- request{remake: p.source}:
-		return nil
-	case <-s.done:
-		return os.ErrClosed
-	}
+	return s.post(context.Background(), func(inv *inventory) { inv.reimport(p.imported, nil) })
 }
