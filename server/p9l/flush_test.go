@@ -174,6 +174,7 @@ func TestFlushStorm(t *testing.T) {
 func TestReaderNeverStuck(t *testing.T) {
 	g := newGate()
 	c := dialGate(t, g, Limits{Running: 2, QueueBytes: 8192})
+	c.Walk(0, 1, "")
 	refused := 0
 	for tag := range uint16(100) {
 		c.Send(wire.Tmkdir, 200+tag, mkdirBody)
@@ -188,7 +189,7 @@ func TestReaderNeverStuck(t *testing.T) {
 	if refused < 80 || refused > 98 {
 		t.Errorf("%d of 100 requests refused", refused)
 	}
-	c.Send(wire.Tclunk, 2, p9ltest.Body(uint32(0))) // always taken
+	c.Send(wire.Tclunk, 2, p9ltest.Body(uint32(1))) // always taken
 	done := make(chan bool)
 	go func() {
 		for range 100 - refused {
