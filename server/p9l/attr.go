@@ -34,40 +34,35 @@ func extraMask(m *p9.AttrMask) (bits uint64) {
 func tgetattr(r *request) error {
 	d := wire.Decode(r.body)
 	id, mask := d.U32(), d.U64()
-	if !d.End() {
-		return errMalformed
-	}
-	f, err := r.find(id)
-	if err != nil {
-		return err
-	}
-	defer r.drop(f)
-	if !r.mayCall(f.file) {
-		return errLater
-	}
-	var stamp uint64
-	if s, ok := f.file.(Stamper); ok && mask&wire.StampMask != 0 {
-		// Before the attributes: they are not older than it.
-		if stamp, err = s.Stamp(r.wait); !r.wait && mustWait(err) {
+	return r.onFid(&d, id, func(f *fid) error {
+		if !r.mayCall(f.file) {
 			return errLater
 		}
-	}
-	qid, valid, attr, err := f.file.GetAttr(attrMask(mask&wire.AllMask | wire.BasicMask))
-	if err != nil {
-		return err
-	}
-	told := wire.BasicMask | extraMask(&valid)&mask
-	if stamp != 0 {
-		told |= wire.StampMask
-		attr.DataVersion = stamp
-	}
-	if !valid.NLink {
-		attr.NLink = 1
-	}
-	r.begin(8 + wire.QIDSize + 4*3 + 8*15)
-	r.out = le.AppendUint64(r.out, told)
-	r.out = wire.AppendAttr(wire.AppendQID(r.out, qid), &attr)
-	return nil
+		var stamp uint64
+		if s, ok := f.file.(Stamper); ok && mask&wire.StampMask != 0 {
+			// Before the attributes: they are not older than it.
+			var err error
+			if stamp, err = s.Stamp(r.wait); !r.wait && mustWait(err) {
+				return errLater
+			}
+		}
+		qid, valid, attr, err := f.file.GetAttr(attrMask(mask&wire.AllMask | wire.BasicMask))
+		if err != nil {
+			return err
+		}
+		told := wire.BasicMask | extraMask(&valid)&mask
+		if stamp != 0 {
+			told |= wire.StampMask
+			attr.DataVersion = stamp
+		}
+		if !valid.NLink {
+			attr.NLink = 1
+		}
+		r.begin(8 + wire.QIDSize + 4*3 + 8*15)
+		r.out = le.AppendUint64(r.out, told)
+		r.out = wire.AppendAttr(wire.AppendQID(r.out, qid), &attr)
+		return nil
+	})
 }
 
 func tsetattr(r *request) error {
@@ -106,65 +101,53 @@ func tsetattr(r *request) error {
 func tstatfs(r *request) error {
 	d := wire.Decode(r.body)
 	id := d.U32()
-	if !d.End() {
-		return errMalformed
-	}
-	f, err := r.find(id)
-	if err != nil {
-		return err
-	}
-	defer r.drop(f)
-	if !r.mayCall(f.file) {
-		return errLater
-	}
-	st, err := f.file.StatFS()
-	if err != nil {
-		return err
-	}
-	const v9fsMagic = 0x01021997
-	for _, v := range []struct {
-		field *uint32
-		value uint32
-	}{{&st.Type, v9fsMagic}, {&st.BlockSize, 4096}, {&st.NameLength, wire.MaxName}} {
-		if *v.field == 0 {
-			*v.field = v.value
+	return r.onFid(&d, id, func(f *fid) error {
+		if !r.mayCall(f.file) {
+			return errLater
 		}
-	}
-	r.begin(4*3 + 8*6)
-	r.out = le.AppendUint32(r.out, st.Type)
-	r.out = le.AppendUint32(r.out, st.BlockSize)
-	for _, v := range []uint64{st.Blocks, st.BlocksFree, st.BlocksAvailable, st.Files, st.FilesFree, st.FSID} {
-		r.out = le.AppendUint64(r.out, v)
-	}
-	r.out = le.AppendUint32(r.out, st.NameLength)
-	return nil
+		st, err := f.file.StatFS()
+		if err != nil {
+			return err
+		}
+		const v9fsMagic = 0x01021997
+		for _, v := range []struct {
+			field *uint32
+			value uint32
+		}{{&st.Type, v9fsMagic}, {&st.BlockSize, 4096}, {&st.NameLength, wire.MaxName}} {
+			if *v.field == 0 {
+				*v.field = v.value
+			}
+		}
+		r.begin(4*3 + 8*6)
+		r.out = le.AppendUint32(r.out, st.Type)
+		r.out = le.AppendUint32(r.out, st.BlockSize)
+		for _, v := range []uint64{st.Blocks, st.BlocksFree, st.BlocksAvailable, st.Files, st.FilesFree, st.FSID} {
+			r.out = le.AppendUint64(r.out, v)
+		}
+		r.out = le.AppendUint32(r.out, st.NameLength)
+		return nil
+	})
 }
 
 func treadlink(r *request) error {
 	d := wire.Decode(r.body)
 	id := d.U32()
-	if !d.End() {
-		return errMalformed
-	}
-	f, err := r.find(id)
-	if err != nil {
-		return err
-	}
-	defer r.drop(f)
-	if !isSymlink(f.qid) {
-		return linux.EINVAL
-	}
-	if !r.mayCall(f.file) {
-		return errLater
-	}
-	target, err := f.file.Readlink()
-	if err != nil {
-		return err
-	}
-	if len(target) >= int(r.s.msize)-wire.HeaderSize-2 || len(target) > 1<<16-1 {
-		return linux.ENAMETOOLONG
-	}
-	r.begin(2 + len(target))
-	r.out = wire.AppendStr(r.out, target)
-	return nil
+	return r.onFid(&d, id, func(f *fid) error {
+		if !isSymlink(f.qid) {
+			return linux.EINVAL
+		}
+		if !r.mayCall(f.file) {
+			return errLater
+		}
+		target, err := f.file.Readlink()
+		if err != nil {
+			return err
+		}
+		if len(target) >= int(r.s.msize)-wire.HeaderSize-2 || len(target) > 1<<16-1 {
+			return linux.ENAMETOOLONG
+		}
+		r.begin(2 + len(target))
+		r.out = wire.AppendStr(r.out, target)
+		return nil
+	})
 }

@@ -101,7 +101,7 @@ func tlink(r *request) error {
 	d := wire.Decode(r.body)
 	id, target, name := d.U32(), d.U32(), d.Str()
 	return r.change(&d, id, name, target, func(dir, f *fid) error {
-		return dir.file.Link(f.file, name)
+		return dir.file.Link(f.argument(), name)
 	})
 }
 
@@ -109,7 +109,7 @@ func trename(r *request) error {
 	d := wire.Decode(r.body)
 	id, dir, name := d.U32(), d.U32(), d.Str()
 	return r.change(&d, dir, name, id, func(dir, f *fid) error {
-		return f.file.Rename(dir.file, name)
+		return f.file.Rename(dir.argument(), name)
 	})
 }
 
@@ -123,7 +123,7 @@ func trenameat(r *request) error {
 		if !isDir(to.qid) {
 			return linux.ENOTDIR
 		}
-		return dir.file.RenameAt(name, to.file, newName)
+		return dir.file.RenameAt(name, to.argument(), newName)
 	})
 }
 

@@ -41,7 +41,7 @@ type conn struct {
 	refuse linux.Errno // if not 0, every attach fails with it
 
 	// The reader's own.
-	reader   reader
+	reader   sockReader
 	in       []byte
 	r, w     int     // in[r:w] is read and not handled
 	inline   request // the request at hand; its out gathers replies

@@ -53,8 +53,8 @@ func TestLeaks(t *testing.T) {
 				for range n {
 					c.Recv()
 				}
-				if tree.made.Load() < 50 {
-					t.Fatalf("only %d handles made", tree.made.Load())
+				if tree.total.Load() < 50 {
+					t.Fatalf("only %d handles made", tree.total.Load())
 				}
 				switch end {
 				case "disconnect":
@@ -80,8 +80,8 @@ func TestLeaks(t *testing.T) {
 // TestClunkUnderRead clunks a fid while a read of it runs: the file stays
 // until the read is done.
 func TestClunkUnderRead(t *testing.T) {
-	g := newGate()
-	c := dialGate(t, g, Limits{})
+	g := newHeldTree()
+	c := dialHeld(t, g, Limits{})
 	c.Open(0, 1, "slow")
 	c.Send(wire.Tread, 5, readBody(1))
 	<-g.started
@@ -100,8 +100,8 @@ func TestClunkUnderRead(t *testing.T) {
 // TestVersionResets ends a session with requests in flight: none is answered
 // in the next one, and their fids and tags are free.
 func TestVersionResets(t *testing.T) {
-	g := newGate()
-	c := dialGate(t, g, Limits{Running: 2})
+	g := newHeldTree()
+	c := dialHeld(t, g, Limits{Running: 2})
 	c.Open(0, 1, "slow")
 	for tag := range uint16(6) { // two run, four wait
 		c.Send(wire.Tread, 10+tag, readBody(1))
@@ -122,8 +122,8 @@ func TestVersionResets(t *testing.T) {
 }
 
 func TestWrites(t *testing.T) {
-	g := newGate()
-	c := dialGate(t, g, Limits{})
+	g := newHeldTree()
+	c := dialHeld(t, g, Limits{})
 	c.Walk(0, 1, "fast")
 	c.Must(wire.Tlopen, 1, p9ltest.Body(uint32(1), uint32(1)))
 	for _, n := range []int{1, 4096, inSize - 23, inSize, 1<<20 - wire.IOHeader} {
@@ -144,8 +144,8 @@ func TestWrites(t *testing.T) {
 }
 
 func TestSetXattr(t *testing.T) {
-	g := newGate()
-	c := dialGate(t, g, Limits{XattrBytes: 100})
+	g := newHeldTree()
+	c := dialHeld(t, g, Limits{XattrBytes: 100})
 	set := func(name, value string, flags uint32) linux.Errno {
 		c.Walk(0, 1, "fast")
 		if _, errno := c.Call(wire.Txattrcreate, 1, p9ltest.Body(uint32(1), name, uint64(len(value)), flags)); errno != 0 {
@@ -283,8 +283,8 @@ func TestManyNames(t *testing.T) {
 }
 
 func TestPanicInFile(t *testing.T) {
-	g := newGate()
-	c := dialGate(t, g, Limits{})
+	g := newHeldTree()
+	c := dialHeld(t, g, Limits{})
 	c.Open(0, 1, "panic")
 	c.Fails(linux.EIO, wire.Tread, readBody(1))
 	c.Clunk(1)
@@ -292,7 +292,7 @@ func TestPanicInFile(t *testing.T) {
 }
 
 func TestShutdownDrains(t *testing.T) {
-	g := newGate()
+	g := newHeldTree()
 	s := &Server{Attacher: g}
 	dial := p9ltest.Serve(t, s)
 	c := dial()
@@ -328,7 +328,7 @@ func TestShutdownDrains(t *testing.T) {
 
 // TestShutdownGivesUp has a request that never ends.
 func TestShutdownGivesUp(t *testing.T) {
-	g := newGate()
+	g := newHeldTree()
 	s := &Server{Attacher: g}
 	c := p9ltest.Pipe(t, over(s))
 	defer close(g.pass)

@@ -27,29 +27,23 @@ const (
 func treaddir(r *request) error {
 	d := wire.Decode(r.body)
 	id, offset, count := d.U32(), d.U64(), d.U32()
-	if !d.End() {
-		return errMalformed
-	}
-	f, x, err := r.findOpen(id, p9.ReadOnly)
-	if err != nil {
-		return err
-	}
-	defer r.drop(f)
-	switch {
-	case x != nil:
-		return linux.EBADF
-	case !isDir(f.qid):
-		return linux.ENOTDIR
-	case !r.mayCall(f.file):
-		return errLater
-	}
-	l := listing{r: r, f: f, room: int(min(count, r.s.msize-wire.IOHeader, readdirMost))}
-	l.typer, _ = f.file.(DirentTyper)
-	return l.run(offset)
+	return r.onOpen(&d, id, p9.ReadOnly, func(f *fid, x *xattr) error {
+		switch {
+		case x != nil:
+			return linux.EBADF
+		case !isDir(f.qid):
+			return linux.ENOTDIR
+		case !r.mayCall(f.file):
+			return errLater
+		}
+		l := rreaddir{r: r, f: f, room: int(min(count, r.s.msize-wire.IOHeader, readdirMost))}
+		l.typer, _ = f.file.(DirentTyper)
+		return l.run(offset)
+	})
 }
 
-// A listing is the making of one Rreaddir.
-type listing struct {
+// An rreaddir is one Rreaddir in the making.
+type rreaddir struct {
 	r     *request
 	f     *fid
 	typer DirentTyper
@@ -57,7 +51,7 @@ type listing struct {
 	start int // of the data in r.out; 0 before the reply is begun
 }
 
-func (l *listing) run(offset uint64) error {
+func (l *rreaddir) run(offset uint64) error {
 	from := uint64(0)
 	if offset >= dotEntries {
 		from = offset - dotEntries
@@ -102,7 +96,7 @@ func (l *listing) run(offset uint64) error {
 }
 
 // next asks the directory for entries. None and no error is the end.
-func (l *listing) next(from uint64) (p9.Dirents, error) {
+func (l *rreaddir) next(from uint64) (p9.Dirents, error) {
 	batch, err := l.f.file.Readdir(from, direntBatch)
 	if err == io.EOF || len(batch) > 0 {
 		err = nil
@@ -112,7 +106,7 @@ func (l *listing) next(from uint64) (p9.Dirents, error) {
 
 // dots adds "." and ".." where offset is before them, and tells whether the
 // reply is full.
-func (l *listing) dots(offset uint64) (full bool) {
+func (l *rreaddir) dots(offset uint64) (full bool) {
 	if offset < 1 {
 		if full = l.put(l.f.qid, 1, unix.DT_DIR, "."); full {
 			return true
@@ -126,7 +120,7 @@ func (l *listing) dots(offset uint64) (full bool) {
 
 // parent is the qid for "..": that of the directory itself where its parent is
 // not to be had without waiting.
-func (l *listing) parent() p9.QID {
+func (l *rreaddir) parent() p9.QID {
 	walker, ok := l.f.file.(PartWalker)
 	if !ok {
 		return l.f.qid
@@ -140,7 +134,7 @@ func (l *listing) parent() p9.QID {
 	return got[0]
 }
 
-func (l *listing) add(e *p9.Dirent) (full bool, err error) {
+func (l *rreaddir) add(e *p9.Dirent) (full bool, err error) {
 	if len(e.Name) > wire.MaxName || e.Offset > math.MaxUint64-dotEntries {
 		return false, linux.EIO
 	}
@@ -153,7 +147,7 @@ func (l *listing) add(e *p9.Dirent) (full bool, err error) {
 	return l.put(e.QID, e.Offset+dotEntries, typ, e.Name), nil
 }
 
-func (l *listing) put(q p9.QID, offset uint64, typ uint8, name string) (full bool) {
+func (l *rreaddir) put(q p9.QID, offset uint64, typ uint8, name string) (full bool) {
 	size := direntSize + len(name)
 	if size > l.room {
 		return true

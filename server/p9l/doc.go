@@ -1,22 +1,19 @@
-// Package p9l serves files over 9P2000.L, the dialect of the Linux kernel's 9p
-// client. It knows nothing of what the files are: an Attacher makes the root of a
-// tree for each attach, and the package drives the p9.File that it returns; see
-// File for what that file must keep.
+// Package p9l is an engine that serves files over 9P2000.L, the dialect of the Linux
+// kernel's 9p client. It knows nothing of what the files are: an Attacher makes the
+// root of a tree for each attach, and the engine drives the p9.File that it returns.
 //
-// A Server accepts connections on unix and TCP sockets, or takes any net.Conn,
-// and drives p9.File. It differs from p9.Server in that an attach gets the
+// A Server accepts connections on unix and TCP sockets, or takes any net.Conn. It
+// differs from p9.Server in that an attach gets the
 // peer, uname, n_uname and aname, that it keeps nothing for names that were
 // walked, and that files which implement PartWalker, NowReader and Ready are
 // served without a change of goroutine.
 //
 // Every message that the Linux client sends is served. Advisory locks are the
-// engine's own (see lock.go): File.Lock is never called. Nor are File.Renamed
-// and File.WalkGetAttr; Tremove needs a Remover. The engine adds "." and ".." to
+// engine's own (see lock.go), and Tremove needs a Remover. The engine adds "." and ".." to
 // directories. It never opens a fifo, a socket or a device, follows no symlink,
 // and hands ".." to PartWalkers only: a file that walks name by name cannot be
-// made to leave its tree. It calls File.Open once for each handle, and
-// File.Close once, after every other call on that handle has returned. Beyond
-// that it gives files no guarantee about calls at the same time.
+// made to leave its tree. What files may rely on, and what they have to keep, is
+// written at the methods of File.
 //
 // Tgetattr has a bit of its own for stamps, which tell clients in one message
 // whether all that they know of a tree still holds (see Stamper). Other clients do

@@ -13,7 +13,7 @@ import (
 // reference, and each request that uses it another; the last to go closes the
 // file.
 type fid struct {
-	file p9.File // nil for the fid of a Txattrwalk
+	file File // nil for the fid of a Txattrwalk
 	qid  p9.QID
 	uid  uint32 // n_uname of the attach that it comes from
 	refs atomic.Int32
@@ -27,6 +27,10 @@ type fid struct {
 	xattr  *xattr       // if not nil, reads and writes are about this
 }
 
+// argument returns the file as a method of another one takes it. What came from
+// an Attacher or a file is a p9.File.
+func (f *fid) argument() p9.File { return f.file.(p9.File) }
+
 type fidState uint8
 
 const (
@@ -34,6 +38,33 @@ const (
 	fidOpening          // a Tlopen or Tlcreate is at work
 	fidOpen
 )
+
+// onFid ends the decoding of a message, and runs the rest of its handler with the
+// file that a fid number stands for; see find.
+func (r *request) onFid(d *wire.Decoder, id uint32, do func(f *fid) error) error {
+	if !d.End() {
+		return errMalformed
+	}
+	f, err := r.find(id)
+	if err != nil {
+		return err
+	}
+	defer r.drop(f)
+	return do(f)
+}
+
+// onOpen is onFid for reads and writes; see findOpen.
+func (r *request) onOpen(d *wire.Decoder, id uint32, need p9.OpenFlags, do func(f *fid, x *xattr) error) error {
+	if !d.End() {
+		return errMalformed
+	}
+	f, x, err := r.findOpen(id, need)
+	if err != nil {
+		return err
+	}
+	defer r.drop(f)
+	return do(f, x)
+}
 
 // find returns the file that a fid number stands for. The caller gives it back
 // by drop. It fails with EBADF if there is none, or if the fid is one of an
@@ -97,7 +128,7 @@ func (r *request) drop(f *fid) {
 
 // closeFile closes a file that no fid uses any more. The reader hands a close
 // that may block to a goroutine.
-func (r *request) closeFile(file p9.File) {
+func (r *request) closeFile(file File) {
 	if r.mayCall(file) {
 		file.Close()
 		return
@@ -129,8 +160,9 @@ func (r *request) opened(f *fid, state fidState, access p9.OpenFlags) {
 	c.mu.Unlock()
 }
 
-// mayCall tells whether the request can call f's methods that Ready speaks of.
-func (r *request) mayCall(f p9.File) bool {
+// mayCall tells whether the request can call the methods of f that are marked
+// "now".
+func (r *request) mayCall(f File) bool {
 	if r.wait {
 		return true
 	}

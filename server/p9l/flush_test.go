@@ -11,8 +11,8 @@ import (
 	"github.com/packagefs/packagefs/server/p9l/wire"
 )
 
-// dialGate serves g and attaches fid 0.
-func dialGate(t *testing.T, g *gate, limits Limits) *p9ltest.Client {
+// dialHeld serves g and attaches fid 0.
+func dialHeld(t *testing.T, g *heldTree, limits Limits) *p9ltest.Client {
 	c := p9ltest.Serve(t, &Server{Attacher: g, Limits: limits})()
 	c.Start(0)
 	t.Cleanup(func() { // before the server's Shutdown, which waits for what is held up
@@ -28,8 +28,8 @@ var mkdirBody = p9ltest.Body(uint32(0), "new", uint32(0o755), uint32(0))
 func readBody(fid uint32) []byte { return p9ltest.Body(fid, uint64(0), uint32(100)) }
 
 func TestFlushOfRead(t *testing.T) {
-	g := newGate()
-	c := dialGate(t, g, Limits{})
+	g := newHeldTree()
+	c := dialHeld(t, g, Limits{})
 	c.Open(0, 1, "slow")
 	c.Open(0, 2, "fast")
 	c.Send(wire.Tread, 7, readBody(1))
@@ -45,8 +45,8 @@ func TestFlushOfRead(t *testing.T) {
 }
 
 func TestFlushOfChange(t *testing.T) {
-	g := newGate()
-	c := dialGate(t, g, Limits{})
+	g := newHeldTree()
+	c := dialHeld(t, g, Limits{})
 	c.Send(wire.Tmkdir, 7, mkdirBody)
 	<-g.started
 	c.Send(wire.Tflush, 8, p9ltest.Body(uint16(7)))
@@ -63,8 +63,8 @@ func TestFlushOfChange(t *testing.T) {
 }
 
 func TestFlushOfQueued(t *testing.T) {
-	g := newGate()
-	c := dialGate(t, g, Limits{Running: 1})
+	g := newHeldTree()
+	c := dialHeld(t, g, Limits{Running: 1})
 	c.Send(wire.Tmkdir, 7, mkdirBody)
 	<-g.started
 	for tag := range uint16(10) {
@@ -84,8 +84,8 @@ func TestFlushOfQueued(t *testing.T) {
 
 // TestFlushOfLong flushes what takes long, or goes away: the file is told.
 func TestFlushOfLong(t *testing.T) {
-	g := newGate()
-	c := dialGate(t, g, Limits{Running: 1})
+	g := newHeldTree()
+	c := dialHeld(t, g, Limits{Running: 1})
 	told := func(want string) {
 		t.Helper()
 		if got := <-g.started; got != want {
@@ -172,8 +172,8 @@ func TestFlushStorm(t *testing.T) {
 // TestReaderNeverStuck blocks all workers and fills the queue: what does not
 // fit is refused, and flushes are answered as ever.
 func TestReaderNeverStuck(t *testing.T) {
-	g := newGate()
-	c := dialGate(t, g, Limits{Running: 2, QueueBytes: 8192})
+	g := newHeldTree()
+	c := dialHeld(t, g, Limits{Running: 2, QueueBytes: 8192})
 	c.Walk(0, 1, "")
 	refused := 0
 	for tag := range uint16(100) {
@@ -208,8 +208,8 @@ func TestReaderNeverStuck(t *testing.T) {
 }
 
 func TestEvents(t *testing.T) {
-	g := newGate()
-	c := dialGate(t, g, Limits{Running: 1, Waiting: 5})
+	g := newHeldTree()
+	c := dialHeld(t, g, Limits{Running: 1, Waiting: 5})
 	waits := func(n int64) {
 		t.Helper()
 		p9ltest.Eventually(t, fmt.Sprintf("%d reads wait for events", n), func() bool { return g.waiting.Load() == n })

@@ -26,36 +26,30 @@ const EventRead = 16 << 10
 func tlopen(r *request) error {
 	d := wire.Decode(r.body)
 	id, flags := d.U32(), d.U32()
-	if !d.End() {
-		return errMalformed
-	}
-	f, err := r.find(id)
-	if err != nil {
-		return err
-	}
-	defer r.drop(f)
-	access := p9.OpenFlags(flags & openAccess)
-	switch {
-	case access == openAccess || isSymlink(f.qid):
-		return linux.EINVAL
-	case isDir(f.qid) && access != p9.ReadOnly:
-		return linux.EISDIR
-	case !isDir(f.qid) && flags&openDirectory != 0:
-		return linux.ENOTDIR
-	case !r.mayCall(f.file):
-		return errLater
-	}
-	if err := r.open(f); err != nil {
-		return err
-	}
-	qid, unit, err := openFile(f, p9.OpenFlags(flags&^openCreation))
-	if err != nil {
-		r.opened(f, fidClosed, 0)
-		return err
-	}
-	r.opened(f, fidOpen, access)
-	r.beginOpen(qid, unit)
-	return nil
+	return r.onFid(&d, id, func(f *fid) error {
+		access := p9.OpenFlags(flags & openAccess)
+		switch {
+		case access == openAccess || isSymlink(f.qid):
+			return linux.EINVAL
+		case isDir(f.qid) && access != p9.ReadOnly:
+			return linux.EISDIR
+		case !isDir(f.qid) && flags&openDirectory != 0:
+			return linux.ENOTDIR
+		case !r.mayCall(f.file):
+			return errLater
+		}
+		if err := r.open(f); err != nil {
+			return err
+		}
+		qid, unit, err := openFile(f, p9.OpenFlags(flags&^openCreation))
+		if err != nil {
+			r.opened(f, fidClosed, 0)
+			return err
+		}
+		r.opened(f, fidOpen, access)
+		r.beginOpen(qid, unit)
+		return nil
+	})
 }
 
 // openFile opens a file, unless it is a fifo, a socket or a device: those are
@@ -117,28 +111,22 @@ func tlcreate(r *request) error {
 func tread(r *request) error {
 	d := wire.Decode(r.body)
 	id, offset, count := d.U32(), d.U64(), d.U32()
-	if !d.End() {
-		return errMalformed
-	}
-	f, x, err := r.findOpen(id, p9.ReadOnly)
-	if err != nil {
-		return err
-	}
-	defer r.drop(f)
-	switch {
-	case offset > math.MaxInt64:
-		return linux.EINVAL
-	case x == nil && isDir(f.qid):
-		return linux.EISDIR
-	}
-	n := int(min(uint64(count), uint64(r.s.msize-wire.IOHeader), math.MaxInt64-offset))
-	if x != nil {
-		return r.fill(n, func(p []byte) (int, error) { return x.read(p, offset) })
-	}
-	if r.wait {
-		return r.readWait(f, int64(offset), n)
-	}
-	return r.readNow(f, int64(offset), n)
+	return r.onOpen(&d, id, p9.ReadOnly, func(f *fid, x *xattr) error {
+		switch {
+		case offset > math.MaxInt64:
+			return linux.EINVAL
+		case x == nil && isDir(f.qid):
+			return linux.EISDIR
+		}
+		n := int(min(uint64(count), uint64(r.s.msize-wire.IOHeader), math.MaxInt64-offset))
+		if x != nil {
+			return r.fill(n, func(p []byte) (int, error) { return x.read(p, offset) })
+		}
+		if r.wait {
+			return r.readWait(f, int64(offset), n)
+		}
+		return r.readNow(f, int64(offset), n)
+	})
 }
 
 // fill makes the Rread of at most n bytes, which read puts into the reply
@@ -218,42 +206,37 @@ func (r *request) waitOn(f *fid) bool {
 func twrite(r *request) error {
 	d := wire.Decode(r.body)
 	id, offset, data := d.U32(), d.U64(), d.Data()
-	if !d.End() {
-		return errMalformed
-	}
-	f, x, err := r.findOpen(id, p9.WriteOnly)
-	if err != nil {
-		return err
-	}
-	defer r.drop(f)
-	if offset > math.MaxInt64-uint64(len(data)) {
-		return linux.EFBIG
-	}
-	var n int
-	switch {
-	case x != nil:
-		n, err = x.append(r.c, offset, data)
-	case !r.wait:
-		return errLater
-	default:
-		if long, ok := f.file.(LongWriter); ok {
-			n, err = long.WriteLong(r.interest(), data, int64(offset))
-		} else {
-			n, err = f.file.WriteAt(data, int64(offset))
+	return r.onOpen(&d, id, p9.WriteOnly, func(f *fid, x *xattr) error {
+		if offset > math.MaxInt64-uint64(len(data)) {
+			return linux.EFBIG
 		}
-	}
-	if n == 0 && len(data) > 0 {
-		if err == nil {
-			err = linux.EIO // Rwrite 0 makes the Linux client try for ever
+		var n int
+		var err error
+		switch {
+		case x != nil:
+			n, err = x.append(r.c, offset, data)
+		case !r.wait:
+			return errLater
+		default:
+			if long, ok := f.file.(LongWriter); ok {
+				n, err = long.WriteLong(r.interest(), data, int64(offset))
+			} else {
+				n, err = f.file.WriteAt(data, int64(offset))
+			}
 		}
-		return err
-	}
-	if n == 0 && err != nil {
-		return err
-	}
-	r.begin(4)
-	r.out = le.AppendUint32(r.out, uint32(n))
-	return nil
+		if n == 0 && len(data) > 0 {
+			if err == nil {
+				err = linux.EIO // Rwrite 0 makes the Linux client try for ever
+			}
+			return err
+		}
+		if n == 0 && err != nil {
+			return err
+		}
+		r.begin(4)
+		r.out = le.AppendUint32(r.out, uint32(n))
+		return nil
+	})
 }
 
 // tfsync succeeds on files that cannot be written: what they hold is safe.
@@ -261,27 +244,21 @@ func tfsync(r *request) error {
 	d := wire.Decode(r.body)
 	id := d.U32()
 	d.U32() // datasync, which p9.File does not know
-	if !d.End() {
-		return errMalformed
-	}
-	f, err := r.find(id)
-	if err != nil {
-		return err
-	}
-	defer r.drop(f)
-	if !r.isOpen(f) {
-		return linux.EBADF
-	}
-	if !r.wait {
-		return errLater
-	}
-	if err := f.file.FSync(); err != nil {
-		switch errno, _ := ErrnoOf(err, r.c.srv.Errno); errno {
-		case linux.EROFS, linux.EINVAL, linux.ENOSYS, linux.EOPNOTSUPP:
-		default:
-			return err
+	return r.onFid(&d, id, func(f *fid) error {
+		if !r.isOpen(f) {
+			return linux.EBADF
 		}
-	}
-	r.begin(0)
-	return nil
+		if !r.wait {
+			return errLater
+		}
+		if err := f.file.FSync(); err != nil {
+			switch errno, _ := ErrnoOf(err, r.c.srv.Errno); errno {
+			case linux.EROFS, linux.EINVAL, linux.ENOSYS, linux.EOPNOTSUPP:
+			default:
+				return err
+			}
+		}
+		r.begin(0)
+		return nil
+	})
 }

@@ -22,8 +22,8 @@ import (
 type memTree struct {
 	root    *memNode
 	fast    bool
-	handles atomic.Int64 // made and not closed
-	made    atomic.Int64
+	handles atomic.Int64 // that are not closed
+	total   atomic.Int64 // that were ever made
 	wrong   atomic.Int64 // uses against the rules of p9.File
 	nextIno uint64
 }
@@ -37,7 +37,6 @@ type memNode struct {
 	children map[string]*memNode
 	sorted   []*memNode
 	xattrs   map[string]string
-	locks    int
 }
 
 // newMemTree makes a tree of lines: "dir/", "file=content", "link->target",
@@ -113,7 +112,7 @@ func (t p9Tree) Attach() (p9.File, error) { return t.handle(t.root), nil }
 
 func (t *memTree) handle(n *memNode) p9.File {
 	t.handles.Add(1)
-	t.made.Add(1)
+	t.total.Add(1)
 	if t.fast {
 		return &fastFile{memFile{t: t, n: n}}
 	}

@@ -49,8 +49,8 @@ func putChunk(b []byte) {
 	}
 }
 
-// turn puts the reader's chunk aside and takes one with room for n bytes.
-func (c *conn) turn(n int) {
+// nextChunk puts the reader's chunk aside and takes one with room for n bytes.
+func (c *conn) nextChunk(n int) {
 	r := &c.inline
 	if len(r.out) > 0 {
 		c.full = append(c.full, r.out)
@@ -242,8 +242,8 @@ func rawIO(call, fd uintptr, p []byte) (int, error) {
 	return int(n), nil
 }
 
-// A reader reads from a socket.
-type reader struct {
+// A sockReader reads from a socket.
+type sockReader struct {
 	nc  net.Conn
 	rc  syscall.RawConn // nil: not a socket
 	fn  func(fd uintptr) bool
@@ -252,7 +252,7 @@ type reader struct {
 	err error
 }
 
-func (r *reader) init(nc net.Conn) {
+func (r *sockReader) init(nc net.Conn) {
 	r.nc, r.fn = nc, r.read
 	r.rc = rawConn(nc)
 }
@@ -278,7 +278,7 @@ var giveWay = func() int {
 }()
 
 // read says whether that is all for now.
-func (r *reader) read(fd uintptr) bool {
+func (r *sockReader) read(fd uintptr) bool {
 	for left := giveWay; ; {
 		r.n, r.err = rawIO(unix.SYS_READ, fd, r.in)
 		switch {
@@ -293,7 +293,7 @@ func (r *reader) read(fd uintptr) bool {
 }
 
 // Read implements io.Reader. p is not empty.
-func (r *reader) Read(p []byte) (int, error) {
+func (r *sockReader) Read(p []byte) (int, error) {
 	if r.rc == nil {
 		return r.nc.Read(p)
 	}

@@ -12,13 +12,13 @@ import (
 
 // attachedPeer connects by dial and returns whom the server took the client
 // for.
-func attachedPeer(t *testing.T, g *gate, c *p9ltest.Client) Peer {
+func attachedPeer(t *testing.T, g *heldTree, c *p9ltest.Client) Peer {
 	c.Start(0)
 	return g.request.Load().Peer
 }
 
 func TestPeerOfUnix(t *testing.T) {
-	g := newGate()
+	g := newHeldTree()
 	p := attachedPeer(t, g, p9ltest.Serve(t, &Server{Attacher: g})())
 	want := Peer{Network: "unix", HasCred: true, UID: uint32(os.Getuid()), GID: uint32(os.Getgid()), PID: int32(os.Getpid())}
 	if p != want {
@@ -32,7 +32,7 @@ func TestPeerOfTCP(t *testing.T) {
 		if err != nil {
 			t.Fatalf("this test needs the loopback interface with IPv4 and IPv6: %v", err)
 		}
-		g := newGate()
+		g := newHeldTree()
 		s := &Server{Attacher: g}
 		go s.Serve(t.Context(), l)
 		to := l.Addr().String()

@@ -60,7 +60,7 @@ func (r *request) begin(n int) {
 		if r.wait {
 			r.out, r.at = getChunk(wire.HeaderSize+n), 0
 		} else {
-			r.c.turn(wire.HeaderSize + n)
+			r.c.nextChunk(wire.HeaderSize + n)
 		}
 	}
 	r.out = wire.AppendHeader(r.out, r.typ+1, r.tag)
@@ -96,11 +96,11 @@ func (c *conn) handle(frame []byte, own bool) error {
 	}
 	c.requests++
 	c.received += uint64(len(frame))
-	if err := c.admit(r); err != nil {
+	if err := c.checkHeader(r); err != nil {
 		return err
 	}
 	if cap(r.out)-len(r.out) < 512 {
-		c.turn(smallChunk)
+		c.nextChunk(smallChunk)
 	}
 	r.at = len(r.out)
 	h := &handlers[r.typ]
@@ -143,8 +143,8 @@ func (c *conn) handle(frame []byte, own bool) error {
 
 var errRefused = errors.New("over the limit of connections")
 
-// admit refuses messages that no client may send.
-func (c *conn) admit(r *request) error {
+// checkHeader fails for types and tags that no client may send.
+func (c *conn) checkHeader(r *request) error {
 	switch {
 	case r.typ&1 != 0:
 		return fmt.Errorf("%w: type %d is a reply", errMalformed, r.typ)
@@ -233,20 +233,20 @@ func (c *conn) waitEvent(q *request) {
 }
 
 // run handles a request in a worker and makes its reply.
-func (q *request) run() {
+func (r *request) run() {
 	defer func() {
 		if p := recover(); p != nil {
-			q.c.log.Error().Interface("panic", p).Bytes("stack", debug.Stack()).
-				Str("request", wire.Name(q.typ)).Msg("request handler panicked, answered with EIO")
-			q.reply(linux.EIO)
+			r.c.log.Error().Interface("panic", p).Bytes("stack", debug.Stack()).
+				Str("request", wire.Name(r.typ)).Msg("request handler panicked, answered with EIO")
+			r.reply(linux.EIO)
 		}
 	}()
-	q.out = make([]byte, 0, 256)
-	err := handlers[q.typ].run(q)
+	r.out = make([]byte, 0, 256)
+	err := handlers[r.typ].run(r)
 	if err == errMalformed || err == errLater || err == errEvent || err == errNoReply {
 		panic("request: " + err.Error()) // the reader has seen to that
 	}
-	q.reply(err)
+	r.reply(err)
 }
 
 // answer queues the reply of a worker, frees its tag and answers the Tflushes

@@ -56,7 +56,7 @@ type Server struct {
 	listeners map[net.Listener]struct{}
 	conns     map[*conn]struct{}
 	perPeer   map[string]int
-	admitted  int           // connections in conns that are served
+	served    int           // connections in conns that are not refused
 	idle      chan struct{} // closed when closing and conns is empty
 }
 
@@ -201,17 +201,17 @@ func (s *Server) enter(c *conn) bool {
 	switch {
 	case s.closing:
 		return false
-	case s.admitted >= s.limit.Conns:
+	case s.served >= s.limit.Conns:
 		c.refuse = errTooManyConns
 	case s.perPeer[key] >= s.limit.ConnsPerPeer:
 		c.refuse = errTooManyOfPeer
 	default:
 		s.perPeer[key]++
-		s.admitted++
+		s.served++
 	}
 	if c.refuse != 0 {
 		s.stats.refused.Add(1)
-		if len(s.conns)-s.admitted >= refusing {
+		if len(s.conns)-s.served >= refusing {
 			return false
 		}
 	}
@@ -225,7 +225,7 @@ func (s *Server) leave(c *conn) {
 	defer s.mu.Unlock()
 	delete(s.conns, c)
 	if c.refuse == 0 {
-		s.admitted--
+		s.served--
 		key := c.peer.key()
 		if s.perPeer[key]--; s.perPeer[key] == 0 {
 			delete(s.perPeer, key)

@@ -144,12 +144,12 @@ func (r *request) walk(from *fid, names []string) ([]p9.QID, p9.File, error) {
 }
 
 // walkEach walks name by name, for files that cannot do it at once.
-func walkEach(qids []p9.QID, from p9.File, names []string) ([]p9.QID, p9.File, error) {
+func walkEach(qids []p9.QID, from File, names []string) ([]p9.QID, p9.File, error) {
 	if len(names) == 0 {
 		_, file, err := from.Walk(nil)
 		return qids, file, err
 	}
-	at := from
+	at, file := from, p9.File(nil)
 	for i := range names {
 		if i > 0 && !isDir(qids[i-1]) {
 			at.Close()
@@ -169,9 +169,9 @@ func walkEach(qids []p9.QID, from p9.File, names []string) ([]p9.QID, p9.File, e
 			}
 			return qids, nil, nil
 		}
-		qids, at = append(qids, q[0]), next
+		qids, at, file = append(qids, q[0]), next, next
 	}
-	return qids, at, nil
+	return qids, file, nil
 }
 
 // tclunk forgets a fid. Its file is closed when the last request that uses it

@@ -41,46 +41,40 @@ func (c *conn) holdXattr(x *xattr, n int) error {
 func txattrwalk(r *request) error {
 	d := wire.Decode(r.body)
 	id, newID, name := d.U32(), d.U32(), d.Str()
-	if !d.End() {
-		return errMalformed
-	}
-	f, err := r.find(id)
-	if err != nil {
-		return err
-	}
-	defer r.drop(f)
-	if err := r.free(newID); err != nil {
-		return err
-	}
-	if !r.mayCall(f.file) {
-		return errLater
-	}
-	value, err := r.readXattr(f.file, name)
-	if err != nil {
-		return err
-	}
-	x := &xattr{name: name, value: value}
-	r.c.mu.Lock()
-	err = r.c.holdXattr(x, len(value))
-	r.c.mu.Unlock()
-	if err != nil {
-		return err
-	}
-	if err := r.insert(newID, &fid{qid: f.qid, uid: f.uid, xattr: x}); err != nil {
+	return r.onFid(&d, id, func(f *fid) error {
+		if err := r.free(newID); err != nil {
+			return err
+		}
+		if !r.mayCall(f.file) {
+			return errLater
+		}
+		value, err := r.readXattr(f.file, name)
+		if err != nil {
+			return err
+		}
+		x := &xattr{name: name, value: value}
 		r.c.mu.Lock()
-		r.c.xattrs -= x.held
+		err = r.c.holdXattr(x, len(value))
 		r.c.mu.Unlock()
-		return err
-	}
-	r.begin(8)
-	r.out = le.AppendUint64(r.out, uint64(len(value)))
-	return nil
+		if err != nil {
+			return err
+		}
+		if err := r.insert(newID, &fid{qid: f.qid, uid: f.uid, xattr: x}); err != nil {
+			r.c.mu.Lock()
+			r.c.xattrs -= x.held
+			r.c.mu.Unlock()
+			return err
+		}
+		r.begin(8)
+		r.out = le.AppendUint64(r.out, uint64(len(value)))
+		return nil
+	})
 }
 
 // readXattr returns an attribute's value, or for the empty name the list of
 // names. Files that know of no attributes have none: any other answer than
 // ENODATA and the empty list makes programs on the client fail.
-func (r *request) readXattr(file p9.File, name string) (value []byte, err error) {
+func (r *request) readXattr(file File, name string) (value []byte, err error) {
 	if len(name) > wire.MaxName {
 		return nil, linux.ERANGE
 	}
@@ -171,7 +165,7 @@ func txattrcreate(r *request) error {
 
 // commitXattr sets what was written to x, or removes the attribute: that is
 // size 0 with the flag of a pure replace.
-func (r *request) commitXattr(file p9.File, x *xattr) error {
+func (r *request) commitXattr(file File, x *xattr) error {
 	r.c.mu.Lock()
 	value := x.value
 	r.c.mu.Unlock()

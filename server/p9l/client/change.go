@@ -112,7 +112,7 @@ func (f *Fid) clunkNow(ctx context.Context) error {
 		return nil
 	}
 	_, _, err := f.c.rpc(ctx, newMsg(wire.Tclunk).u32(f.num), nil)
-	return f.unborn(err)
+	return f.neverMade(err)
 }
 
 // A Lock is a range of a file that an owner locks. Length 0 goes to the end of

@@ -313,7 +313,7 @@ func (c *Conn) rpc(ctx context.Context, m *msg, dst []byte) (r wire.Decoder, n i
 	select {
 	case <-cl.done:
 	case <-ctx.Done():
-		if !c.late(cl) && !c.flush(tag, cl) {
+		if !c.awaitLate(cl) && !c.flush(tag, cl) {
 			c.tags <- tag
 			return r, 0, syscall.EINTR
 		}
@@ -342,8 +342,8 @@ func (c *Conn) tag(ctx context.Context) (uint16, error) {
 	}
 }
 
-// late waits for an answer for as long as the connection is patient.
-func (c *Conn) late(cl *call) (answered bool) {
+// awaitLate waits for an answer for as long as the connection is patient.
+func (c *Conn) awaitLate(cl *call) (answered bool) {
 	if c.patience == 0 {
 		return false
 	}

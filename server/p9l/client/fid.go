@@ -39,7 +39,7 @@ func (c *Conn) Attach(ctx context.Context, uid uint32, aname string) (*Fid, p9.Q
 	m := newMsg(wire.Tattach).u32(f.num).u32(wire.NoFid).str("").str(aname).u32(uid)
 	r, _, err := c.rpc(ctx, m, nil)
 	if err != nil {
-		return nil, p9.QID{}, f.unborn(err)
+		return nil, p9.QID{}, f.neverMade(err)
 	}
 	qid := r.QID()
 	return f, qid, c.check(&r, wire.Tattach)
@@ -55,9 +55,9 @@ func (c *Conn) check(r *wire.Decoder, t uint8) error {
 	return nil
 }
 
-// unborn gives the number of a fid back that err kept from coming into being.
+// neverMade gives the number of a fid back that err kept from coming into being.
 // After a flush the server may know it nevertheless; then it is not used again.
-func (f *Fid) unborn(err error) error {
+func (f *Fid) neverMade(err error) error {
 	if !errors.Is(err, syscall.EINTR) {
 		f.c.dropFid(f.num)
 	}
@@ -104,13 +104,13 @@ func (f *Fid) walk16(ctx context.Context, names []string) (*Fid, []p9.QID, error
 	m.b = le.AppendUint16(m.b, uint16(len(names)))
 	for _, n := range names {
 		if len(n) > wire.MaxName {
-			return nil, nil, to.unborn(syscall.ENAMETOOLONG)
+			return nil, nil, to.neverMade(syscall.ENAMETOOLONG)
 		}
 		m.str(n)
 	}
 	r, _, err := f.c.rpc(ctx, m, nil)
 	if err != nil {
-		return nil, nil, to.unborn(err)
+		return nil, nil, to.neverMade(err)
 	}
 	qids := make([]p9.QID, 0, len(names))
 	for range min(int(r.U16()), wire.MaxWalk) {
@@ -123,9 +123,9 @@ func (f *Fid) walk16(ctx context.Context, names []string) (*Fid, []p9.QID, error
 	case len(qids) == len(names):
 		return to, qids, nil
 	case len(qids) > 0 && qids[len(qids)-1].Type&(p9.TypeDir|p9.TypeSymlink) == 0:
-		return nil, nil, to.unborn(syscall.ENOTDIR)
+		return nil, nil, to.neverMade(syscall.ENOTDIR)
 	}
-	return nil, nil, to.unborn(syscall.ENOENT)
+	return nil, nil, to.neverMade(syscall.ENOENT)
 }
 
 // Clunk gives the fid up, once; it does not wait for the server.
@@ -301,7 +301,7 @@ func (f *Fid) Xattr(ctx context.Context, name string) ([]byte, error) {
 	var size uint64
 	err := x.rpc(ctx, newMsg(wire.Txattrwalk).u32(f.num).u32(x.num).str(name), func(r *wire.Decoder) { size = r.U64() })
 	if err != nil {
-		return nil, x.unborn(err)
+		return nil, x.neverMade(err)
 	}
 	defer x.Clunk()
 	if size > wire.MaxXattr {

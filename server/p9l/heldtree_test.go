@@ -9,12 +9,12 @@ import (
 	"github.com/hugelgupf/p9/p9"
 )
 
-// A gate is a tree whose calls can be held up: reads of "slow", every Mkdir and
+// A heldTree is a tree whose calls can be held up: reads of "slow", every Mkdir and
 // every write announce themselves in started and go on when pass lets them.
 // Reads of "events" wait for an event or for their context. Reads and writes of
 // "long" announce themselves and end with their context. "panic" panics when it is
 // read. Files can be opened for writing and swallow what is written.
-type gate struct {
+type heldTree struct {
 	*memTree
 	started  chan string
 	pass     chan struct{}
@@ -28,8 +28,8 @@ type gate struct {
 	set      map[string]string // attributes that were set, of any file
 }
 
-func newGate() *gate {
-	return &gate{
+func newHeldTree() *heldTree {
+	return &heldTree{
 		memTree: newMemTree(false, "slow=slow data", "fast=fast data", "events=", "long=", "panic=", "dir/"),
 		started: make(chan string, 1000),
 		pass:    make(chan struct{}),
@@ -38,33 +38,33 @@ func newGate() *gate {
 	}
 }
 
-func (g *gate) Attach(r AttachRequest) (p9.File, error) {
+func (g *heldTree) Attach(r AttachRequest) (p9.File, error) {
 	g.attaches.Add(1)
 	g.request.Store(&r)
 	return g.wrap(g.handle(g.root).(*memFile)), nil
 }
 
-func (g *gate) wrap(f *memFile) p9.File {
+func (g *heldTree) wrap(f *memFile) p9.File {
 	switch f.n.name {
 	case "events":
-		return &eventFile{gateFile{f, g}}
+		return &eventFile{heldFile{f, g}}
 	case "long":
-		return &longFile{gateFile{f, g}}
+		return &longFile{heldFile{f, g}}
 	}
-	return &gateFile{f, g}
+	return &heldFile{f, g}
 }
 
-func (g *gate) hold(what string) {
+func (g *heldTree) hold(what string) {
 	g.started <- what
 	<-g.pass
 }
 
-type gateFile struct {
+type heldFile struct {
 	*memFile
-	g *gate
+	g *heldTree
 }
 
-func (f *gateFile) Walk(names []string) ([]p9.QID, p9.File, error) {
+func (f *heldFile) Walk(names []string) ([]p9.QID, p9.File, error) {
 	qids, file, err := f.memFile.Walk(names)
 	if err != nil {
 		return nil, nil, err
@@ -72,11 +72,11 @@ func (f *gateFile) Walk(names []string) ([]p9.QID, p9.File, error) {
 	return qids, f.g.wrap(file.(*memFile)), nil
 }
 
-func (f *gateFile) Open(p9.OpenFlags) (p9.QID, uint32, error) {
+func (f *heldFile) Open(p9.OpenFlags) (p9.QID, uint32, error) {
 	return f.memFile.Open(p9.ReadOnly)
 }
 
-func (f *gateFile) ReadAt(p []byte, offset int64) (int, error) {
+func (f *heldFile) ReadAt(p []byte, offset int64) (int, error) {
 	switch f.n.name {
 	case "slow":
 		f.g.hold("read")
@@ -86,7 +86,7 @@ func (f *gateFile) ReadAt(p []byte, offset int64) (int, error) {
 	return f.memFile.ReadAt(p, offset)
 }
 
-func (f *gateFile) WriteAt(p []byte, offset int64) (int, error) {
+func (f *heldFile) WriteAt(p []byte, offset int64) (int, error) {
 	f.g.writes.Add(int64(len(p)))
 	if f.n.name == "slow" {
 		f.g.hold("write")
@@ -94,19 +94,19 @@ func (f *gateFile) WriteAt(p []byte, offset int64) (int, error) {
 	return len(p), nil
 }
 
-func (f *gateFile) Mkdir(string, p9.FileMode, p9.UID, p9.GID) (p9.QID, error) {
+func (f *heldFile) Mkdir(string, p9.FileMode, p9.UID, p9.GID) (p9.QID, error) {
 	f.g.hold("mkdir")
 	return p9.QID{Type: p9.TypeDir, Path: 99}, nil
 }
 
-func (f *gateFile) Create(name string, flags p9.OpenFlags, mode p9.FileMode, uid p9.UID, _ p9.GID) (p9.File, p9.QID, uint32, error) {
+func (f *heldFile) Create(name string, flags p9.OpenFlags, mode p9.FileMode, uid p9.UID, _ p9.GID) (p9.File, p9.QID, uint32, error) {
 	n := &memNode{name: name, parent: f.n, mode: p9.ModeRegular | mode, qid: p9.QID{Path: uint64(uid)}}
 	file := f.g.handle(n).(*memFile)
 	file.opened.Store(true)
 	return f.g.wrap(file), n.qid, 0, nil
 }
 
-func (f *gateFile) SetXattr(name string, value []byte, flags p9.XattrFlags) error {
+func (f *heldFile) SetXattr(name string, value []byte, flags p9.XattrFlags) error {
 	if name == "user.refused" {
 		return linux.EPERM
 	}
@@ -116,14 +116,14 @@ func (f *gateFile) SetXattr(name string, value []byte, flags p9.XattrFlags) erro
 	return nil
 }
 
-func (f *gateFile) RemoveXattr(name string) error {
+func (f *heldFile) RemoveXattr(name string) error {
 	f.g.mu.Lock()
 	defer f.g.mu.Unlock()
 	delete(f.g.set, name)
 	return nil
 }
 
-func (f *gateFile) GetXattr(name string) ([]byte, error) {
+func (f *heldFile) GetXattr(name string) ([]byte, error) {
 	f.g.mu.Lock()
 	defer f.g.mu.Unlock()
 	if v, ok := f.g.set[name]; ok {
@@ -133,14 +133,14 @@ func (f *gateFile) GetXattr(name string) ([]byte, error) {
 }
 
 // attribute tells what was set.
-func (g *gate) attribute(name string) (string, bool) {
+func (g *heldTree) attribute(name string) (string, bool) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	v, ok := g.set[name]
 	return v, ok
 }
 
-type eventFile struct{ gateFile }
+type eventFile struct{ heldFile }
 
 func (f *eventFile) ReadContext(ctx context.Context, p []byte, _ int64) (int, error) {
 	f.g.waiting.Add(1)
@@ -154,7 +154,7 @@ func (f *eventFile) ReadContext(ctx context.Context, p []byte, _ int64) (int, er
 	}
 }
 
-type longFile struct{ gateFile }
+type longFile struct{ heldFile }
 
 func (f *longFile) ReadLong(ctx context.Context, _ []byte, _ int64) (int, error) {
 	return 0, f.until(ctx, "read")
