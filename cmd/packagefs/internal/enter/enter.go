@@ -86,12 +86,12 @@ func Enter(ctx context.Context, o Options) error {
 			return err
 		}
 	}
-	s, err := findSource(ctx, &o, mounts)
+	s, err := findContexts(ctx, &o, mounts)
 	if err != nil {
 		return err
 	}
 	defer s.close()
-	here := current(mounts)
+	here := currentlyStacked(mounts)
 	if o.Launched && s.within() {
 		if o.Base == "" {
 			o.Base = here.base
@@ -108,8 +108,8 @@ func Enter(ctx context.Context, o Options) error {
 		fmt.Fprintf(o.Notes, "packagefs: this machine has no directory /%s, so what packages have there cannot be seen; an empty one is enough\n",
 			strings.Join(layers.missing, ", /"))
 	}
-	layers.clear(mounts, s.within(), o.Notes)
-	p := &plan{source: s, options: &o, mounts: mounts, layers: layers}
+	layers.dropUnstackable(mounts, s.within(), o.Notes)
+	p := &plan{contexts: s, options: &o, mounts: mounts, layers: layers}
 	return p.run()
 }
 

@@ -56,7 +56,7 @@ func (p *plan) failure() (first *step, err error) {
 		g.strs([]string{FailedName, strconv.Itoa(p.fd.report)}), g.strs(p.options.Env), unix.AT_EMPTY_PATH).optional = true
 	g.add("", unix.SYS_EXIT_GROUP, exitCannot)
 
-	r := report{Context: p.options.Context, Within: p.source.within(), Command: p.options.Command}
+	r := report{Context: p.options.Context, Within: p.contexts.within(), Command: p.options.Command}
 	for _, s := range g.steps {
 		r.Steps = append(r.Steps, reportStep{s.label, s.aim, s.path})
 	}

@@ -96,7 +96,7 @@ func Keep(args []string) int {
 		err = serve(ctx, stop, o, starter)
 	}
 	if err != nil {
-		answer(starter, keeperFailed+err.Error(), nil)
+		reply(starter, keeperFailed+err.Error(), nil)
 		return 1
 	}
 	return 0
@@ -136,7 +136,7 @@ func serve(ctx context.Context, stop func(), o keeperOrder, starter *net.UnixCon
 		var err error
 		l, err = net.ListenUnix("unixpacket", &net.UnixAddr{Name: "@" + o.socket, Net: "unixpacket"})
 		if errors.Is(err, unix.EADDRINUSE) {
-			answer(starter, keeperTaken, nil)
+			reply(starter, keeperTaken, nil)
 			return nil
 		}
 		if err != nil {
@@ -151,11 +151,11 @@ func serve(ctx context.Context, stop func(), o keeperOrder, starter *net.UnixCon
 	if o.user != uint32(os.Geteuid()) {
 		go followUser(&o, m.Done())
 	}
-	give(starter)
+	sendClone(starter)
 	starter.Close()
 	if l != nil {
 		context.AfterFunc(ctx, func() { l.Close() })
-		giveAll(l, o.idle)
+		serveClones(l, o.idle)
 		l.Close()
 	}
 	stop() // a second signal ends the keeper with its mount in use
@@ -178,8 +178,8 @@ func mountStage(ctx context.Context, o *keeperOrder) (*mount.FUSE, error) {
 	return mount.MountFUSE(ctx, stage, mo)
 }
 
-// giveAll gives the mount to whoever asks, until nobody has asked for idle.
-func giveAll(l *net.UnixListener, idle time.Duration) {
+// serveClones gives the mount to whoever asks, until nobody has asked for idle.
+func serveClones(l *net.UnixListener, idle time.Duration) {
 	for {
 		_ = l.SetDeadline(time.Now().Add(idle))
 		c, err := l.AcceptUnix()
@@ -187,25 +187,25 @@ func giveAll(l *net.UnixListener, idle time.Duration) {
 			return
 		}
 		if uid, err := peerUID(c); err == nil && uid == uint32(os.Geteuid()) {
-			give(c)
+			sendClone(c)
 		}
 		c.Close()
 	}
 }
 
-// give sends a clone of the mount.
-func give(c *net.UnixConn) {
+// sendClone sends a clone of the mount.
+func sendClone(c *net.UnixConn) {
 	fd, err := unix.OpenTree(unix.AT_FDCWD, stage, unix.OPEN_TREE_CLONE|unix.OPEN_TREE_CLOEXEC)
 	if err != nil {
-		answer(c, keeperFailed+"clone the mount: "+err.Error(), nil)
+		reply(c, keeperFailed+"clone the mount: "+err.Error(), nil)
 		return
 	}
-	answer(c, keeperGives, unix.UnixRights(fd))
+	reply(c, keeperGives, unix.UnixRights(fd))
 	unix.Close(fd)
 }
 
-// answer sends an answer; who asked may be gone.
-func answer(c *net.UnixConn, text string, rights []byte) {
+// reply sends an answer; who asked may be gone.
+func reply(c *net.UnixConn, text string, rights []byte) {
 	_, _, _ = c.WriteMsgUnix([]byte(text[:min(len(text), keeperMost)]), rights, nil)
 }
 

@@ -20,20 +20,20 @@ type layers struct {
 }
 
 // layers finds what can be stacked.
-func (s *source) layers(o *Options) (*layers, error) {
+func (d *contextsDir) layers(o *Options) (*layers, error) {
 	l := &layers{of: map[string][]string{}}
 	for _, name := range []string{o.Context, o.Base} {
 		if name == "" || name == o.Context && len(l.of) > 0 {
 			continue
 		}
-		top, err := s.open(name)
+		top, err := d.open(name)
 		if errors.Is(err, ErrNoContext) && name == o.Base {
 			continue // it is not what this entry is about
 		}
 		if err != nil {
 			return nil, err
 		}
-		err = l.add(name, top, pristine(s.within()))
+		err = l.add(name, top, pristine(d.within()))
 		top.Close()
 		if err != nil {
 			return nil, fmt.Errorf("read the context %s: %w", name, err)
@@ -78,11 +78,11 @@ func order(dir string) string {
 	return dir
 }
 
-// clear takes out the directories that this user cannot stack on. In a user
+// dropUnstackable takes out the directories that this user cannot stack on. In a user
 // namespace what is mounted below a directory hides for good what is there, so the
 // kernel does not take that directory for an overlay. Without /usr an entry makes
 // no sense; what the kernel says of it is told.
-func (l *layers) clear(mounts []mount.Line, within bool, notes io.Writer) {
+func (l *layers) dropUnstackable(mounts []mount.Line, within bool, notes io.Writer) {
 	l.dirs = slices.DeleteFunc(l.dirs, func(dir string) bool {
 		in := mount.Below(mounts, filepath.Join(pristine(within), dir))
 		if os.Geteuid() == 0 || len(in) == 0 || dir == "usr" {
@@ -115,17 +115,18 @@ const overlayOptions = ",redirect_dir=nofollow,metacopy=off"
 // followed by the context and the one below it. Their names have no blanks.
 const overlaySource = "packagefs"
 
-// A place is where a process is.
-type place struct{ top, base string }
+// stacked are the contexts that are stacked on the root of a process: the one that it
+// is in, and the one below that.
+type stacked struct{ top, base string }
 
-func (p place) source() string { return overlaySource + " " + p.top + " " + p.base }
+func (s stacked) mountSource() string { return overlaySource + " " + s.top + " " + s.base }
 
-// current tells where this process is; nowhere outside of contexts.
-func current(mounts []mount.Line) (p place) {
+// currentlyStacked gives the contexts of this process, which are empty outside of them.
+func currentlyStacked(mounts []mount.Line) (s stacked) {
 	for _, m := range mounts {
 		if f := strings.Split(m.Source, " "); m.Type == "overlay" && len(f) == 3 && f[0] == overlaySource {
-			p = place{top: f[1], base: f[2]}
+			s = stacked{top: f[1], base: f[2]}
 		}
 	}
-	return p
+	return s
 }

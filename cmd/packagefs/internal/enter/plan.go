@@ -15,15 +15,15 @@ import (
 
 // A plan is how this process gets into a context.
 type plan struct {
-	source  *source
-	options *Options
-	mounts  []mount.Line
-	layers  *layers
+	contexts *contextsDir
+	options  *Options
+	mounts   []mount.Line
+	layers   *layers
 
 	program program
 	self    *os.File // this program, which tells what failed
 	report  *os.File // takes what the program has done
-	fd      struct{ self, report, source int }
+	fd      struct{ self, report, contexts int }
 }
 
 // cwd says that a path is looked up as usual.
@@ -44,14 +44,14 @@ func (p *plan) run() error {
 	}
 	p.report = os.NewFile(uintptr(fd), "report")
 	defer p.report.Close()
-	p.fd.self, p.fd.report, p.fd.source = int(p.self.Fd()), fd, int(p.source.dir.Fd())
+	p.fd.self, p.fd.report, p.fd.contexts = int(p.self.Fd()), fd, int(p.contexts.dir.Fd())
 
 	at, err := os.Getwd()
 	if err != nil {
 		at = "/"
 		fmt.Fprintf(p.options.Notes, "packagefs: the working directory has no path; the program starts in /\n")
 	}
-	for _, f := range []int{p.fd.self, p.fd.report, p.fd.source} {
+	for _, f := range []int{p.fd.self, p.fd.report, p.fd.contexts} {
 		p.program.add("keep a descriptor", unix.SYS_FCNTL, uint64(f), unix.F_SETFD, unix.FD_CLOEXEC)
 		if _, err := unix.FcntlInt(uintptr(f), unix.F_SETFD, 0); err != nil {
 			return err
@@ -130,23 +130,23 @@ func (p *plan) attach(from *step, path string) *step {
 
 // stack adds the steps that stack the tree on the root.
 func (p *plan) stack() {
-	if p.source.within() {
-		root, contexts := p.clone(rootPoint), p.clone(sourcePoint)
-		p.layer(sourcePoint, rootPoint)
+	if p.contexts.within() {
+		root, contexts := p.clone(rootPoint), p.clone(contextsPoint)
+		p.layer(contextsPoint, rootPoint)
 		p.attach(root, rootPoint).optional = true
-		p.attach(contexts, sourcePoint).optional = true
+		p.attach(contexts, contextsPoint).optional = true
 		return
 	}
 	g := &p.program
 	root := p.clone("/")
-	if p.source.point == "" {
-		g.add("mount the directory of contexts", unix.SYS_MOVE_MOUNT, uint64(p.fd.source), g.str(""), cwd, g.str(stage), unix.MOVE_MOUNT_F_EMPTY_PATH)
+	if p.contexts.point == "" {
+		g.add("mount the directory of contexts", unix.SYS_MOVE_MOUNT, uint64(p.fd.contexts), g.str(""), cwd, g.str(stage), unix.MOVE_MOUNT_F_EMPTY_PATH)
 	} else {
-		p.attach(p.clone(p.source.point), stage)
+		p.attach(p.clone(p.contexts.point), stage)
 	}
 	p.layer(stage, "/")
 	toRoot := p.attach(root, rootPoint)
-	toContexts := g.add("mount "+sourcePoint, unix.SYS_MOVE_MOUNT, cwd, g.str(stage), cwd, g.str(sourcePoint), 0)
+	toContexts := g.add("mount "+contextsPoint, unix.SYS_MOVE_MOUNT, cwd, g.str(stage), cwd, g.str(contextsPoint), 0)
 	// A tree without these directories cannot be left for another.
 	away := g.add("unmount "+stage, unix.SYS_UMOUNT2, g.str(stage), unix.MNT_DETACH)
 	toRoot.otherwise, toContexts.otherwise = away, away
@@ -158,10 +158,10 @@ func (p *plan) stack() {
 func (p *plan) layer(contexts, root string) {
 	g := &p.program
 	g.add("enter the directory of contexts", unix.SYS_CHDIR, g.str(contexts))
-	for _, dir := range p.stale(root) {
+	for _, dir := range p.toRestore(root) {
 		p.attach(p.clone(filepath.Join(root, dir)), "/"+dir)
 	}
-	here := g.str(place{top: p.options.Context, base: cmp.Or(p.options.Base, p.options.Context)}.source())
+	here := g.str(stacked{top: p.options.Context, base: cmp.Or(p.options.Base, p.options.Context)}.mountSource())
 	for _, dir := range p.layers.dirs {
 		points := slices.DeleteFunc(mount.Below(p.mounts, filepath.Join(root, dir)), func(at string) bool { return mount.Under(at, libexec) && root == "/" })
 		clones := make([]*step, len(points))
@@ -177,10 +177,10 @@ func (p *plan) layer(contexts, root string) {
 	}
 }
 
-// stale gives the top directories on which the context that this process is in is
+// toRestore gives the top directories on which the context that this process is in is
 // stacked, and the one that it goes to is not.
-func (p *plan) stale(root string) (dirs []string) {
-	if !p.source.within() {
+func (p *plan) toRestore(root string) (dirs []string) {
+	if !p.contexts.within() {
 		return nil
 	}
 	for _, m := range p.mounts {

@@ -63,7 +63,7 @@ func TestProgram(t *testing.T) {
 // fails is a program that cannot run what it is to run. What is run in its place
 // is this test again, which gives it its report.
 func fails() error {
-	p := &plan{source: &source{}, options: &Options{Context: "all", Command: []string{"x"}, Env: os.Environ()}}
+	p := &plan{contexts: &contextsDir{}, options: &Options{Context: "all", Command: []string{"x"}, Env: os.Environ()}}
 	self, err := os.Open("/bin/cat")
 	if err != nil {
 		return err

@@ -17,32 +17,32 @@ import (
 // the root without any context stacked on it, and the server's directory of
 // contexts.
 const (
-	libexec     = "/usr/libexec/packagefs"
-	rootPoint   = libexec + "/root"
-	sourcePoint = libexec + "/contexts"
+	libexec       = "/usr/libexec/packagefs"
+	rootPoint     = libexec + "/root"
+	contextsPoint = libexec + "/contexts"
 )
 
 // contextsName is the attach name of the directory of contexts.
 const contextsName = "contexts"
 
-// A source is the server's directory of contexts, mounted somewhere.
-type source struct {
+// A contextsDir is the server's directory of contexts, mounted somewhere.
+type contextsDir struct {
 	dir   *os.File // mounted nowhere if point is empty
 	point string
 }
 
-func (s *source) close() { s.dir.Close() }
+func (d *contextsDir) close() { d.dir.Close() }
 
 // within tells whether this process is in a context.
-func (s *source) within() bool { return s.point == sourcePoint }
+func (d *contextsDir) within() bool { return d.point == contextsPoint }
 
-// findSource finds the directory of contexts, or mounts it.
-func findSource(ctx context.Context, o *Options, mounts []mount.Line) (*source, error) {
+// findContexts finds the directory of contexts, or mounts it.
+func findContexts(ctx context.Context, o *Options, mounts []mount.Line) (*contextsDir, error) {
 	// What is mounted already may be what somebody else's session sees.
-	if point := mountedSource(mounts, o.Server); point != "" && o.Session == "" {
+	if point := mountedContexts(mounts, o.Server); point != "" && o.Session == "" {
 		dir, err := os.Open(point)
 		if err == nil {
-			return &source{dir: dir, point: point}, nil
+			return &contextsDir{dir: dir, point: point}, nil
 		}
 	}
 	mo := mount.Options{Server: o.Server, Context: contextsName, UID: o.user(), ReadOnly: true}
@@ -53,7 +53,7 @@ func findSource(ctx context.Context, o *Options, mounts []mount.Line) (*source, 
 	if mount.CanKernel() == nil && (o.Session == "" || mount.CanFUSE() != nil) {
 		fd, err := mount.OpenKernel(ctx, mo)
 		if err == nil {
-			return &source{dir: os.NewFile(uintptr(fd), contextsName)}, nil
+			return &contextsDir{dir: os.NewFile(uintptr(fd), contextsName)}, nil
 		}
 		if !errors.Is(err, mount.ErrRefused) || mount.CanFUSE() != nil {
 			return nil, err
@@ -64,16 +64,16 @@ func findSource(ctx context.Context, o *Options, mounts []mount.Line) (*source, 
 	if err != nil {
 		return nil, err
 	}
-	return &source{dir: dir}, nil
+	return &contextsDir{dir: dir}, nil
 }
 
-// mountedSource finds where the directory of contexts is mounted already, so that
+// mountedContexts finds where the directory of contexts is mounted already, so that
 // this user gets from it what the server has for them: in a context, or by
 // somebody who has mounted it.
-func mountedSource(mounts []mount.Line, server client.Addr) (point string) {
+func mountedContexts(mounts []mount.Line, server client.Addr) (point string) {
 	for _, m := range mounts {
 		switch {
-		case m.Point == sourcePoint && isOurs(&m) && m.Root == "/":
+		case m.Point == contextsPoint && isOurs(&m) && m.Root == "/":
 			return m.Point
 		case m.Root != "/" || !serves(&m, server):
 		case unix.Access(m.Point, unix.R_OK|unix.X_OK) == nil:
@@ -103,8 +103,8 @@ func serves(m *mount.Line, server client.Addr) bool {
 }
 
 // open opens the top of a context's tree.
-func (s *source) open(name string) (*os.File, error) {
-	fd, err := unix.Openat(int(s.dir.Fd()), name, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+func (d *contextsDir) open(name string) (*os.File, error) {
+	fd, err := unix.Openat(int(d.dir.Fd()), name, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
 	switch {
 	case errors.Is(err, unix.ENOENT):
 		return nil, fmt.Errorf("%w: %s", ErrNoContext, name)
