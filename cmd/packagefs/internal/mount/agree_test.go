@@ -23,11 +23,11 @@ func TestAgree(t *testing.T) {
 	conf.edited, conf.qid.Version = true, 1
 	dir := item{mode: p9.ModeDirectory | 0o755}
 	link := item{mode: p9.ModeSymlink | 0o777, target: data}
-	inPlace := func(do func(*item)) func(*shelf) {
-		return func(s *shelf) { s.change("d/x", func(i *item) { i.qid.Version = 0; do(i) }) }
+	inPlace := func(do func(*item)) func(*memTree) {
+		return func(s *memTree) { s.change("d/x", func(i *item) { i.qid.Version = 0; do(i) }) }
 	}
-	replaced := func(by item) func(*shelf) {
-		return func(s *shelf) { s.put("d/x", by) }
+	replaced := func(by item) func(*memTree) {
+		return func(s *memTree) { s.put("d/x", by) }
 	}
 	for _, c := range []agreed{
 		{"grows", &file, inPlace(func(i *item) { i.data += ", and more" }), "as it was, and more", seen{kind: 'f', data: "as it was, and more"}},
@@ -38,18 +38,18 @@ func TestAgree(t *testing.T) {
 		{"attribute", &file, inPlace(func(i *item) { i.xattrs = map[string]string{"user.x": "1"} }), data, seen{kind: 'f', data: data, xattr: "1"}},
 		{"first change", &conf, inPlace(func(i *item) { i.data = "edited" }), "edited", seen{kind: 'f', data: "edited"}},
 		{"first change of mode", &conf, inPlace(func(i *item) { i.mode ^= 0o055 }), data, seen{kind: 'f', data: data, mode: 0o611}},
-		{"package's file gone", &conf, func(s *shelf) { s.remove("d/x") }, data, seen{}},
+		{"package's file gone", &conf, func(s *memTree) { s.remove("d/x") }, data, seen{}},
 		{"package's file replaced", &conf, replaced(item{mode: p9.ModeRegular | 0o600, data: "other"}), data, seen{kind: 'f', data: "other", mode: 0o600}},
-		{"gone", &file, func(s *shelf) { s.remove("d/x") }, data, seen{}},
+		{"gone", &file, func(s *memTree) { s.remove("d/x") }, data, seen{}},
 		{"replaced", &file, replaced(item{mode: p9.ModeRegular | 0o600, data: "other"}), data, seen{kind: 'f', data: "other", mode: 0o600}},
 		{"replaced by a directory", &file, replaced(dir), data, seen{kind: 'd'}},
 		{"made", nil, replaced(file), "", seen{kind: 'f', data: data}},
 		{"directory made", nil, replaced(dir), "", seen{kind: 'd'}},
-		{"directory's mode", &dir, func(s *shelf) { s.change("d/x", func(i *item) { i.mode ^= 0o055 }) }, "", seen{kind: 'd', mode: 0o700}},
-		{"directory's attribute", &dir, func(s *shelf) { s.change("d/x", func(i *item) { i.xattrs = map[string]string{"user.x": "1"} }) }, "", seen{kind: 'd', xattr: "1"}},
-		{"directory gone", &dir, func(s *shelf) { s.remove("d/x") }, "", seen{}},
+		{"directory's mode", &dir, func(s *memTree) { s.change("d/x", func(i *item) { i.mode ^= 0o055 }) }, "", seen{kind: 'd', mode: 0o700}},
+		{"directory's attribute", &dir, func(s *memTree) { s.change("d/x", func(i *item) { i.xattrs = map[string]string{"user.x": "1"} }) }, "", seen{kind: 'd', xattr: "1"}},
+		{"directory gone", &dir, func(s *memTree) { s.remove("d/x") }, "", seen{}},
 		{"directory replaced", &dir, replaced(file), "", seen{kind: 'f', data: data}},
-		{"link gone", &link, func(s *shelf) { s.remove("d/x") }, "", seen{}},
+		{"link gone", &link, func(s *memTree) { s.remove("d/x") }, "", seen{}},
 		{"link replaced", &link, replaced(item{mode: p9.ModeSymlink | 0o777, target: "elsewhere"}), "", seen{kind: 'l', data: "elsewhere"}},
 	} {
 		for _, how := range []struct{ stamps, readOnly bool }{{true, false}, {false, false}, {true, true}} {
@@ -65,13 +65,13 @@ func TestAgree(t *testing.T) {
 type agreed struct {
 	name   string
 	is     *item // nil for a name that does not exist
-	change func(*shelf)
+	change func(*memTree)
 	open   string // what the file has for who opened it before
 	want   seen
 }
 
 func (c *agreed) check(t *testing.T, stamps, readOnly bool) {
-	s := newShelf()
+	s := newMemTree()
 	if stamps {
 		s.depth = 0
 	}
@@ -79,14 +79,14 @@ func (c *agreed) check(t *testing.T, stamps, readOnly bool) {
 	if c.is != nil {
 		s.put("d/x", *c.is)
 	}
-	h := newHost(t, s)
+	h := newFakeServer(t, s)
 	o := Options{Server: h.addr, ReadOnly: readOnly}
-	l, err := newLink(t.Context(), connector(o, keptDirs))
+	l, err := newConnection(t.Context(), connector(o, keptDirs))
 	if err != nil {
 		t.Fatal(err)
 	}
 	b := newBridge(l, &o)
-	b.life = time.Hour
+	b.ttl = time.Hour
 	x := filepath.Join(h.mountBridge(b, o), "d/x")
 
 	var open *os.File
@@ -145,7 +145,7 @@ type seen struct {
 	nlink uint64
 }
 
-// full sets what a shelf has where nothing else is said.
+// full sets what a tree has where nothing else is said.
 func (s seen) full() seen {
 	if s.kind == 0 {
 		return s

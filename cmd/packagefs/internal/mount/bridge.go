@@ -16,12 +16,12 @@ import (
 )
 
 const (
-	// shortLife is how long names and directories are trusted that may come and go
+	// shortTTL is how long names and directories are trusted that may come and go
 	// with packages. What clients may change is not trusted at all; see lasts.
-	shortLife = 250 * time.Millisecond
+	shortTTL = 250 * time.Millisecond
 
-	// longLife is how long the kernel trusts the attributes of immutable files.
-	longLife = time.Hour
+	// longTTL is how long the kernel trusts the attributes of immutable files.
+	longTTL = time.Hour
 
 	// attrAge is how old attributes of an immutable file may be when they
 	// answer another lookup.
@@ -35,8 +35,8 @@ const (
 // not define is answered with ENOSYS: the kernel then does without.
 type bridge struct {
 	fuse.RawFileSystem
-	*link
-	*nodes
+	*connection
+	*inodes
 	name  string
 	aname string
 	uid   uint32 // that looks are made as
@@ -45,25 +45,25 @@ type bridge struct {
 	contexts bool // the top is the directory of contexts
 	readOnly bool // nothing is changed through the mount
 
-	life time.Duration // shortLife
+	ttl time.Duration // shortTTL
 
 	hmu     sync.Mutex // guards the fields below
 	handles map[uint64]any
 	lastFh  uint64
 }
 
-func newBridge(l *link, o *Options) *bridge {
+func newBridge(l *connection, o *Options) *bridge {
 	return &bridge{
 		RawFileSystem: fuse.NewDefaultRawFileSystem(),
-		link:          l,
-		nodes:         newNodes(l.cur.qid),
+		connection:    l,
+		inodes:        newInodes(l.cur.qid),
 		name:          o.source(),
 		aname:         o.Context,
 		uid:           o.UID,
 		many:          o.UID == 0,
 		contexts:      isContexts(o.Context),
 		readOnly:      o.ReadOnly,
-		life:          shortLife,
+		ttl:           shortTTL,
 		handles:       map[uint64]any{},
 	}
 }
@@ -104,8 +104,8 @@ func stale(err error) error {
 
 // withDir runs fn with a fid of directory n, on which nothing but walks and
 // questions are allowed.
-func (b *bridge) withDir(ctx context.Context, n *node, fn func(*session, *client.Fid) error) error {
-	return b.do(ctx, func(s *session) error {
+func (b *bridge) withDir(ctx context.Context, n *inode, fn func(*attachment, *client.Fid) error) error {
+	return b.do(ctx, func(s *attachment) error {
 		d, err := s.dirs.get(ctx, n)
 		if err != nil {
 			return stale(err)
@@ -118,14 +118,14 @@ func (b *bridge) withDir(ctx context.Context, n *node, fn func(*session, *client
 // withFile runs fn with a fid of n, whatever it is; of a file it is a new one.
 // It fails with ESTALE if the path of n leads to another file now. fn tells
 // whether it has taken a file's fid over.
-func (b *bridge) withFile(ctx context.Context, n *node, fn func(*session, *client.Fid) (taken bool, err error)) error {
+func (b *bridge) withFile(ctx context.Context, n *inode, fn func(*attachment, *client.Fid) (taken bool, err error)) error {
 	if n.dir() {
-		return b.withDir(ctx, n, func(s *session, f *client.Fid) error {
+		return b.withDir(ctx, n, func(s *attachment, f *client.Fid) error {
 			_, err := fn(s, f)
 			return err
 		})
 	}
-	return b.do(ctx, func(s *session) error {
+	return b.do(ctx, func(s *attachment) error {
 		f, err := s.walkFile(ctx, n)
 		if err != nil {
 			return err
@@ -139,7 +139,7 @@ func (b *bridge) withFile(ctx context.Context, n *node, fn func(*session, *clien
 }
 
 // walkFile gives a fid of file n.
-func (s *session) walkFile(ctx context.Context, n *node) (*client.Fid, error) {
+func (s *attachment) walkFile(ctx context.Context, n *inode) (*client.Fid, error) {
 	if f := s.recent.take(n); f != nil {
 		return f, nil
 	}
@@ -162,7 +162,7 @@ func (s *session) walkFile(ctx context.Context, n *node) (*client.Fid, error) {
 
 // drop gives up a fid of file n that is not open; what cannot change is kept
 // for the next request.
-func (s *session) drop(n *node, f *client.Fid) {
+func (s *attachment) drop(n *inode, f *client.Fid) {
 	if n.immutable() {
 		s.recent.put(n, f)
 	} else {
@@ -171,43 +171,43 @@ func (s *session) drop(n *node, f *client.Fid) {
 }
 
 // same tells whether a qid is still that of the file known as n.
-func same(n *node, now p9.QID) bool {
+func same(n *inode, now p9.QID) bool {
 	return n.qid.Path == now.Path && n.qid.Type == now.Type && (!n.immutable() || n.version.Load() == now.Version)
 }
 
 func (b *bridge) Lookup(cancel <-chan struct{}, h *fuse.InHeader, name string, out *fuse.EntryOut) fuse.Status {
 	ctx := request(h, cancel)
-	parent := b.node(h.NodeId)
+	parent := b.inode(h.NodeId)
 	switch {
 	case parent == nil:
 		return fuse.Status(syscall.ESTALE)
 	case len(name) > maxName:
 		return fuse.Status(syscall.ENAMETOOLONG)
 	}
-	at := nodeName{parent, strings.Clone(name)}
-	stamp, left := b.current(ctx, parent)
-	m, ok := b.recall(at, stamp)
+	at := dentry{parent, strings.Clone(name)}
+	stamp, left := b.currentStamp(ctx, parent)
+	m, ok := b.cachedName(at, stamp)
 	if !ok {
-		return b.lookAt(ctx, at, stamp, out)
+		return b.lookupAtServer(ctx, at, stamp, out)
 	}
 	if m.none {
 		b.fillNone(out, left)
 	} else {
-		b.fillEntry(out, b.found(parent, at.name, m.qid, m.attr, stamp), m.attr, left)
+		b.fillEntry(out, b.acquire(parent, at.name, m.qid, m.attr, stamp), m.attr, left)
 	}
 	return fuse.OK
 }
 
-// lookAt asks what a name stands for, and remembers it with the stamp that its
+// lookupAtServer asks what a name stands for, and caches it with the stamp that its
 // tree had. An entry of the directory of contexts comes with the stamp of its own.
-func (b *bridge) lookAt(ctx context.Context, at nodeName, stamp uint64, out *fuse.EntryOut) fuse.Status {
+func (b *bridge) lookupAtServer(ctx context.Context, at dentry, stamp uint64, out *fuse.EntryOut) fuse.Status {
 	began, turn := b.moment()
-	err := b.withDir(ctx, at.parent, func(s *session, dir *client.Fid) error {
-		f, a := b.look(ctx, dir, at.name)
+	err := b.withDir(ctx, at.parent, func(s *attachment, dir *client.Fid) error {
+		f, a := b.walkStat(ctx, dir, at.name)
 		if a.err != nil {
 			return a.err
 		}
-		n := b.found(at.parent, at.name, a.qid, a.attr, stamp)
+		n := b.acquire(at.parent, at.name, a.qid, a.attr, stamp)
 		if n.dir() {
 			s.dirs.release(s.dirs.keep(n, f))
 		} else {
@@ -215,49 +215,49 @@ func (b *bridge) lookAt(ctx context.Context, at nodeName, stamp uint64, out *fus
 		}
 		if n.dir() && b.treeTop(n) == n {
 			b.renew(n, a.attr, a.stamp)
-			b.stamped(n, a.stamp, began, turn)
+			b.cacheStamp(n, a.stamp, began, turn)
 		}
-		b.learn(at, memo{stamp: stamp, qid: a.qid, attr: a.attr})
-		b.fillEntry(out, n, a.attr, b.life)
+		b.cacheName(at, cachedName{stamp: stamp, qid: a.qid, attr: a.attr})
+		b.fillEntry(out, n, a.attr, b.ttl)
 		return nil
 	})
 	if errors.Is(err, syscall.ENOENT) {
-		b.learn(at, memo{stamp: stamp, none: true})
-		b.fillNone(out, b.life)
+		b.cacheName(at, cachedName{stamp: stamp, none: true})
+		b.fillNone(out, b.ttl)
 		return fuse.OK
 	}
 	return status(err)
 }
 
-// look walks to a name of dir and finds out what it is. The fid is nil if that
+// walkStat walks to a name of dir and finds out what it is. The fid is nil if that
 // fails.
-func (b *bridge) look(ctx context.Context, dir *client.Fid, name string) (*client.Fid, answer) {
+func (b *bridge) walkStat(ctx context.Context, dir *client.Fid, name string) (*client.Fid, lookupResult) {
 	f, qids, err := dir.Walk(ctx, name)
 	if err != nil {
-		return nil, answer{err: err}
+		return nil, lookupResult{err: err}
 	}
-	if attr, ok := b.known(qids[0]); ok {
-		return f, answer{qid: qids[0], attr: attr}
+	if attr, ok := b.immutableAttr(qids[0]); ok {
+		return f, lookupResult{qid: qids[0], attr: attr}
 	}
 	q, a, stamp, err := f.Stamped(ctx)
 	if err != nil {
 		f.Clunk()
-		return nil, answer{err: err}
+		return nil, lookupResult{err: err}
 	}
 	if a.DataVersion == 0 {
 		q.Version = 0 // clients may change it, if none has so far
 	}
-	return f, answer{qid: q, attr: fillAttr(q, &a), stamp: stamp}
+	return f, lookupResult{qid: q, attr: fillAttr(q, &a), stamp: stamp}
 }
 
-// fillEntry tells the kernel of a node, whose name it may trust for a while.
-func (b *bridge) fillEntry(out *fuse.EntryOut, n *node, attr fuse.Attr, life time.Duration) {
+// fillEntry tells the kernel of an inode, whose name it may trust for a while.
+func (b *bridge) fillEntry(out *fuse.EntryOut, n *inode, attr fuse.Attr, life time.Duration) {
 	out.NodeId, out.Generation = n.id, 1
 	out.Attr = attr
-	if b.lasts(n) {
+	if b.cacheable(n) {
 		out.SetEntryTimeout(life)
 	}
-	out.SetAttrTimeout(b.attrLife(n, life))
+	out.SetAttrTimeout(b.attrTTL(n, life))
 }
 
 // fillNone tells the kernel of a name that does not exist, which it may trust for a
@@ -268,23 +268,23 @@ func (b *bridge) fillNone(out *fuse.EntryOut, life time.Duration) {
 	}
 }
 
-// lasts tells whether no client can change a node or what its name stands for, so
+// cacheable tells whether no client can change an inode or what its name stands for, so
 // that it may be trusted for a while. Whatever else has a version of 0, and the next
 // look at it through one mount must show what was done through another. Directories
 // are trusted where nothing is changed, too.
-func (b *bridge) lasts(n *node) bool { return b.lastsQID(n.qid.Type, n.version.Load()) }
+func (b *bridge) cacheable(n *inode) bool { return b.cacheableQID(n.qid.Type, n.version.Load()) }
 
-func (b *bridge) lastsQID(t p9.QIDType, version uint32) bool {
+func (b *bridge) cacheableQID(t p9.QIDType, version uint32) bool {
 	return version != 0 || b.readOnly && t&p9.TypeDir != 0
 }
 
-// attrLife is how long the kernel may trust attributes that are trusted for life if
+// attrTTL is how long the kernel may trust attributes that are trusted for life if
 // no client can change them.
-func (b *bridge) attrLife(n *node, life time.Duration) time.Duration {
+func (b *bridge) attrTTL(n *inode, life time.Duration) time.Duration {
 	switch {
 	case n.immutable():
-		return longLife
-	case b.lasts(n):
+		return longTTL
+	case b.cacheable(n):
 		return life
 	}
 	return 0
@@ -295,18 +295,18 @@ func (b *bridge) Forget(id, count uint64) {
 	if n == nil || !n.dir() {
 		return
 	}
-	if s := b.session(); s != nil {
+	if s := b.attachment(); s != nil {
 		s.dirs.drop(n)
 	}
 }
 
 func (b *bridge) GetAttr(cancel <-chan struct{}, in *fuse.GetAttrIn, out *fuse.AttrOut) fuse.Status {
-	n := b.node(in.NodeId)
+	n := b.inode(in.NodeId)
 	if n == nil {
 		return fuse.Status(syscall.ESTALE)
 	}
-	out.SetTimeout(b.attrLife(n, b.life))
-	if n.immutable() { // what they were when the node was made
+	out.SetTimeout(b.attrTTL(n, b.ttl))
+	if n.immutable() { // what they were when the inode was made
 		out.Attr = b.attrOf(n)
 		return fuse.OK
 	}
@@ -315,16 +315,16 @@ func (b *bridge) GetAttr(cancel <-chan struct{}, in *fuse.GetAttrIn, out *fuse.A
 		return status(b.fixedAttr(ctx, n, out))
 	}
 	var stamp uint64
-	if n.dir() && b.lasts(n) {
+	if n.dir() && b.cacheable(n) {
 		var left time.Duration
-		stamp, left = b.current(ctx, n)
-		if attr, ok := b.knownAttr(n, stamp); ok {
+		stamp, left = b.currentStamp(ctx, n)
+		if attr, ok := b.cachedAttr(n, stamp); ok {
 			out.Attr = attr
 			out.SetTimeout(left)
 			return fuse.OK
 		}
 	}
-	ask := func(s *session, f *client.Fid) (bool, error) {
+	ask := func(s *attachment, f *client.Fid) (bool, error) {
 		q, a, err := f.GetAttr(ctx)
 		switch {
 		case err != nil:
@@ -349,13 +349,13 @@ func (b *bridge) GetAttr(cancel <-chan struct{}, in *fuse.GetAttrIn, out *fuse.A
 }
 
 func (b *bridge) Readlink(cancel <-chan struct{}, h *fuse.InHeader) ([]byte, fuse.Status) {
-	n := b.node(h.NodeId)
+	n := b.inode(h.NodeId)
 	if n == nil {
 		return nil, fuse.Status(syscall.ESTALE)
 	}
 	ctx := request(h, cancel)
 	var target string
-	err := b.withFile(ctx, n, func(_ *session, f *client.Fid) (_ bool, err error) {
+	err := b.withFile(ctx, n, func(_ *attachment, f *client.Fid) (_ bool, err error) {
 		target, err = f.Readlink(ctx)
 		return false, err
 	})
@@ -364,7 +364,7 @@ func (b *bridge) Readlink(cancel <-chan struct{}, h *fuse.InHeader) ([]byte, fus
 
 func (b *bridge) StatFs(cancel <-chan struct{}, h *fuse.InHeader, out *fuse.StatfsOut) fuse.Status {
 	ctx := request(h, cancel)
-	err := b.do(ctx, func(s *session) error {
+	err := b.do(ctx, func(s *attachment) error {
 		if known := s.fixed.stat.Load(); known != nil {
 			*out = *known
 			return nil
@@ -394,7 +394,7 @@ const unlistedXattrs = "user.packagefs."
 // empty. That an immutable file has none at all is asked only once, and of a
 // directory once for each stamp.
 func (b *bridge) xattr(cancel <-chan struct{}, h *fuse.InHeader, name string) (value []byte, err error) {
-	n := b.node(h.NodeId)
+	n := b.inode(h.NodeId)
 	if n == nil {
 		return nil, syscall.ESTALE
 	}
@@ -405,16 +405,16 @@ func (b *bridge) xattr(cancel <-chan struct{}, h *fuse.InHeader, name string) (v
 	}
 	listed := !strings.HasPrefix(name, unlistedXattrs)
 	var stamp uint64
-	if n.dir() && b.lasts(n) && listed {
-		stamp, _ = b.current(ctx, n)
+	if n.dir() && b.cacheable(n) && listed {
+		stamp, _ = b.currentStamp(ctx, n)
 	}
-	if listed && b.knownBare(n, stamp) {
+	if listed && b.hasNoXattrs(n, stamp) {
 		return nil, none
 	}
-	err = b.withFile(ctx, n, func(_ *session, f *client.Fid) (bool, error) {
+	err = b.withFile(ctx, n, func(_ *attachment, f *client.Fid) (bool, error) {
 		if (n.immutable() || stamp != 0) && listed {
 			if value, err = f.Xattr(ctx, ""); err == nil && len(value) == 0 {
-				b.learnBare(n, stamp)
+				b.cacheNoXattrs(n, stamp)
 				return false, none
 			}
 			if name == "" {

@@ -26,7 +26,7 @@ func TestTree(t *testing.T) {
 }
 
 func testTree(t *testing.T, foreign bool) {
-	s := newShelf()
+	s := newMemTree()
 	s.dir("usr")
 	s.dir("usr/bin")
 	s.file("usr/bin/prog", "#!/bin/sh\n").mode |= 0o4111
@@ -36,7 +36,7 @@ func testTree(t *testing.T, foreign bool) {
 	b := s.put("usr/two", *a)
 	a.nlink, b.nlink = 2, 2
 	s.put("usr/mutable", item{mode: p9.ModeRegular | 0o600, data: "changes"})
-	point := startHost(&host{t: t, shelf: s, foreign: foreign}).mountIt(keptDirs)
+	point := startFakeServer(&fakeServer{t: t, tree: s, foreign: foreign}).mountIt(keptDirs)
 
 	var got []string
 	err := filepath.WalkDir(point, func(p string, d fs.DirEntry, err error) error {
@@ -95,9 +95,9 @@ func testTree(t *testing.T, foreign bool) {
 
 // TestKept shows that an immutable file is read from the server once.
 func TestKept(t *testing.T) {
-	s := newShelf()
+	s := newMemTree()
 	s.file("kept", strings.Repeat("k", 300_000))
-	point := newHost(t, s).mountIt(keptDirs)
+	point := newFakeServer(t, s).mountIt(keptDirs)
 	name := filepath.Join(point, "kept")
 	first := readFile(t, name)
 	reads := s.reads.Load()
@@ -116,13 +116,13 @@ func TestKept(t *testing.T) {
 
 // TestLive changes the tree under the mount.
 func TestLive(t *testing.T) {
-	s := newShelf()
+	s := newMemTree()
 	s.dir("d")
 	s.file("d/stays", "1")
 	s.file("d/replaced", "old")
 	mutable := item{mode: p9.ModeRegular | 0o644, data: "before"}
 	mutable.qid.Path = s.put("d/mutable", mutable).qid.Path
-	point := newHost(t, s).mountIt(keptDirs)
+	point := newFakeServer(t, s).mountIt(keptDirs)
 	at := func(name string) string { return filepath.Join(point, "d", name) }
 
 	old, err := os.Open(at("replaced"))
@@ -168,7 +168,7 @@ func TestLive(t *testing.T) {
 // TestSameQID has one qid at several places: the directories of equal trees,
 // and a mutable file with a copy of its own in each.
 func TestSameQID(t *testing.T) {
-	s := newShelf()
+	s := newMemTree()
 	etc := p9.QID{Path: 1000}
 	conf := p9.QID{Path: 1001}
 	for _, user := range []string{"alice", "bob"} {
@@ -177,7 +177,7 @@ func TestSameQID(t *testing.T) {
 		s.put(user+"/etc/conf", item{mode: p9.ModeRegular | 0o644, qid: conf, data: user})
 		s.file(user+"/etc/of-"+user, "")
 	}
-	point := newHost(t, s).mountIt(keptDirs)
+	point := newFakeServer(t, s).mountIt(keptDirs)
 	for range 3 {
 		for _, user := range []string{"alice", "bob"} {
 			dir := filepath.Join(point, user, "etc")
@@ -195,7 +195,7 @@ func TestSameQID(t *testing.T) {
 // TestFidsBounded visits more directories than fids are kept, with many
 // goroutines.
 func TestFidsBounded(t *testing.T) {
-	s := newShelf()
+	s := newMemTree()
 	const dirs, files, kept = 60, 40, 10
 	for i := range dirs {
 		dir := fmt.Sprintf("d%02d", i)
@@ -205,7 +205,7 @@ func TestFidsBounded(t *testing.T) {
 			s.file(fmt.Sprintf("%s/sub/f%02d", dir, j), dir)
 		}
 	}
-	point := newHost(t, s).mountIt(kept)
+	point := newFakeServer(t, s).mountIt(kept)
 	var wg sync.WaitGroup
 	for range 4 {
 		wg.Go(func() {
@@ -235,14 +235,14 @@ func TestFidsBounded(t *testing.T) {
 }
 
 func TestBigRead(t *testing.T) {
-	s := newShelf()
+	s := newMemTree()
 	var b strings.Builder
 	for i := range 500_000 {
 		fmt.Fprintf(&b, "%09d\n", i)
 	}
 	data := b.String()
 	s.file("big", data)
-	point := newHost(t, s).mountIt(keptDirs)
+	point := newFakeServer(t, s).mountIt(keptDirs)
 	f, err := os.Open(filepath.Join(point, "big"))
 	if err != nil {
 		t.Fatal(err)
@@ -263,14 +263,14 @@ func TestBigRead(t *testing.T) {
 
 // TestRestart stops the server and starts it again, with something changed.
 func TestRestart(t *testing.T) {
-	s := newShelf()
+	s := newMemTree()
 	s.dir("d")
 	long := strings.Repeat("x", 3_000_000)
 	s.file("d/same", long)
 	s.file("d/other", long)
 	s.put("d/mutable", item{mode: p9.ModeRegular | 0o644, data: long})
-	h := newHost(t, s)
-	point, _ := h.mountLink(keptDirs, 20*time.Second)
+	h := newFakeServer(t, s)
+	point, _ := h.mountConnection(keptDirs, 20*time.Second)
 	open := map[string]*os.File{}
 	for _, name := range []string{"same", "other", "mutable"} {
 		f, err := os.Open(filepath.Join(point, "d", name))
@@ -306,10 +306,10 @@ func TestRestart(t *testing.T) {
 
 // TestServerGone has a server that does not come back at first.
 func TestServerGone(t *testing.T) {
-	s := newShelf()
+	s := newMemTree()
 	s.file("f", "content")
-	h := newHost(t, s)
-	point, l := h.mountLink(keptDirs, 10*time.Millisecond)
+	h := newFakeServer(t, s)
+	point, l := h.mountConnection(keptDirs, 10*time.Millisecond)
 	before, err := l.get(t.Context())
 	if err != nil {
 		t.Fatal(err)
@@ -327,13 +327,13 @@ func TestServerGone(t *testing.T) {
 }
 
 func TestXattrs(t *testing.T) {
-	s := newShelf()
+	s := newMemTree()
 	s.dir("d").xattrs = map[string]string{"trusted.of-dir": "1"}
 	s.file("has", "").xattrs = map[string]string{"user.a": "one", "user.b": ""}
 	s.file("plain", "")
 	s.file("told", "").xattrs = map[string]string{"user.packagefs.package": "p=1"}
 	s.put("mutable", item{mode: p9.ModeRegular | 0o644})
-	point := newHost(t, s).mountIt(keptDirs)
+	point := newFakeServer(t, s).mountIt(keptDirs)
 	at := func(name string) string { return filepath.Join(point, name) }
 	buf := make([]byte, 100)
 
@@ -374,10 +374,10 @@ func TestXattrs(t *testing.T) {
 
 // TestInterrupt kills a program that waits for a server that is gone.
 func TestInterrupt(t *testing.T) {
-	s := newShelf()
+	s := newMemTree()
 	s.file("f", "content")
-	h := newHost(t, s)
-	point, l := h.mountLink(keptDirs, time.Hour)
+	h := newFakeServer(t, s)
+	point, l := h.mountConnection(keptDirs, time.Hour)
 	h.stop()
 	cat := exec.Command("cat", filepath.Join(point, "f"))
 	if err := cat.Start(); err != nil {
@@ -399,15 +399,15 @@ func TestInterrupt(t *testing.T) {
 // TestManyAtOnce uses one mount from many goroutines while the server is
 // stopped and started, and the tree changes.
 func TestManyAtOnce(t *testing.T) {
-	s := newShelf()
+	s := newMemTree()
 	for i := range 20 {
 		s.dir(fmt.Sprint(i))
 		for j := range 10 {
 			s.file(fmt.Sprintf("%d/%d", i, j), strings.Repeat(fmt.Sprint(i), 10_000))
 		}
 	}
-	h := newHost(t, s)
-	point, _ := h.mountLink(5, 20*time.Second)
+	h := newFakeServer(t, s)
+	point, _ := h.mountConnection(5, 20*time.Second)
 	var wg sync.WaitGroup
 	for g := range 8 {
 		wg.Go(func() {

@@ -14,27 +14,27 @@ import (
 )
 
 // A dirHandle is an open directory. It lists the entries as they were when the
-// listing began, so a listing neither repeats nor misses what stays, and goes
+// list was read, so that it neither repeats nor misses what stays, and goes
 // on over a reconnect.
 type dirHandle struct {
-	node *node
+	inode *inode
 
 	mu   sync.Mutex // guards list; held while the server is asked
-	list *listing   // nil before it was read
+	list *entryList // nil before it was read
 }
 
 func (b *bridge) OpenDir(_ <-chan struct{}, in *fuse.OpenIn, out *fuse.OpenOut) fuse.Status {
-	n := b.node(in.NodeId)
+	n := b.inode(in.NodeId)
 	if n == nil {
 		return fuse.Status(syscall.ESTALE)
 	}
-	out.Fh = b.addHandle(&dirHandle{node: n})
+	out.Fh = b.addHandle(&dirHandle{inode: n})
 	return fuse.OK
 }
 
 func (b *bridge) ReleaseDir(in *fuse.ReleaseIn) { b.dropHandle(in.Fh) }
 
-// load reads the directory if a listing begins here. d.mu is held.
+// load reads the directory if it is read from the start. d.mu is held.
 func (d *dirHandle) load(ctx context.Context, b *bridge, offset uint64) error {
 	if d.list != nil && offset > 0 {
 		return nil
@@ -42,14 +42,14 @@ func (d *dirHandle) load(ctx context.Context, b *bridge, offset uint64) error {
 	// Who can change something here is shown at once what somebody else did.
 	var stamp uint64
 	if b.readOnly {
-		stamp, _ = b.current(ctx, d.node)
+		stamp, _ = b.currentStamp(ctx, d.inode)
 	}
-	if known := b.knownList(d.node, stamp); known != nil {
+	if known := b.cachedList(d.inode, stamp); known != nil {
 		d.list = known
 		return nil
 	}
 	var list []p9.Dirent
-	err := b.withDir(ctx, d.node, func(_ *session, dir *client.Fid) error {
+	err := b.withDir(ctx, d.inode, func(_ *attachment, dir *client.Fid) error {
 		f, _, err := dir.Walk(ctx)
 		if err != nil {
 			return stale(err)
@@ -63,14 +63,14 @@ func (d *dirHandle) load(ctx context.Context, b *bridge, offset uint64) error {
 	if err != nil {
 		return err
 	}
-	up := d.node
-	if above := d.node.parent(); above != nil {
+	up := d.inode
+	if above := d.inode.parent(); above != nil {
 		up = above
 	}
-	l := &listing{stamp: stamp}
-	l.qids = append(make([]p9.QID, 0, len(list)+2), d.node.qid, up.qid)
+	l := &entryList{stamp: stamp}
+	l.qids = append(make([]p9.QID, 0, len(list)+2), d.inode.qid, up.qid)
 	l.entries = append(make([]fuse.DirEntry, 0, len(list)+2),
-		fuse.DirEntry{Name: ".", Ino: d.node.qid.Path, Mode: syscall.S_IFDIR, Off: 1},
+		fuse.DirEntry{Name: ".", Ino: d.inode.qid.Path, Mode: syscall.S_IFDIR, Off: 1},
 		fuse.DirEntry{Name: "..", Ino: up.qid.Path, Mode: syscall.S_IFDIR, Off: 2})
 	for i, e := range list {
 		l.qids = append(l.qids, e.QID)
@@ -79,7 +79,7 @@ func (d *dirHandle) load(ctx context.Context, b *bridge, offset uint64) error {
 		})
 	}
 	d.list = l
-	b.learnList(d.node, l)
+	b.cacheList(d.inode, l)
 	return nil
 }
 
@@ -118,8 +118,8 @@ func (b *bridge) ReadDir(cancel <-chan struct{}, in *fuse.ReadIn, out *fuse.DirE
 // plusSize is what an entry takes in the kernel's buffer beside its name.
 const plusSize = int(unsafe.Sizeof(fuse.EntryOut{})) + 24
 
-// An answer is what was found out of one directory entry.
-type answer struct {
+// A lookupResult is what was found out of one directory entry.
+type lookupResult struct {
 	qid   p9.QID
 	attr  fuse.Attr
 	stamp uint64 // of the top of a tree
@@ -144,12 +144,12 @@ func (b *bridge) ReadDirPlus(cancel <-chan struct{}, in *fuse.ReadIn, out *fuse.
 			break
 		}
 	}
-	stamp, left := b.current(ctx, d.node)
-	found, err := d.ask(ctx, b, stamp, first, last)
+	stamp, left := b.currentStamp(ctx, d.inode)
+	found, err := d.lookupEntries(ctx, b, stamp, first, last)
 	if err != nil {
 		return status(err)
 	}
-	life := b.life
+	life := b.ttl
 	if stamp != 0 { // some may come from memory
 		life = left
 	}
@@ -158,40 +158,40 @@ func (b *bridge) ReadDirPlus(cancel <-chan struct{}, in *fuse.ReadIn, out *fuse.
 		if e == nil {
 			break
 		}
-		// An entry without a node is one that the kernel lists and looks up
+		// An entry without an inode is one that the kernel lists and looks up
 		// itself if it needs it.
 		if a := &found[i-first]; i >= 2 && a.err == nil {
 			out.FixMode(a.attr.Mode)
-			b.fillEntry(e, b.found(d.node, d.list.entries[i].Name, a.qid, a.attr, stamp), a.attr, life)
+			b.fillEntry(e, b.acquire(d.inode, d.list.entries[i].Name, a.qid, a.attr, stamp), a.attr, life)
 		}
 	}
 	return fuse.OK
 }
 
-// ask finds the attributes of entries first to last-1, all at once, with the stamp
+// lookupEntries finds the attributes of entries first to last-1, all at once, with the stamp
 // that the tree has. d.mu is held. It fails only where the server cannot be reached.
-func (d *dirHandle) ask(ctx context.Context, b *bridge, stamp uint64, first, last int) ([]answer, error) {
-	var found []answer
-	err := b.withDir(ctx, d.node, func(_ *session, dir *client.Fid) error {
-		found = make([]answer, last-first)
+func (d *dirHandle) lookupEntries(ctx context.Context, b *bridge, stamp uint64, first, last int) ([]lookupResult, error) {
+	var found []lookupResult
+	err := b.withDir(ctx, d.inode, func(_ *attachment, dir *client.Fid) error {
+		found = make([]lookupResult, last-first)
 		var wg sync.WaitGroup
 		for i := max(first, 2); i < last; i++ {
 			a := &found[i-first]
-			at := nodeName{d.node, d.list.entries[i].Name}
-			if attr, ok := b.known(d.list.qids[i]); ok {
+			at := dentry{d.inode, d.list.entries[i].Name}
+			if attr, ok := b.immutableAttr(d.list.qids[i]); ok {
 				a.qid, a.attr = d.list.qids[i], attr
-				b.learn(at, memo{stamp: d.list.stamp, qid: a.qid, attr: attr})
+				b.cacheName(at, cachedName{stamp: d.list.stamp, qid: a.qid, attr: attr})
 				continue
 			}
-			if m, ok := b.recall(at, stamp); ok && !m.none && m.qid.Path == d.list.qids[i].Path {
+			if m, ok := b.cachedName(at, stamp); ok && !m.none && m.qid.Path == d.list.qids[i].Path {
 				a.qid, a.attr = m.qid, m.attr
 				continue
 			}
 			wg.Go(func() {
 				var f *client.Fid
-				if f, *a = b.look(ctx, dir, at.name); f != nil {
+				if f, *a = b.walkStat(ctx, dir, at.name); f != nil {
 					f.Clunk()
-					b.learn(at, memo{stamp: stamp, qid: a.qid, attr: a.attr})
+					b.cacheName(at, cachedName{stamp: stamp, qid: a.qid, attr: a.attr})
 				}
 			})
 		}

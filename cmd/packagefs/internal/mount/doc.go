@@ -17,15 +17,15 @@
 // other ways is not told what was before. Directories of packages are not asked for
 // each time, on which all paths depend.
 //
-// The bridge remembers what the server said of these, with the stamp of the tree: a
-// number that the server gives with the attributes of a tree's top, and that is
-// another one after each change of what the tree shows. One question about the stamp
-// then renews all for a quarter of a second, so that nothing is told that is older.
-// An entry of the directory of contexts is asked for always, because who may attach
-// can change; it brings the stamp of its tree along. What a directory lists is asked
-// for always where the mount can be written to. A change
-// through the mount makes the server be asked for everything until it is over for a
-// quarter of a second. Servers that give no stamps are asked for everything.
+// The bridge caches what the server said of names and directories, with the stamp of
+// the tree: a number that the server gives with the attributes of a tree's top, and
+// that is another one after each change of what the tree shows. One question about
+// the stamp then renews all for a quarter of a second, so that nothing is told that is
+// older. An entry of the directory of contexts is asked for always, because who may
+// attach can change; it brings the stamp of its tree along. What a directory lists is
+// asked for always where the mount can be written to. A change through the mount makes
+// the server be asked for everything until it is over for a quarter of a second.
+// Servers that give no stamps are asked for everything.
 //
 // Inode numbers are the server's (qid.path). The kernel's inodes follow the
 // qid for immutable files, so hard links are one inode with one set of pages,
@@ -51,7 +51,7 @@
 // qid is still the same; all others fail with ESTALE. Locks are not set again. An
 // fsync fails once if the server went away between it and a write.
 //
-// An operation that changes names does not go through link.do, which may run it
+// An operation that changes names does not go through connection.do, which may run it
 // twice: it fails with EIO if its answer is lost. Writes at an offset and
 // attributes are set again.
 //

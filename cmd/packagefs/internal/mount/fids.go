@@ -17,29 +17,29 @@ type dirFids struct {
 	max  int
 
 	mu   sync.Mutex // guards the fields below, and refs and kept of each dirFid
-	kept map[*node]*dirFid
+	kept map[*inode]*dirFid
 	used list.List // of *dirFid, the latest first
 }
 
 // A dirFid is a directory's fid with the number of its users.
 type dirFid struct {
-	fid  *client.Fid
-	node *node
-	refs int
-	elem *list.Element // nil once it is not kept any more
+	fid   *client.Fid
+	inode *inode
+	refs  int
+	elem  *list.Element // nil once it is not kept any more
 }
 
 func newDirFids(root *client.Fid, max int) *dirFids {
 	return &dirFids{
 		root: &dirFid{fid: root, refs: 1},
 		max:  max,
-		kept: map[*node]*dirFid{},
+		kept: map[*inode]*dirFid{},
 	}
 }
 
 // get gives a fid of directory n, kept or walked to from the nearest directory
 // above that has one. The caller releases it.
-func (d *dirFids) get(ctx context.Context, n *node) (*dirFid, error) {
+func (d *dirFids) get(ctx context.Context, n *inode) (*dirFid, error) {
 	from, names := d.nearest(n)
 	if len(names) == 0 {
 		return from, nil
@@ -54,7 +54,7 @@ func (d *dirFids) get(ctx context.Context, n *node) (*dirFid, error) {
 
 // nearest gives the closest directory to n with a fid, and the names from there
 // to n.
-func (d *dirFids) nearest(n *node) (*dirFid, []string) {
+func (d *dirFids) nearest(n *inode) (*dirFid, []string) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	var names []string
@@ -79,12 +79,12 @@ func (d *dirFids) nearest(n *node) (*dirFid, []string) {
 
 // keep takes over a fid of directory n, and gives the one to use, which the
 // caller releases.
-func (d *dirFids) keep(n *node, fid *client.Fid) *dirFid {
+func (d *dirFids) keep(n *inode, fid *client.Fid) *dirFid {
 	d.mu.Lock()
 	f := d.kept[n]
 	surplus := []*client.Fid{fid}
 	if f == nil {
-		f = &dirFid{fid: fid, node: n}
+		f = &dirFid{fid: fid, inode: n}
 		f.elem = d.used.PushFront(f)
 		d.kept[n] = f
 		surplus = d.trim()
@@ -107,7 +107,7 @@ func (d *dirFids) trim() (unused []*client.Fid) {
 func (d *dirFids) remove(f *dirFid) (unused []*client.Fid) {
 	d.used.Remove(f.elem)
 	f.elem = nil
-	delete(d.kept, f.node)
+	delete(d.kept, f.inode)
 	if f.refs == 0 {
 		unused = append(unused, f.fid)
 	}
@@ -126,7 +126,7 @@ func (d *dirFids) release(f *dirFid) {
 }
 
 // drop stops keeping the fid of a directory that the kernel forgot.
-func (d *dirFids) drop(n *node) {
+func (d *dirFids) drop(n *inode) {
 	d.mu.Lock()
 	var unused []*client.Fid
 	if f := d.kept[n]; f != nil {
@@ -154,12 +154,12 @@ type spareFids struct {
 }
 
 type spareFid struct {
-	node *node
-	fid  *client.Fid
+	inode *inode
+	fid   *client.Fid
 }
 
 // put takes over the fid of a file.
-func (r *spareFids) put(n *node, f *client.Fid) {
+func (r *spareFids) put(n *inode, f *client.Fid) {
 	r.mu.Lock()
 	r.kept = append(r.kept, spareFid{n, f})
 	var surplus *client.Fid
@@ -177,10 +177,10 @@ func (r *spareFids) put(n *node, f *client.Fid) {
 }
 
 // take gives a fid of a file away, or nil.
-func (r *spareFids) take(n *node) *client.Fid {
+func (r *spareFids) take(n *inode) *client.Fid {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	i := slices.IndexFunc(r.kept, func(s spareFid) bool { return s.node == n })
+	i := slices.IndexFunc(r.kept, func(s spareFid) bool { return s.inode == n })
 	if i < 0 {
 		return nil
 	}

@@ -13,9 +13,9 @@ import (
 )
 
 // A file is an open file: a fid at the server that lasts as long as the kernel
-// has it open, or until the session ends.
+// has it open, or until the attachment ends.
 type file struct {
-	node  *node
+	inode *inode
 	uid   uint32        // of who opened it
 	flags uint32        // of the open
 	ready chan struct{} // closed when the first attempt to open it has ended
@@ -24,10 +24,10 @@ type file struct {
 	released bool         // guarded by life
 	unsynced atomic.Bool  // written, and not known to be on the server's disk
 
-	mu     sync.Mutex // guards the fields below; taken after ready
-	s      *session   // that fid belongs to, or nil
+	mu     sync.Mutex  // guards the fields below; taken after ready
+	s      *attachment // that fid belongs to, or nil
 	fid    *client.Fid
-	lost   bool            // a session ended before what was written was synced
+	lost   bool            // an attachment ended before what was written was synced
 	owners map[string]lock // who has set locks, by owner
 }
 
@@ -41,14 +41,14 @@ func (f *file) writes() bool { return f.flags&syscall.O_ACCMODE != syscall.O_RDO
 // file is what its qid says, so nobody waits for the server to open one: the
 // first read does, and gets the error if there is one.
 func (b *bridge) Open(cancel <-chan struct{}, in *fuse.OpenIn, out *fuse.OpenOut) fuse.Status {
-	n := b.node(in.NodeId)
+	n := b.inode(in.NodeId)
 	if n == nil {
 		return fuse.Status(syscall.ESTALE)
 	}
-	f := &file{node: n, uid: in.Uid, flags: in.Flags & keptFlags, ready: make(chan struct{})}
+	f := &file{inode: n, uid: in.Uid, flags: in.Flags & keptFlags, ready: make(chan struct{})}
 	if n.immutable() && !f.writes() {
 		out.OpenFlags = fuse.FOPEN_KEEP_CACHE
-		if f.s = b.session(); f.s != nil {
+		if f.s = b.attachment(); f.s != nil {
 			f.fid = f.s.opened.take(n)
 		}
 		if f.fid != nil {
@@ -57,12 +57,12 @@ func (b *bridge) Open(cancel <-chan struct{}, in *fuse.OpenIn, out *fuse.OpenOut
 			f.s = nil
 			go func() { // Release waits for it
 				defer close(f.ready)
-				_ = f.open(b.link.ctx, b) // on tries again
+				_ = f.open(b.connection.ctx, b) // on tries again
 			}()
 		}
 	} else {
 		if f.writes() {
-			defer b.altered() // it may be copied up
+			defer b.noteChange() // it may be copied up
 		}
 		// Others may write, and what the server makes up has no size.
 		out.OpenFlags = fuse.FOPEN_DIRECT_IO
@@ -78,7 +78,7 @@ func (b *bridge) Open(cancel <-chan struct{}, in *fuse.OpenIn, out *fuse.OpenOut
 
 // open opens f at the server for the first time.
 func (f *file) open(ctx context.Context, b *bridge) error {
-	return b.do(ctx, func(s *session) error {
+	return b.do(ctx, func(s *attachment) error {
 		fid, err := f.walk(ctx, b, s)
 		if err != nil {
 			return err
@@ -92,21 +92,21 @@ func (f *file) open(ctx context.Context, b *bridge) error {
 }
 
 // walk gives a fid of f's file that is not open.
-func (f *file) walk(ctx context.Context, b *bridge, s *session) (*client.Fid, error) {
+func (f *file) walk(ctx context.Context, b *bridge, s *attachment) (*client.Fid, error) {
 	if f.writes() {
-		return b.walkAs(ctx, s, f.uid, f.node)
+		return b.walkAs(ctx, s, f.uid, f.inode)
 	}
-	return s.walkFile(ctx, f.node)
+	return s.walkFile(ctx, f.inode)
 }
 
 // use makes fid, which is not open, the fid of f, and tells whether that went
 // well.
-func (f *file) use(ctx context.Context, b *bridge, s *session, fid *client.Fid) (bool, error) {
+func (f *file) use(ctx context.Context, b *bridge, s *attachment, fid *client.Fid) (bool, error) {
 	q, err := fid.Open(ctx, f.flags)
-	if err == nil && f.writes() && q.Path == f.node.qid.Path {
-		b.changes(f.node)
+	if err == nil && f.writes() && q.Path == f.inode.qid.Path {
+		b.becomesMutable(f.inode)
 	}
-	if err == nil && !same(f.node, q) {
+	if err == nil && !same(f.inode, q) {
 		err = syscall.ESTALE
 	}
 	if err != nil {
@@ -116,9 +116,9 @@ func (f *file) use(ctx context.Context, b *bridge, s *session, fid *client.Fid) 
 	return true, nil
 }
 
-// on gives the fid of f in session s. If f was opened in an earlier one it is
+// on gives the fid of f in attachment s. If f was opened in an earlier one it is
 // opened again by its path, provided that the same file is there.
-func (f *file) on(ctx context.Context, b *bridge, s *session) (*client.Fid, error) {
+func (f *file) on(ctx context.Context, b *bridge, s *attachment) (*client.Fid, error) {
 	select {
 	case <-f.ready:
 	default:
@@ -134,7 +134,7 @@ func (f *file) on(ctx context.Context, b *bridge, s *session) (*client.Fid, erro
 		return f.fid, nil
 	}
 	f.lost = f.lost || f.unsynced.Load()
-	if !f.node.immutable() && !f.writes() {
+	if !f.inode.immutable() && !f.writes() {
 		return nil, syscall.ESTALE
 	}
 	fid, err := f.walk(ctx, b, s)
@@ -145,7 +145,7 @@ func (f *file) on(ctx context.Context, b *bridge, s *session) (*client.Fid, erro
 		fid.Clunk()
 		return nil, err
 	}
-	f.owners = nil // the locks went with the session
+	f.owners = nil // the locks went with the attachment
 	return fid, nil
 }
 
@@ -160,7 +160,7 @@ func (b *bridge) withOpen(ctx context.Context, f *file, fn func(*client.Fid) err
 	if f.released {
 		return errReleased
 	}
-	return b.do(ctx, func(s *session) error {
+	return b.do(ctx, func(s *attachment) error {
 		fid, err := f.on(ctx, b, s)
 		if err == nil {
 			err = fn(fid)
@@ -174,8 +174,8 @@ func (b *bridge) Read(cancel <-chan struct{}, in *fuse.ReadIn, buf []byte) (fuse
 	if !ok {
 		return nil, fuse.EBADF
 	}
-	if f.node.immutable() { // spares the question whether there is more
-		size := b.attrOf(f.node).Size
+	if f.inode.immutable() { // spares the question whether there is more
+		size := b.attrOf(f.inode).Size
 		if in.Offset >= size {
 			return fuse.ReadResultData(nil), fuse.OK
 		}
@@ -198,9 +198,9 @@ func (b *bridge) Release(_ <-chan struct{}, in *fuse.ReleaseIn) {
 	if !ok {
 		return
 	}
-	b.nodes.mu.Lock()
-	delete(f.node.files, f)
-	b.nodes.mu.Unlock()
+	b.inodes.mu.Lock()
+	delete(f.inode.files, f)
+	b.inodes.mu.Unlock()
 	<-f.ready
 	f.life.Lock()
 	f.released = true
@@ -209,27 +209,27 @@ func (b *bridge) Release(_ <-chan struct{}, in *fuse.ReleaseIn) {
 	defer f.mu.Unlock()
 	switch {
 	case f.fid == nil:
-	case f.node.immutable() && !f.writes() && f.owners == nil && b.relies(f.node):
-		f.s.opened.put(f.node, f.fid)
+	case f.inode.immutable() && !f.writes() && f.owners == nil && b.hasStamp(f.inode):
+		f.s.opened.put(f.inode, f.fid)
 	default:
 		f.fid.Clunk()
 	}
 }
 
-// addFile notes that a node is open.
+// addFile notes that an inode is open.
 func (b *bridge) addFile(f *file) {
-	b.nodes.mu.Lock()
-	defer b.nodes.mu.Unlock()
-	if f.node.files == nil {
-		f.node.files = map[*file]bool{}
+	b.inodes.mu.Lock()
+	defer b.inodes.mu.Unlock()
+	if f.inode.files == nil {
+		f.inode.files = map[*file]bool{}
 	}
-	f.node.files[f] = true
+	f.inode.files[f] = true
 }
 
-// anyFile gives one of the open files of a node, or nil.
-func (b *bridge) anyFile(n *node) *file {
-	b.nodes.mu.Lock()
-	defer b.nodes.mu.Unlock()
+// anyFile gives one of the open files of an inode, or nil.
+func (b *bridge) anyFile(n *inode) *file {
+	b.inodes.mu.Lock()
+	defer b.inodes.mu.Unlock()
 	for f := range n.files {
 		return f
 	}

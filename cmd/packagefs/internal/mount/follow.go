@@ -18,9 +18,9 @@ import (
 const (
 	followEvery = time.Second
 
-	// settled is when the kernel has forgotten what it knew of names in the tree
+	// namesExpire is when the kernel has forgotten what it knew of names in the tree
 	// itself before a change.
-	settled = shortLife + shortLife/5
+	namesExpire = shortTTL + shortTTL/5
 )
 
 // ErrLost is the error of a server that does not answer for longer than requests
@@ -36,7 +36,7 @@ type Followed struct {
 
 // Follow follows a tree until ctx ends.
 func Follow(ctx context.Context, o Options, f Followed) error {
-	l, err := newLink(ctx, connector(o, 1))
+	l, err := newConnection(ctx, connector(o, 1))
 	if err != nil {
 		return fmt.Errorf("%w: %w", ErrLost, err)
 	}
@@ -64,15 +64,15 @@ func Follow(ctx context.Context, o Options, f Followed) error {
 			continue
 		}
 		last = now
-		time.Sleep(settled)
+		time.Sleep(namesExpire)
 		f.Refresh()
 	}
 }
 
 // top tells one state of what a tree shows from another: by its stamp, or where the
 // server gives none by the qid of its top, which changes with the packages in it.
-func (l *link) top(ctx context.Context) (state topState, err error) {
-	err = l.do(ctx, func(s *session) error {
+func (l *connection) top(ctx context.Context) (state topState, err error) {
+	err = l.do(ctx, func(s *attachment) error {
 		state.qid, _, state.stamp, err = s.root.Stamped(ctx)
 		return err
 	})

@@ -50,14 +50,14 @@ func MountFUSE(ctx context.Context, point string, o Options) (*FUSE, error) {
 	if err := checkPoint(point); err != nil {
 		return nil, err
 	}
-	l, err := newLink(ctx, connector(o, keptDirs))
+	l, err := newConnection(ctx, connector(o, keptDirs))
 	if err != nil {
 		return nil, err
 	}
 	return newBridge(l, &o).mount(point, &o)
 }
 
-// mount puts b on a directory. The link is shut when that is over.
+// mount puts b on a directory. The connection is shut when that is over.
 func (b *bridge) mount(point string, o *Options) (*FUSE, error) {
 	srv, err := fuse.NewServer(b, point, o.fuse())
 	if err != nil {

@@ -82,7 +82,7 @@ func (b *bridge) SetLk(cancel <-chan struct{}, in *fuse.LkIn) fuse.Status {
 	l := lockOf(in)
 	// At the server a process is part of the owner, and the kernel names none
 	// when it unlocks.
-	for _, open := range b.allFiles(f.node) {
+	for _, open := range b.allFiles(f.inode) {
 		if known, ok := open.owner(l.Owner); ok {
 			l.PID = known.pid
 			break
@@ -141,7 +141,7 @@ func (b *bridge) Flush(cancel <-chan struct{}, in *fuse.FlushIn) fuse.Status {
 	ctx := request(&in.InHeader, cancel)
 	owner := ownerName(in.LockOwner)
 	var err error
-	for _, open := range b.allFiles(f.node) {
+	for _, open := range b.allFiles(f.inode) {
 		err = errors.Join(err, open.unlock(ctx, b, owner))
 	}
 	if err != nil {
@@ -166,10 +166,10 @@ func (f *file) unlock(ctx context.Context, b *bridge, owner string) error {
 	return err
 }
 
-// allFiles gives the open files of a node.
-func (b *bridge) allFiles(n *node) []*file {
-	b.nodes.mu.Lock()
-	defer b.nodes.mu.Unlock()
+// allFiles gives the open files of an inode.
+func (b *bridge) allFiles(n *inode) []*file {
+	b.inodes.mu.Lock()
+	defer b.inodes.mu.Unlock()
 	all := make([]*file, 0, len(n.files))
 	for f := range n.files {
 		all = append(all, f)

@@ -13,8 +13,8 @@ import (
 )
 
 // inDir calls fn with a fid of a directory, for the user who asks.
-func (b *bridge) inDir(cancel <-chan struct{}, h *fuse.InHeader, name string, fn func(context.Context, *session, *node, *client.Fid) error) fuse.Status {
-	n := b.node(h.NodeId)
+func (b *bridge) inDir(cancel <-chan struct{}, h *fuse.InHeader, name string, fn func(context.Context, *attachment, *inode, *client.Fid) error) fuse.Status {
+	n := b.inode(h.NodeId)
 	switch {
 	case n == nil:
 		return fuse.Status(syscall.ESTALE)
@@ -22,24 +22,24 @@ func (b *bridge) inDir(cancel <-chan struct{}, h *fuse.InHeader, name string, fn
 		return fuse.Status(syscall.ENAMETOOLONG)
 	}
 	ctx := request(h, cancel)
-	defer b.altered()
-	return status(b.once(ctx, func(s *session) error {
+	defer b.noteChange()
+	return status(b.once(ctx, func(s *attachment) error {
 		return b.dirAs(ctx, s, h.Uid, n, func(dir *client.Fid) error { return fn(ctx, s, n, dir) })
 	}))
 }
 
 // add makes a name and looks it up for the kernel.
 func (b *bridge) add(cancel <-chan struct{}, h *fuse.InHeader, name string, out *fuse.EntryOut, add func(context.Context, *client.Fid) error) fuse.Status {
-	return b.inDir(cancel, h, name, func(ctx context.Context, s *session, n *node, dir *client.Fid) error {
+	return b.inDir(cancel, h, name, func(ctx context.Context, s *attachment, n *inode, dir *client.Fid) error {
 		if err := add(ctx, dir); err != nil {
 			return err
 		}
-		f, a := b.look(ctx, dir, name)
+		f, a := b.walkStat(ctx, dir, name)
 		if a.err != nil {
 			return a.err
 		}
 		f.Clunk()
-		b.fillEntry(out, b.found(n, name, a.qid, a.attr, 0), a.attr, b.life)
+		b.fillEntry(out, b.acquire(n, name, a.qid, a.attr, 0), a.attr, b.ttl)
 		return nil
 	})
 }
@@ -67,11 +67,11 @@ func (b *bridge) Symlink(cancel <-chan struct{}, h *fuse.InHeader, target, name 
 
 // Link fails with ESTALE if the kernel's idea of the file is out of date.
 func (b *bridge) Link(cancel <-chan struct{}, in *fuse.LinkIn, name string, out *fuse.EntryOut) fuse.Status {
-	old := b.node(in.Oldnodeid)
+	old := b.inode(in.Oldnodeid)
 	if old == nil {
 		return fuse.Status(syscall.ESTALE)
 	}
-	return b.inDir(cancel, &in.InHeader, name, func(ctx context.Context, s *session, n *node, dir *client.Fid) error {
+	return b.inDir(cancel, &in.InHeader, name, func(ctx context.Context, s *attachment, n *inode, dir *client.Fid) error {
 		f, err := b.walkAs(ctx, s, in.Uid, old)
 		if err != nil {
 			return err
@@ -80,20 +80,20 @@ func (b *bridge) Link(cancel <-chan struct{}, in *fuse.LinkIn, name string, out 
 		if err := dir.Link(ctx, f, name); err != nil {
 			return err
 		}
-		b.changes(old)
+		b.becomesMutable(old)
 		q, a, err := f.GetAttr(ctx)
 		if err != nil {
 			return err
 		}
 		attr := fillAttr(q, &a)
 		b.linked(old, n, name, attr)
-		b.fillEntry(out, old, attr, b.life)
+		b.fillEntry(out, old, attr, b.ttl)
 		return nil
 	})
 }
 
 func (b *bridge) Create(cancel <-chan struct{}, in *fuse.CreateIn, name string, out *fuse.CreateOut) fuse.Status {
-	return b.inDir(cancel, &in.InHeader, name, func(ctx context.Context, s *session, n *node, dir *client.Fid) error {
+	return b.inDir(cancel, &in.InHeader, name, func(ctx context.Context, s *attachment, n *inode, dir *client.Fid) error {
 		fid, _, err := dir.Walk(ctx)
 		if err != nil {
 			return err
@@ -109,9 +109,9 @@ func (b *bridge) Create(cancel <-chan struct{}, in *fuse.CreateIn, name string, 
 			return err
 		}
 		attr := fillAttr(q, &a)
-		f := &file{node: b.found(n, name, q, attr, 0), uid: in.Uid, flags: in.Flags & keptFlags, ready: make(chan struct{}), s: s, fid: fid}
+		f := &file{inode: b.acquire(n, name, q, attr, 0), uid: in.Uid, flags: in.Flags & keptFlags, ready: make(chan struct{}), s: s, fid: fid}
 		close(f.ready)
-		b.fillEntry(&out.EntryOut, f.node, attr, b.life)
+		b.fillEntry(&out.EntryOut, f.inode, attr, b.ttl)
 		b.addFile(f)
 		out.OpenFlags, out.Fh = fuse.FOPEN_DIRECT_IO, b.addHandle(f)
 		return nil
@@ -127,7 +127,7 @@ func (b *bridge) Rmdir(cancel <-chan struct{}, h *fuse.InHeader, name string) fu
 }
 
 func (b *bridge) unlink(cancel <-chan struct{}, h *fuse.InHeader, name string, isDir bool) fuse.Status {
-	return b.inDir(cancel, h, name, func(ctx context.Context, s *session, n *node, dir *client.Fid) error {
+	return b.inDir(cancel, h, name, func(ctx context.Context, s *attachment, n *inode, dir *client.Fid) error {
 		if err := dir.UnlinkAt(ctx, name, isDir); err != nil {
 			return err
 		}
@@ -137,14 +137,14 @@ func (b *bridge) unlink(cancel <-chan struct{}, h *fuse.InHeader, name string, i
 }
 
 // forgetDir gives up the fids of a directory that is gone.
-func (b *bridge) forgetDir(s *session, n *node) {
+func (b *bridge) forgetDir(s *attachment, n *inode) {
 	if n != nil && n.dir() {
 		s.dirs.drop(n)
 	}
 }
 
 func (b *bridge) Rename(cancel <-chan struct{}, in *fuse.RenameIn, name, newName string) fuse.Status {
-	to := b.node(in.Newdir)
+	to := b.inode(in.Newdir)
 	switch {
 	case to == nil:
 		return fuse.Status(syscall.ESTALE)
@@ -153,7 +153,7 @@ func (b *bridge) Rename(cancel <-chan struct{}, in *fuse.RenameIn, name, newName
 	case in.Flags&^unix.RENAME_NOREPLACE != 0:
 		return fuse.EINVAL
 	}
-	return b.inDir(cancel, &in.InHeader, name, func(ctx context.Context, s *session, n *node, dir *client.Fid) error {
+	return b.inDir(cancel, &in.InHeader, name, func(ctx context.Context, s *attachment, n *inode, dir *client.Fid) error {
 		return b.dirAs(ctx, s, in.Uid, to, func(toDir *client.Fid) error {
 			if in.Flags&unix.RENAME_NOREPLACE != 0 {
 				if err := absent(ctx, toDir, newName); err != nil {

@@ -72,7 +72,7 @@ func (u *Union) stack(ctx context.Context) (*stacking, error) {
 		return nil, err
 	}
 	for i := range s.over {
-		if err := s.over[i].place(); err != nil {
+		if err := s.over[i].moveToDir(); err != nil {
 			return nil, errors.Join(err, s.detach())
 		}
 	}
@@ -91,10 +91,10 @@ type stacking struct {
 
 // An overlaid is one directory of a stacking.
 type overlaid struct {
-	dir  string // absolute, without symlinks
-	path string // in the tree, relative
-	was  int    // what is there
-	made int    // the overlay, which has no place yet
+	dir     string // absolute, without symlinks
+	path    string // in the tree, relative
+	was     int    // what is there
+	mountFD int    // the overlay, which is on no directory yet
 
 	below []submount // what is mounted there
 }
@@ -235,11 +235,11 @@ func (s *stacking) overlay(o *overlaid, tree int) error {
 			return fmt.Errorf("mount --union %s: mount %s on it again: %w", o.dir, b.path, err)
 		}
 	}
-	o.made, err = unix.OpenTree(unix.AT_FDCWD, o.dir, unix.OPEN_TREE_CLONE|unix.OPEN_TREE_CLOEXEC|unix.AT_RECURSIVE)
+	o.mountFD, err = unix.OpenTree(unix.AT_FDCWD, o.dir, unix.OPEN_TREE_CLONE|unix.OPEN_TREE_CLOEXEC|unix.AT_RECURSIVE)
 	if err != nil {
 		return fmt.Errorf("mount --union %s: open the overlay: %w", o.dir, err)
 	}
-	s.fds = append(s.fds, o.made)
+	s.fds = append(s.fds, o.mountFD)
 	return nil
 }
 
@@ -313,9 +313,9 @@ func (s *stacking) statBelow(dir string, st *unix.Stat_t) error {
 	return unix.Stat(dir, st)
 }
 
-// place gives the overlay its place in the namespace of the process.
-func (o *overlaid) place() error {
-	err := unix.MoveMount(o.made, "", unix.AT_FDCWD, o.dir, unix.MOVE_MOUNT_F_EMPTY_PATH)
+// moveToDir puts the overlay on its directory in the namespace of the process.
+func (o *overlaid) moveToDir() error {
+	err := unix.MoveMount(o.mountFD, "", unix.AT_FDCWD, o.dir, unix.MOVE_MOUNT_F_EMPTY_PATH)
 	if err != nil {
 		return fmt.Errorf("mount --union %s: %w", o.dir, err)
 	}

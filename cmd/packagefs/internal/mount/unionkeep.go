@@ -18,7 +18,7 @@ const stackAgain = 2 * time.Second
 func (u *Union) keep(ctx context.Context, s *stacking) {
 	for errors.Is(s.follow(ctx), ErrLost) {
 		_ = s.detach() // what is not there any more is taken away
-		if s = u.again(ctx); s == nil {
+		if s = u.restack(ctx); s == nil {
 			return
 		}
 	}
@@ -27,8 +27,8 @@ func (u *Union) keep(ctx context.Context, s *stacking) {
 	}
 }
 
-// again stacks once more as soon as the server is back; nil if ctx ends first.
-func (u *Union) again(ctx context.Context) *stacking {
+// restack stacks once more as soon as the server is back; nil if ctx ends first.
+func (u *Union) restack(ctx context.Context) *stacking {
 	for {
 		select {
 		case <-ctx.Done():
@@ -45,9 +45,9 @@ func (u *Union) again(ctx context.Context) *stacking {
 // ErrLost if the server does not answer.
 func (s *stacking) follow(ctx context.Context) error {
 	return Follow(ctx, s.Options, Followed{
-		Alive: func() bool { return len(s.there()) > 0 },
+		Alive: func() bool { return len(s.mountedDirs()) > 0 },
 		Refresh: func() {
-			for _, dir := range s.there() {
+			for _, dir := range s.mountedDirs() {
 				_ = RefreshOverlay(dir) // it has just been taken away
 			}
 		},
@@ -55,8 +55,8 @@ func (s *stacking) follow(ctx context.Context) error {
 	})
 }
 
-// there are the directories that are still stacked on.
-func (s *stacking) there() (dirs []string) {
+// mountedDirs are the directories that are still stacked on.
+func (s *stacking) mountedDirs() (dirs []string) {
 	table, err := Table()
 	for i := range s.over {
 		dir := s.over[i].dir
@@ -70,7 +70,7 @@ func (s *stacking) there() (dirs []string) {
 
 // detach takes the overlays away, the last first.
 func (s *stacking) detach() (err error) {
-	for _, dir := range slices.Backward(s.there()) {
+	for _, dir := range slices.Backward(s.mountedDirs()) {
 		err = errors.Join(err, unix.Unmount(dir, unix.MNT_DETACH|unix.UMOUNT_NOFOLLOW))
 	}
 	return err

@@ -23,9 +23,9 @@ type userRoots struct {
 	used []uint32 // of fids, the latest last
 }
 
-// rootOf gives the top of the tree as a user sees it. The fid stays the session's;
+// rootOf gives the top of the tree as a user sees it. The fid stays the attachment's;
 // it may be given up later while it is in use only by the next maxUsers users.
-func (s *session) rootOf(ctx context.Context, b *bridge, uid uint32) (*client.Fid, error) {
+func (s *attachment) rootOf(ctx context.Context, b *bridge, uid uint32) (*client.Fid, error) {
 	if !b.many || uid == b.uid {
 		return s.root, nil
 	}
@@ -55,7 +55,7 @@ func (s *session) rootOf(ctx context.Context, b *bridge, uid uint32) (*client.Fi
 func (b *bridge) own(uid uint32) bool { return !b.many || uid == b.uid }
 
 // dirAs calls fn with a fid of a directory that a user may use.
-func (b *bridge) dirAs(ctx context.Context, s *session, uid uint32, n *node, fn func(*client.Fid) error) error {
+func (b *bridge) dirAs(ctx context.Context, s *attachment, uid uint32, n *inode, fn func(*client.Fid) error) error {
 	if b.own(uid) {
 		d, err := s.dirs.get(ctx, n)
 		if err != nil {
@@ -73,7 +73,7 @@ func (b *bridge) dirAs(ctx context.Context, s *session, uid uint32, n *node, fn 
 }
 
 // walkAs gives a fid of n that a user may use. The caller clunks it.
-func (b *bridge) walkAs(ctx context.Context, s *session, uid uint32, n *node) (*client.Fid, error) {
+func (b *bridge) walkAs(ctx context.Context, s *attachment, uid uint32, n *inode) (*client.Fid, error) {
 	if b.own(uid) && !n.dir() {
 		return s.walkFile(ctx, n)
 	}
@@ -92,8 +92,8 @@ func (b *bridge) walkAs(ctx context.Context, s *session, uid uint32, n *node) (*
 	return f, nil
 }
 
-// names is the path of a node.
-func names(n *node) []string {
+// names is the path of an inode.
+func names(n *inode) []string {
 	var out []string
 	for at := n.at.Load(); at != nil; at = at.parent.at.Load() {
 		out = append(out, at.name)
@@ -103,8 +103,8 @@ func names(n *node) []string {
 }
 
 // asUser calls fn with a fid of n that a user may use. It may run twice.
-func (b *bridge) asUser(ctx context.Context, uid uint32, n *node, fn func(*client.Fid) error) error {
-	return b.do(ctx, func(s *session) error {
+func (b *bridge) asUser(ctx context.Context, uid uint32, n *inode, fn func(*client.Fid) error) error {
+	return b.do(ctx, func(s *attachment) error {
 		if n.dir() {
 			return b.dirAs(ctx, s, uid, n, fn)
 		}

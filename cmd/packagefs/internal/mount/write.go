@@ -12,9 +12,9 @@ import (
 	"github.com/packagefs/packagefs/server/p9l/wire"
 )
 
-// once runs fn on a session. Unlike do it does not run it again: what changes
+// once runs fn on an attachment. Unlike do it does not run it again: what changes
 // names may have been done although the answer was lost.
-func (b *bridge) once(ctx context.Context, fn func(*session) error) error {
+func (b *bridge) once(ctx context.Context, fn func(*attachment) error) error {
 	s, err := b.get(ctx)
 	if err != nil {
 		return err
@@ -33,7 +33,7 @@ func (b *bridge) Write(cancel <-chan struct{}, in *fuse.WriteIn, data []byte) (u
 		return 0, fuse.EBADF
 	}
 	ctx := request(&in.InHeader, cancel)
-	send := func(s *session) error {
+	send := func(s *attachment) error {
 		fid, err := f.on(ctx, b, s)
 		if err != nil {
 			return err
@@ -60,11 +60,11 @@ func (b *bridge) Fsync(cancel <-chan struct{}, in *fuse.FsyncIn) fuse.Status {
 	if !ok {
 		return fuse.EBADF
 	}
-	if f.node.immutable() {
+	if f.inode.immutable() {
 		return fuse.OK
 	}
 	ctx := request(&in.InHeader, cancel)
-	err := b.once(ctx, func(s *session) error {
+	err := b.once(ctx, func(s *attachment) error {
 		fid, err := f.on(ctx, b, s)
 		if err != nil {
 			return err
@@ -91,7 +91,7 @@ func (b *bridge) FsyncDir(cancel <-chan struct{}, in *fuse.FsyncIn) fuse.Status 
 		return fuse.EBADF
 	}
 	ctx := request(&in.InHeader, cancel)
-	return status(b.withDir(ctx, d.node, func(_ *session, dir *client.Fid) error {
+	return status(b.withDir(ctx, d.inode, func(_ *attachment, dir *client.Fid) error {
 		f, _, err := dir.Walk(ctx)
 		if err != nil {
 			return stale(err)
@@ -106,12 +106,12 @@ func (b *bridge) FsyncDir(cancel <-chan struct{}, in *fuse.FsyncIn) fuse.Status 
 
 // SetAttr sets attributes, through the open file where the kernel names one.
 func (b *bridge) SetAttr(cancel <-chan struct{}, in *fuse.SetAttrIn, out *fuse.AttrOut) fuse.Status {
-	n := b.node(in.NodeId)
+	n := b.inode(in.NodeId)
 	if n == nil {
 		return fuse.Status(syscall.ESTALE)
 	}
 	ctx := request(&in.InHeader, cancel)
-	defer b.altered()
+	defer b.noteChange()
 	mask, attr := setAttr(in)
 	set := func(f *client.Fid) error {
 		if mask != 0 {
@@ -124,11 +124,11 @@ func (b *bridge) SetAttr(cancel <-chan struct{}, in *fuse.SetAttrIn, out *fuse.A
 			return err
 		}
 		if q.Version == 0 {
-			b.changes(n)
+			b.becomesMutable(n)
 		}
 		out.Attr = fillAttr(q, &a)
 		b.renew(n, out.Attr, 0)
-		out.SetTimeout(b.attrLife(n, b.life))
+		out.SetTimeout(b.attrTTL(n, b.ttl))
 		return nil
 	}
 	fh, given := in.GetFh()
@@ -202,17 +202,17 @@ func (b *bridge) RemoveXAttr(cancel <-chan struct{}, h *fuse.InHeader, name stri
 }
 
 func (b *bridge) changeXattr(cancel <-chan struct{}, h *fuse.InHeader, change func(context.Context, *client.Fid) error) fuse.Status {
-	n := b.node(h.NodeId)
+	n := b.inode(h.NodeId)
 	if n == nil {
 		return fuse.Status(syscall.ESTALE)
 	}
 	ctx := request(h, cancel)
-	defer b.altered()
+	defer b.noteChange()
 	return status(b.asUser(ctx, h.Uid, n, func(f *client.Fid) error {
 		if err := change(ctx, f); err != nil {
 			return err
 		}
-		b.changes(n)
+		b.becomesMutable(n)
 		return nil
 	}))
 }

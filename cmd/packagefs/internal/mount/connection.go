@@ -30,8 +30,8 @@ const (
 	attempts = 8
 )
 
-// A session is one connection with the tree attached.
-type session struct {
+// An attachment is one connection with the tree attached.
+type attachment struct {
 	conn *client.Conn
 	root *client.Fid
 	qid  p9.QID // of the root
@@ -53,33 +53,33 @@ const (
 	openedLife = time.Minute // also of the content of a package that was removed
 )
 
-// A link keeps a session with the server, making a new one when it breaks.
-type link struct {
-	connect func(ctx context.Context) (*session, error)
+// A connection keeps the tree attached, making a new one when it breaks.
+type connection struct {
+	connect func(ctx context.Context) (*attachment, error)
 	grace   time.Duration
-	ctx     context.Context // ends when the link is closed
+	ctx     context.Context // ends when the connection is closed
 	close   context.CancelFunc
 
-	mu     sync.Mutex // guards the fields below
-	cur    *session   // nil while there is none
-	lost   time.Time  // when the last session ended
+	mu     sync.Mutex  // guards the fields below
+	cur    *attachment // nil while there is none
+	lost   time.Time   // when the last attachment ended
 	next   chan struct{}
 	reason error // of the last attempt to connect
 }
 
-// newLink connects for the first time, and fails if that does.
-func newLink(ctx context.Context, connect func(context.Context) (*session, error)) (*link, error) {
+// newConnection connects for the first time, and fails if that does.
+func newConnection(ctx context.Context, connect func(context.Context) (*attachment, error)) (*connection, error) {
 	s, err := connect(ctx)
 	if err != nil {
 		return nil, err
 	}
-	l := &link{connect: connect, grace: lostGrace, cur: s}
+	l := &connection{connect: connect, grace: lostGrace, cur: s}
 	l.ctx, l.close = context.WithCancel(context.Background())
 	return l, nil
 }
 
-// shut ends the link and its session.
-func (l *link) shut() {
+// shut ends the connection and its attachment.
+func (l *connection) shut() {
 	l.close()
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -88,10 +88,10 @@ func (l *link) shut() {
 	}
 }
 
-// get gives a session that works as far as is known. Without one it waits
+// get gives an attachment that works as far as is known. Without one it waits
 // until the grace is over, and then fails with EHOSTDOWN, or with ESTALE if
 // the server is there but does not let this context attach any more.
-func (l *link) get(ctx context.Context) (*session, error) {
+func (l *connection) get(ctx context.Context) (*attachment, error) {
 	for {
 		l.mu.Lock()
 		if l.cur != nil && l.cur.conn.Err() == nil {
@@ -121,7 +121,7 @@ func (l *link) get(ctx context.Context) (*session, error) {
 	}
 }
 
-func (l *link) why() error {
+func (l *connection) why() error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if errors.Is(l.reason, errRefused) {
@@ -130,15 +130,15 @@ func (l *link) why() error {
 	return syscall.EHOSTDOWN
 }
 
-// session gives the session there is, or nil.
-func (l *link) session() *session {
+// attachment gives the attachment there is, or nil.
+func (l *connection) attachment() *attachment {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.cur
 }
 
-// reconnect tries until there is a session or the link is closed.
-func (l *link) reconnect() {
+// reconnect tries until there is an attachment or the connection is closed.
+func (l *connection) reconnect() {
 	for wait := retryFirst; ; wait = min(2*wait, retryMost) {
 		s, err := l.connect(l.ctx)
 		l.mu.Lock()
@@ -162,10 +162,10 @@ func (l *link) reconnect() {
 	}
 }
 
-// do runs fn on a session, and again on a new one if the connection breaks
+// do runs fn on an attachment, and again on a new one if the connection breaks
 // under it. fn must be such that it may run twice: an operation that changes
 // something must not come here.
-func (l *link) do(ctx context.Context, fn func(*session) error) error {
+func (l *connection) do(ctx context.Context, fn func(*attachment) error) error {
 	for try := 1; ; try++ {
 		s, err := l.get(ctx)
 		if err != nil {
@@ -194,9 +194,9 @@ func (l *link) do(ctx context.Context, fn func(*session) error) error {
 // errno.
 var errRefused = errors.New("the server refuses the context")
 
-// connector makes sessions for one context of one server.
-func connector(o Options, dirs int) func(context.Context) (*session, error) {
-	return func(ctx context.Context) (*session, error) {
+// connector makes attachments for one context of one server.
+func connector(o Options, dirs int) func(context.Context) (*attachment, error) {
+	return func(ctx context.Context) (*attachment, error) {
 		conn, err := client.Dial(ctx, o.Server, client.Options{MessageSize: o.MessageSize, Patience: patience})
 		if err != nil {
 			return nil, err
@@ -209,7 +209,7 @@ func connector(o Options, dirs int) func(context.Context) (*session, error) {
 			}
 			return nil, err
 		}
-		return &session{
+		return &attachment{
 			conn: conn, root: root, qid: qid, dirs: newDirFids(root, dirs),
 			recent: spareFids{max: recentMax, life: recentLife},
 			opened: spareFids{max: openedMax, life: openedLife},

@@ -17,12 +17,12 @@ import (
 	"github.com/hugelgupf/p9/p9"
 )
 
-// forgetful is longer than the kernel trusts names.
-const forgetful = shortLife + shortLife/2
+// expired is longer than the kernel trusts names.
+const expired = shortTTL + shortTTL/2
 
-// contextsShelf has two contexts with the same program, and a file that changes.
-func contextsShelf() *shelf {
-	s := newShelf()
+// contextsTree has two contexts with the same program, and a file that changes.
+func contextsTree() *memTree {
+	s := newMemTree()
 	s.depth = 1
 	lib := s.file("one/usr/lib/lib.so", strings.Repeat("l", 100_000))
 	for _, name := range []string{"one", "two"} {
@@ -67,7 +67,7 @@ func start(t *testing.T, top string) {
 // TestSecondStart counts what the start of a program asks the server when the
 // kernel has forgotten all names.
 func TestSecondStart(t *testing.T) {
-	h := newHost(t, contextsShelf())
+	h := newFakeServer(t, contextsTree())
 	point, _ := h.mountWith(Options{Context: "contexts", ReadOnly: true}, keptDirs, lostGrace)
 	before := h.requests()
 	for _, name := range []string{"one", "two"} {
@@ -76,7 +76,7 @@ func TestSecondStart(t *testing.T) {
 	first := h.requests() - before
 	time.Sleep(recentLife) // then the last fids of that are given up
 	for range 3 {
-		time.Sleep(forgetful)
+		time.Sleep(expired)
 		before := h.requests()
 		start(t, filepath.Join(point, "one"))
 		// A walk to the context, its attributes with the stamp, and the fid's end;
@@ -89,12 +89,12 @@ func TestSecondStart(t *testing.T) {
 
 // TestSecondStartInTree is the same on a mount of one tree.
 func TestSecondStartInTree(t *testing.T) {
-	s := contextsShelf()
+	s := contextsTree()
 	s.depth = 0
-	h := newHost(t, s)
+	h := newFakeServer(t, s)
 	point, _ := h.mountWith(Options{Context: "all", ReadOnly: true}, keptDirs, lostGrace)
 	start(t, filepath.Join(point, "one"))
-	time.Sleep(recentLife + forgetful)
+	time.Sleep(recentLife + expired)
 	before := h.requests()
 	start(t, filepath.Join(point, "one"))
 	// The stamp, and what the server says of its file system.
@@ -103,8 +103,8 @@ func TestSecondStartInTree(t *testing.T) {
 	}
 }
 
-// TestMemoryIsLive changes everything that is remembered.
-func TestMemoryIsLive(t *testing.T) {
+// TestCacheIsLive changes everything that is cached.
+func TestCacheIsLive(t *testing.T) {
 	for name, o := range map[string]Options{
 		"contexts":  {Context: "contexts", ReadOnly: true},
 		"writable":  {Context: "/contexts"},
@@ -112,20 +112,20 @@ func TestMemoryIsLive(t *testing.T) {
 		"no stamps": {Context: "contexts", ReadOnly: true},
 	} {
 		t.Run(name, func(t *testing.T) {
-			s := contextsShelf()
+			s := contextsTree()
 			switch name {
 			case "one tree":
 				s.depth = 0
 			case "no stamps":
 				s.depth = -1
 			}
-			h := newHost(t, s)
+			h := newFakeServer(t, s)
 			point, _ := h.mountWith(o, keptDirs, lostGrace)
 			at := func(name string) string { return filepath.Join(point, name) }
 			for range 2 {
 				start(t, at("one"))
 				start(t, at("two"))
-				time.Sleep(forgetful)
+				time.Sleep(expired)
 			}
 			open, err := os.Open(at("one/usr/bin/prog"))
 			if err != nil {
@@ -183,10 +183,10 @@ func TestMemoryIsLive(t *testing.T) {
 	}
 }
 
-// TestMemoryOverRestart has another tree after the server was started again.
-func TestMemoryOverRestart(t *testing.T) {
-	s := contextsShelf()
-	h := newHost(t, s)
+// TestCacheOverRestart has another tree after the server was started again.
+func TestCacheOverRestart(t *testing.T) {
+	s := contextsTree()
+	h := newFakeServer(t, s)
 	point, _ := h.mountWith(Options{Context: "contexts", ReadOnly: true}, keptDirs, 20*time.Second)
 	prog := filepath.Join(point, "one/usr/bin/prog")
 	start(t, filepath.Join(point, "one"))
@@ -202,23 +202,23 @@ func TestMemoryOverRestart(t *testing.T) {
 	}
 }
 
-// TestMemoryBounded remembers more names than there is room for.
-func TestMemoryBounded(t *testing.T) {
-	b := &bridge{nodes: newNodes(p9.QID{Type: p9.TypeDir}), readOnly: true}
-	root := b.node(1)
-	for i := range 3 * maxMemos {
-		b.learn(nodeName{root, fmt.Sprint(i)}, memo{stamp: 1, none: true})
-		if n := len(b.memos); n == 0 || n > maxMemos {
+// TestCacheBounded caches more names than there is room for.
+func TestCacheBounded(t *testing.T) {
+	b := &bridge{inodes: newInodes(p9.QID{Type: p9.TypeDir}), readOnly: true}
+	root := b.inode(1)
+	for i := range 3 * maxCachedNames {
+		b.cacheName(dentry{root, fmt.Sprint(i)}, cachedName{stamp: 1, none: true})
+		if n := len(b.names); n == 0 || n > maxCachedNames {
 			t.Fatalf("%d names", n)
 		}
-		if m, ok := b.recall(nodeName{root, fmt.Sprint(i)}, 1); !ok || !m.none {
-			t.Fatal("the last name is not remembered")
+		if m, ok := b.cachedName(dentry{root, fmt.Sprint(i)}, 1); !ok || !m.none {
+			t.Fatal("the last name is not cached")
 		}
 	}
 	for i := range 10 {
-		n := b.found(root, fmt.Sprint(i), p9.QID{Type: p9.TypeDir, Path: uint64(i) + 2}, b.attrOf(root), 1)
-		b.learnList(n, &listing{stamp: 1, entries: make([]fuse.DirEntry, maxListed/4)})
-		if b.listed > maxListed || b.knownList(n, 1) == nil {
+		n := b.acquire(root, fmt.Sprint(i), p9.QID{Type: p9.TypeDir, Path: uint64(i) + 2}, b.attrOf(root), 1)
+		b.cacheList(n, &entryList{stamp: 1, entries: make([]fuse.DirEntry, maxListed/4)})
+		if b.listed > maxListed || b.cachedList(n, 1) == nil {
 			t.Fatalf("%d names in lists", b.listed)
 		}
 		if i%2 == 0 {
@@ -236,16 +236,16 @@ func TestMemoryBounded(t *testing.T) {
 // TestOpenedFids keeps files open at the server that are not in use, until the tree
 // changes, and not too many.
 func TestOpenedFids(t *testing.T) {
-	s := contextsShelf()
+	s := contextsTree()
 	const files = openedMax + 50
 	for i := range files {
 		s.file(fmt.Sprintf("one/usr/lib/%d", i), "content")
 	}
-	h := newHost(t, s)
+	h := newFakeServer(t, s)
 	point, _ := h.mountWith(Options{Context: "contexts", ReadOnly: true}, keptDirs, lostGrace)
 	for i := range files {
 		if i%50 == 0 {
-			time.Sleep(forgetful) // another question about the stamp
+			time.Sleep(expired) // another question about the stamp
 		}
 		readFile(t, filepath.Join(point, "one/usr/lib", fmt.Sprint(i)))
 	}
@@ -261,8 +261,8 @@ func TestOpenedFids(t *testing.T) {
 
 // TestManyStarts starts programs from many goroutines while the tree changes.
 func TestManyStarts(t *testing.T) {
-	s := contextsShelf()
-	h := newHost(t, s)
+	s := contextsTree()
+	h := newFakeServer(t, s)
 	point, _ := h.mountWith(Options{Context: "contexts", ReadOnly: true}, 3, 20*time.Second)
 	done := make(chan struct{})
 	var wg sync.WaitGroup

@@ -9,40 +9,40 @@ import (
 	"github.com/hugelgupf/p9/p9"
 )
 
-// A node is an inode that the kernel knows by its number.
-type node struct {
+// An inode is one that the kernel knows by its number.
+type inode struct {
 	id      uint64
 	qid     p9.QID        // its version is that of the first look
 	version atomic.Uint32 // of the qid; a directory's may be out of date
 
 	// at is the path: in a file with several names the one looked up last; nil
 	// in the root.
-	at atomic.Pointer[nodeName]
+	at atomic.Pointer[dentry]
 
-	// nodes.mu guards the fields below.
-	lookups uint64 // references that the kernel holds
-	attr    fuse.Attr
-	asked   time.Duration // when attr came from the server
-	stamp   uint64        // of a directory: with which attr is remembered; 0 for none
-	list    *listing      // what a directory holds, nil if that is not remembered
-	mark    mark          // of the top of a tree
-	plain   bool          // immutable and known to have no extended attributes
-	bare    uint64        // the stamp with which a directory is known to have none; 0 if it is not
-	files   map[*file]bool
-	names   map[nodeName]bool // of what is in nodes.byName
+	// inodes.mu guards the fields below.
+	lookups       uint64 // references that the kernel holds
+	attr          fuse.Attr
+	asked         time.Duration // when attr came from the server
+	stamp         uint64        // of a directory: with which attr is cached; 0 for none
+	list          *entryList    // what a directory holds, nil if that is not cached
+	stampCache    stampCache    // of the top of a tree
+	noXattrs      bool          // immutable and known to have no extended attributes
+	noXattrsStamp uint64        // the stamp with which a directory is known to have none; 0 if it is not
+	files         map[*file]bool
+	names         map[dentry]bool // of what is in inodes.byName
 }
 
-func newNode(id uint64, q p9.QID) *node {
-	n := &node{id: id, qid: q}
+func newInode(id uint64, q p9.QID) *inode {
+	n := &inode{id: id, qid: q}
 	n.version.Store(q.Version)
 	return n
 }
 
-func (n *node) dir() bool       { return n.qid.Type&p9.TypeDir != 0 }
-func (n *node) immutable() bool { return !n.dir() && n.version.Load() != 0 }
+func (n *inode) dir() bool       { return n.qid.Type&p9.TypeDir != 0 }
+func (n *inode) immutable() bool { return !n.dir() && n.version.Load() != 0 }
 
-// parent is the directory that the node is in, nil for the root.
-func (n *node) parent() *node {
+// parent is the directory that the inode is in, nil for the root.
+func (n *inode) parent() *inode {
 	if at := n.at.Load(); at != nil {
 		return at.parent
 	}
@@ -52,48 +52,48 @@ func (n *node) parent() *node {
 // immutable tells whether path and version of a qid name content that stays.
 func immutable(q p9.QID) bool { return q.Type&p9.TypeDir == 0 && q.Version != 0 }
 
-// nodeName is where a node is.
-type nodeName struct {
-	parent *node
+// A dentry is where an inode is: a name in a directory.
+type dentry struct {
+	parent *inode
 	name   string
 }
 
-// nodes holds the nodes that the kernel refers to.
-type nodes struct {
+// inodes holds the inodes that the kernel refers to.
+type inodes struct {
 	now func() time.Duration // since some point in time
 
-	mu     sync.Mutex // guards the fields below, and those of nodes that say so
-	last   uint64     // the highest node number given
-	byID   map[uint64]*node
-	byName map[nodeName]*node // directories and mutable files
-	byQID  map[p9.QID]*node   // immutable files
-	memory
+	mu     sync.Mutex // guards the fields below, and those of inodes that say so
+	last   uint64     // the highest inode number given
+	byID   map[uint64]*inode
+	byName map[dentry]*inode // directories and mutable files
+	byQID  map[p9.QID]*inode // immutable files
+	cache
 }
 
-func newNodes(rootQID p9.QID) *nodes {
+func newInodes(rootQID p9.QID) *inodes {
 	start := time.Now()
-	root := newNode(fuse.FUSE_ROOT_ID, rootQID)
+	root := newInode(fuse.FUSE_ROOT_ID, rootQID)
 	root.lookups = 1
-	return &nodes{
+	return &inodes{
 		now:    func() time.Duration { return time.Since(start) },
 		last:   fuse.FUSE_ROOT_ID,
-		byID:   map[uint64]*node{root.id: root},
-		byName: map[nodeName]*node{},
-		byQID:  map[p9.QID]*node{},
-		memory: memory{memos: map[nodeName]memo{}},
+		byID:   map[uint64]*inode{root.id: root},
+		byName: map[dentry]*inode{},
+		byQID:  map[p9.QID]*inode{},
+		cache:  cache{names: map[dentry]cachedName{}},
 	}
 }
 
-// node gives the node with a number that the kernel uses, or nil.
-func (t *nodes) node(id uint64) *node {
+// inode gives the inode with a number that the kernel uses, or nil.
+func (t *inodes) inode(id uint64) *inode {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	return t.byID[id]
 }
 
-// known gives the attributes of an immutable file that the kernel knows and
+// immutableAttr gives the attributes of an immutable file that the kernel knows and
 // that were asked for a short while ago.
-func (t *nodes) known(q p9.QID) (fuse.Attr, bool) {
+func (t *inodes) immutableAttr(q p9.QID) (fuse.Attr, bool) {
 	if !immutable(q) {
 		return fuse.Attr{}, false
 	}
@@ -106,12 +106,12 @@ func (t *nodes) known(q p9.QID) (fuse.Attr, bool) {
 	return n.attr, true
 }
 
-// found gives the node of what a lookup of name in parent found when the tree had a
+// acquire gives the inode of what a lookup of name in parent found when the tree had a
 // stamp, or 0, and counts a reference of the kernel's to it.
-func (t *nodes) found(parent *node, name string, q p9.QID, attr fuse.Attr, stamp uint64) *node {
+func (t *inodes) acquire(parent *inode, name string, q p9.QID, attr fuse.Attr, stamp uint64) *inode {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	at := nodeName{parent, name}
+	at := dentry{parent, name}
 	n := t.byQID[q]
 	if !immutable(q) {
 		n = t.byName[at]
@@ -121,7 +121,7 @@ func (t *nodes) found(parent *node, name string, q p9.QID, attr fuse.Attr, stamp
 	}
 	if n == nil {
 		t.last++
-		n = newNode(t.last, q)
+		n = newInode(t.last, q)
 		t.byID[n.id] = n
 		if immutable(q) {
 			t.byQID[q] = n
@@ -141,8 +141,8 @@ func (t *nodes) found(parent *node, name string, q p9.QID, attr fuse.Attr, stamp
 	return n
 }
 
-// changes notes that a file that was immutable may change from now on.
-func (t *nodes) changes(n *node) {
+// becomesMutable notes that a file that was immutable may change from now on.
+func (t *inodes) becomesMutable(n *inode) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if !n.immutable() {
@@ -154,25 +154,25 @@ func (t *nodes) changes(n *node) {
 		delete(t.byQID, old)
 	}
 	t.bind(n, *n.at.Load())
-	n.plain = false
+	n.noXattrs = false
 }
 
-// bind gives a node a name. It runs with mu locked.
-func (t *nodes) bind(n *node, at nodeName) {
+// bind gives an inode a name. It runs with mu locked.
+func (t *inodes) bind(n *inode, at dentry) {
 	if t.byName[at] == n {
 		return
 	}
 	t.unbind(at)
 	t.byName[at] = n
 	if n.names == nil {
-		n.names = make(map[nodeName]bool)
+		n.names = make(map[dentry]bool)
 	}
 	n.names[at] = true
 	n.at.Store(&at)
 }
 
 // unbind takes a name away, and returns what had it. It runs with mu locked.
-func (t *nodes) unbind(at nodeName) *node {
+func (t *inodes) unbind(at dentry) *inode {
 	n := t.byName[at]
 	if n == nil {
 		return nil
@@ -188,36 +188,36 @@ func (t *nodes) unbind(at nodeName) *node {
 
 // linked gives a file that may change another name, and counts a reference of
 // the kernel's to it.
-func (t *nodes) linked(n, parent *node, name string, attr fuse.Attr) {
+func (t *inodes) linked(n, parent *inode, name string, attr fuse.Attr) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.bind(n, nodeName{parent, name})
+	t.bind(n, dentry{parent, name})
 	n.attr, n.asked = attr, t.now()
 	n.lookups++
 }
 
 // removed notes that a name is gone, and returns what had it.
-func (t *nodes) removed(parent *node, name string) *node {
+func (t *inodes) removed(parent *inode, name string) *inode {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return t.unbind(nodeName{parent, name})
+	return t.unbind(dentry{parent, name})
 }
 
 // renamed notes that a name is another one now, and returns what had that.
-func (t *nodes) renamed(parent *node, name string, to *node, newName string) (replaced *node) {
+func (t *inodes) renamed(parent *inode, name string, to *inode, newName string) (replaced *inode) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	n := t.unbind(nodeName{parent, name})
-	replaced = t.unbind(nodeName{to, newName})
+	n := t.unbind(dentry{parent, name})
+	replaced = t.unbind(dentry{to, newName})
 	if n != nil {
-		t.bind(n, nodeName{to, newName})
+		t.bind(n, dentry{to, newName})
 	}
 	return replaced
 }
 
-// forget drops references of the kernel's, and returns the node if those were
+// forget drops references of the kernel's, and returns the inode if those were
 // the last.
-func (t *nodes) forget(id, count uint64) *node {
+func (t *inodes) forget(id, count uint64) *inode {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	n := t.byID[id]
@@ -239,16 +239,16 @@ func (t *nodes) forget(id, count uint64) *node {
 	return n
 }
 
-// renew stores attributes that the server gave for a node when its tree had a
+// renew stores attributes that the server gave for an inode when its tree had a
 // stamp, or 0.
-func (t *nodes) renew(n *node, attr fuse.Attr, stamp uint64) {
+func (t *inodes) renew(n *inode, attr fuse.Attr, stamp uint64) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	n.attr, n.asked, n.stamp = attr, t.now(), stamp
 }
 
 // attrOf gives the attributes that were stored last.
-func (t *nodes) attrOf(n *node) fuse.Attr {
+func (t *inodes) attrOf(n *inode) fuse.Attr {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	return n.attr

@@ -22,9 +22,9 @@ import (
 	"github.com/packagefs/packagefs/server/p9l/client"
 )
 
-// A shelf is a tree in memory that tests change while it is served, and that
+// A memTree is a tree in memory that tests change while it is served, and that
 // counts what it is asked.
-type shelf struct {
+type memTree struct {
 	// depth is where directories are that have stamps: 0 for the top, 1 for the
 	// entries of the top, as in the directory of contexts; −1 for nowhere.
 	depth int
@@ -57,15 +57,15 @@ func (i item) dataVersion() uint64 {
 	return uint64(i.qid.Version)
 }
 
-func newShelf() *shelf {
-	s := &shelf{depth: -1, items: map[string]*item{}, born: rand.Uint64()}
+func newMemTree() *memTree {
+	s := &memTree{depth: -1, items: map[string]*item{}, born: rand.Uint64()}
 	s.dir("")
 	return s
 }
 
 var lastQID atomic.Uint64
 
-func (s *shelf) put(path string, i item) *item {
+func (s *memTree) put(path string, i item) *item {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if i.qid.Path == 0 {
@@ -78,50 +78,50 @@ func (s *shelf) put(path string, i item) *item {
 	return &i
 }
 
-func (s *shelf) dir(path string) *item {
+func (s *memTree) dir(path string) *item {
 	return s.put(path, item{mode: p9.ModeDirectory | 0o755})
 }
 
 // file makes an immutable file.
-func (s *shelf) file(path, data string) *item {
+func (s *memTree) file(path, data string) *item {
 	return s.put(path, item{mode: p9.ModeRegular | 0o644, data: data, qid: p9.QID{Version: 1}})
 }
 
-func (s *shelf) link(path, target string) *item {
+func (s *memTree) link(path, target string) *item {
 	return s.put(path, item{mode: p9.ModeSymlink | 0o777, target: target, qid: p9.QID{Version: 1}})
 }
 
 // change changes what is at a path, also for those who have it open.
-func (s *shelf) change(path string, do func(*item)) {
+func (s *memTree) change(path string, do func(*item)) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	do(s.items[path])
 	s.count++
 }
 
-func (s *shelf) remove(path string) {
+func (s *memTree) remove(path string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	delete(s.items, path)
 	s.count++
 }
 
-func (s *shelf) Attach() (p9.File, error) { return s.fid(""), nil }
+func (s *memTree) Attach() (p9.File, error) { return s.fid(""), nil }
 
-func (s *shelf) fid(path string) *shelfFile {
+func (s *memTree) fid(path string) *memFile {
 	s.live.Add(1)
-	return &shelfFile{s: s, path: path}
+	return &memFile{s: s, path: path}
 }
 
-type shelfFile struct {
+type memFile struct {
 	templatefs.NoopFile
 	p9.DefaultWalkGetAttr
-	s    *shelf
+	s    *memTree
 	path string
 	open *item
 }
 
-func (f *shelfFile) item() (item, error) {
+func (f *memFile) item() (item, error) {
 	f.s.mu.Lock()
 	defer f.s.mu.Unlock()
 	switch i := f.s.items[f.path]; {
@@ -133,8 +133,8 @@ func (f *shelfFile) item() (item, error) {
 	return item{}, syscall.ENOENT
 }
 
-func (f *shelfFile) Walk(names []string) ([]p9.QID, p9.File, error) {
-	to := &shelfFile{s: f.s, path: f.path}
+func (f *memFile) Walk(names []string) ([]p9.QID, p9.File, error) {
+	to := &memFile{s: f.s, path: f.path}
 	var qids []p9.QID
 	for _, n := range names {
 		to.path = strings.TrimPrefix(path.Join(to.path, n), "/")
@@ -147,7 +147,7 @@ func (f *shelfFile) Walk(names []string) ([]p9.QID, p9.File, error) {
 	return qids, f.s.fid(to.path), nil
 }
 
-func (f *shelfFile) GetAttr(p9.AttrMask) (p9.QID, p9.AttrMask, p9.Attr, error) {
+func (f *memFile) GetAttr(p9.AttrMask) (p9.QID, p9.AttrMask, p9.Attr, error) {
 	i, err := f.item()
 	if err != nil {
 		return p9.QID{}, p9.AttrMask{}, p9.Attr{}, err
@@ -160,7 +160,7 @@ func (f *shelfFile) GetAttr(p9.AttrMask) (p9.QID, p9.AttrMask, p9.Attr, error) {
 }
 
 // Stamp implements p9l.Stamper.
-func (f *shelfFile) Stamp(bool) (uint64, error) {
+func (f *memFile) Stamp(bool) (uint64, error) {
 	if _, err := f.item(); err != nil {
 		return 0, err
 	}
@@ -173,7 +173,7 @@ func (f *shelfFile) Stamp(bool) (uint64, error) {
 	return 0, nil
 }
 
-func (f *shelfFile) Open(p9.OpenFlags) (p9.QID, uint32, error) {
+func (f *memFile) Open(p9.OpenFlags) (p9.QID, uint32, error) {
 	f.s.mu.Lock()
 	defer f.s.mu.Unlock()
 	i := f.s.items[f.path]
@@ -184,7 +184,7 @@ func (f *shelfFile) Open(p9.OpenFlags) (p9.QID, uint32, error) {
 	return i.qid, 0, nil
 }
 
-func (f *shelfFile) ReadAt(p []byte, off int64) (int, error) {
+func (f *memFile) ReadAt(p []byte, off int64) (int, error) {
 	f.s.reads.Add(1)
 	i, err := f.item()
 	if err != nil {
@@ -196,7 +196,7 @@ func (f *shelfFile) ReadAt(p []byte, off int64) (int, error) {
 	return copy(p, i.data[off:]), nil
 }
 
-func (f *shelfFile) Readdir(off uint64, count uint32) (p9.Dirents, error) {
+func (f *memFile) Readdir(off uint64, count uint32) (p9.Dirents, error) {
 	f.s.mu.Lock()
 	defer f.s.mu.Unlock()
 	var names []string
@@ -214,7 +214,7 @@ func (f *shelfFile) Readdir(off uint64, count uint32) (p9.Dirents, error) {
 	return list, nil
 }
 
-func (f *shelfFile) Readlink() (string, error) {
+func (f *memFile) Readlink() (string, error) {
 	i, err := f.item()
 	if err != nil {
 		return "", err
@@ -222,11 +222,11 @@ func (f *shelfFile) Readlink() (string, error) {
 	return i.target, nil
 }
 
-func (f *shelfFile) StatFS() (p9.FSStat, error) {
+func (f *memFile) StatFS() (p9.FSStat, error) {
 	return p9.FSStat{Type: 0x01021997, BlockSize: 4096, NameLength: 255, Files: 77}, nil
 }
 
-func (f *shelfFile) GetXattr(name string) ([]byte, error) {
+func (f *memFile) GetXattr(name string) ([]byte, error) {
 	f.s.xattrs.Add(1)
 	i, err := f.item()
 	if err != nil {
@@ -238,7 +238,7 @@ func (f *shelfFile) GetXattr(name string) ([]byte, error) {
 	return nil, syscall.ENODATA
 }
 
-func (f *shelfFile) ListXattrs() ([]string, error) {
+func (f *memFile) ListXattrs() ([]string, error) {
 	f.s.xattrs.Add(1)
 	i, err := f.item()
 	if err != nil {
@@ -248,20 +248,20 @@ func (f *shelfFile) ListXattrs() ([]string, error) {
 	return slices.DeleteFunc(names, func(name string) bool { return strings.HasPrefix(name, unlistedXattrs) }), nil
 }
 
-func (f *shelfFile) Close() error { f.s.live.Add(-1); return nil }
+func (f *memFile) Close() error { f.s.live.Add(-1); return nil }
 
-// byEngine is a shelf as the engine of packagefs wants it.
-type byEngine struct{ *shelf }
+// byEngine is a tree as the engine of packagefs wants it.
+type byEngine struct{ *memTree }
 
-func (e byEngine) Attach(p9l.AttachRequest) (p9.File, error) { return e.shelf.Attach() }
+func (e byEngine) Attach(p9l.AttachRequest) (p9.File, error) { return e.memTree.Attach() }
 
-// A host serves a shelf on a socket, and can be stopped and started.
-type host struct {
+// A fakeServer serves a tree on a socket, and can be stopped and started.
+type fakeServer struct {
 	// foreign lets hugelgupf/p9's server answer instead of our engine.
 	foreign bool
 
 	t      *testing.T
-	shelf  *shelf
+	tree   *memTree
 	engine p9l.Server
 	addr   client.Addr
 	l      net.Listener
@@ -270,20 +270,20 @@ type host struct {
 	conns  []net.Conn
 }
 
-func newHost(t *testing.T, s *shelf) *host {
-	return startHost(&host{t: t, shelf: s})
+func newFakeServer(t *testing.T, s *memTree) *fakeServer {
+	return startFakeServer(&fakeServer{t: t, tree: s})
 }
 
-func startHost(h *host) *host {
+func startFakeServer(h *fakeServer) *fakeServer {
 	t := h.t
-	h.engine.Attacher = byEngine{h.shelf}
+	h.engine.Attacher = byEngine{h.tree}
 	h.addr = client.Addr{Network: "unix", Address: filepath.Join(t.TempDir(), "9p.sock")}
 	h.start()
 	t.Cleanup(h.stop)
 	return h
 }
 
-func (h *host) start() {
+func (h *fakeServer) start() {
 	var err error
 	if h.l, err = net.Listen("unix", h.addr.Address); err != nil {
 		h.t.Fatal(err)
@@ -302,16 +302,16 @@ func (h *host) start() {
 	})
 }
 
-func (h *host) serve(c net.Conn) {
+func (h *fakeServer) serve(c net.Conn) {
 	if h.foreign {
-		p9.NewServer(h.shelf).Handle(c, c)
+		p9.NewServer(h.tree).Handle(c, c)
 		return
 	}
 	h.engine.ServeConn(c, p9l.PeerOf(c))
 }
 
 // requests tells how many requests there were, when no more come.
-func (h *host) requests() int {
+func (h *fakeServer) requests() int {
 	for n := h.engine.Stats().Requests; ; {
 		time.Sleep(50 * time.Millisecond)
 		now := h.engine.Stats().Requests
@@ -322,7 +322,7 @@ func (h *host) requests() int {
 	}
 }
 
-func (h *host) stop() {
+func (h *fakeServer) stop() {
 	h.l.Close()
 	h.mu.Lock()
 	for _, c := range h.conns {
@@ -333,22 +333,22 @@ func (h *host) stop() {
 	h.wg.Wait()
 }
 
-// mountIt mounts what a host serves, keeping fids of so many directories.
-func (h *host) mountIt(dirs int) string {
+// mountIt mounts what a fake server serves, keeping fids of so many directories.
+func (h *fakeServer) mountIt(dirs int) string {
 	h.t.Helper()
-	point, _ := h.mountLink(dirs, lostGrace)
+	point, _ := h.mountConnection(dirs, lostGrace)
 	return point
 }
 
-func (h *host) mountLink(dirs int, grace time.Duration) (string, *link) {
+func (h *fakeServer) mountConnection(dirs int, grace time.Duration) (string, *connection) {
 	h.t.Helper()
 	return h.mountWith(Options{}, dirs, grace)
 }
 
-func (h *host) mountWith(o Options, dirs int, grace time.Duration) (string, *link) {
+func (h *fakeServer) mountWith(o Options, dirs int, grace time.Duration) (string, *connection) {
 	h.t.Helper()
 	o.Server = h.addr
-	l, err := newLink(h.t.Context(), connector(o, dirs))
+	l, err := newConnection(h.t.Context(), connector(o, dirs))
 	if err != nil {
 		h.t.Fatal(err)
 	}
@@ -356,7 +356,7 @@ func (h *host) mountWith(o Options, dirs int, grace time.Duration) (string, *lin
 	return h.mountBridge(newBridge(l, &o), o), l
 }
 
-func (h *host) mountBridge(b *bridge, o Options) string {
+func (h *fakeServer) mountBridge(b *bridge, o Options) string {
 	h.t.Helper()
 	point := h.t.TempDir()
 	m, err := b.mount(point, &o)
