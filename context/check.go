@@ -57,6 +57,17 @@ func (c *Contexts) Check(ctx stdcontext.Context, set *pkgindex.Set, caller Calle
 	return out, nil
 }
 
+// CheckArchive is Check for packages that are not installed, but listed somewhere,
+// with all rules left out.
+func CheckArchive(ctx stdcontext.Context, packages []pkgmeta.Meta, progress func(done, total int)) ([]Verdict, error) {
+	all := make([]*pkgindex.Package, len(packages))
+	for i, m := range packages {
+		all[i] = &pkgindex.Package{Meta: m, ID: uint64(i + 1)}
+	}
+	var contexts Contexts
+	return contexts.Check(ctx, pkgindex.NewSet(1, all, nil), Caller{Trusted: true}, progress)
+}
+
 // A check is one run over all packages.
 type check struct {
 	pool     *solver.Pool

@@ -7,7 +7,6 @@ import (
 	"os"
 
 	"github.com/packagefs/packagefs/context"
-	"github.com/packagefs/packagefs/pkgindex"
 	"github.com/packagefs/packagefs/pkgindex/format"
 	"github.com/packagefs/packagefs/pkgindex/pkgmeta"
 	"github.com/packagefs/packagefs/server/api"
@@ -67,13 +66,12 @@ func (c *CheckCmd) Run(env *Env) error {
 
 // checkFiles checks the packages of Packages files.
 func (c *CheckCmd) checkFiles(env *Env) ([]api.CheckRow, error) {
-	set, err := c.readFiles(env)
+	packages, err := c.readFiles(env)
 	if err != nil {
 		return nil, err
 	}
-	var contexts context.Contexts
 	bar := newProgressLine(env.Stderr)
-	verdicts, err := contexts.Check(env, set, context.Caller{Trusted: true}, func(done, total int) {
+	verdicts, err := context.CheckArchive(env, packages, func(done, total int) {
 		bar.show("checked %d of %s", done, plural(total, "package"))
 	})
 	bar.clear()
@@ -88,17 +86,17 @@ func (c *CheckCmd) checkFiles(env *Env) ([]api.CheckRow, error) {
 }
 
 // readFiles reads all files. What several of them have counts once.
-func (c *CheckCmd) readFiles(env *Env) (*pkgindex.Set, error) {
+func (c *CheckCmd) readFiles(env *Env) ([]pkgmeta.Meta, error) {
 	type key struct{ name, version, architecture string }
 	known := make(map[key]bool)
-	var all []*pkgindex.Package
+	var all []pkgmeta.Meta
 	bar := newProgressLine(env.Stderr)
 	defer bar.clear()
 	for _, name := range c.PackagesFile {
 		err := readPackagesFile(env, name, func(m pkgmeta.Meta) {
 			if k := (key{m.Name, m.Version, m.Architecture}); !known[k] {
 				known[k] = true
-				all = append(all, &pkgindex.Package{Meta: m, ID: uint64(len(all) + 1)})
+				all = append(all, m)
 				bar.show("read %s", plural(len(all), "package"))
 			}
 		})
@@ -109,7 +107,7 @@ func (c *CheckCmd) readFiles(env *Env) (*pkgindex.Set, error) {
 	if len(all) == 0 {
 		return nil, fmt.Errorf("check: no packages in %s; is it a Debian Packages file?", c.PackagesFile[0])
 	}
-	return pkgindex.NewSet(1, all, nil), nil
+	return all, nil
 }
 
 func readPackagesFile(env *Env, name string, each func(pkgmeta.Meta)) error {
