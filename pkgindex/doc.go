@@ -18,8 +18,9 @@
 //	pkgindex/pkgmeta, relation, version what a package says of itself
 //
 // Beside them stand helpers that know nothing of packages' meaning: pkgpath (paths),
-// pfs (the native format's file), signature, dirwatch and tomlfile. Below format,
-// mkpkg writes package files for tests and for the demonstration.
+// pfs (the native format's file), signature, dirwatch, staging (names that those who
+// install and the store agree on) and tomlfile. Below format, mkpkg writes package
+// files for tests and for the demonstration.
 //
 // # Lifecycle
 //

@@ -63,7 +63,7 @@ func TestSynthetic(t *testing.T) {
 	}
 	other := made("2")
 	if again := made("1"); again.ID != p.ID || other.ID == p.ID {
-		t.Error("a made package's number does not follow its name and version")
+		t.Error("a synthetic package's number does not follow its name and version")
 	}
 
 	_, err = NewSynthetic(pkgmeta.Meta{}, []SyntheticFile{{Entry: pkgmeta.Entry{Path: "x", HardLink: "y"}}}, nil)
