@@ -9,15 +9,15 @@ import (
 
 // callCases make one call on one kind.
 func callCases() []Case {
-	calls := map[string]func(path string) error{
-		"mkdir":    func(p string) error { return unix.Mkdir(p, 0o755) },
-		"rmdir":    unix.Rmdir,
-		"unlink":   unix.Unlink,
-		"symlink":  func(p string) error { return unix.Symlink("to", p) },
-		"mkfifo":   func(p string) error { return unix.Mkfifo(p, 0o644) },
-		"readlink": func(p string) error { _, err := unix.Readlink(p, make([]byte, 100)); return err },
-		"chmod":    func(p string) error { return unix.Chmod(p, 0o600) },
-		"stat":     func(p string) error { return unix.Stat(p, new(unix.Stat_t)) },
+	calls := map[string]func(c Calls, path string) error{
+		"mkdir":    func(c Calls, p string) error { return c.Mkdir(p, 0o755) },
+		"rmdir":    Calls.Rmdir,
+		"unlink":   Calls.Unlink,
+		"symlink":  func(c Calls, p string) error { return c.Symlink("to", p) },
+		"mkfifo":   func(c Calls, p string) error { return c.Mkfifo(p, 0o644) },
+		"readlink": func(c Calls, p string) error { _, err := c.Readlink(p); return err },
+		"chmod":    func(c Calls, p string) error { return c.Chmod(p, 0o600) },
+		"stat":     func(c Calls, p string) error { return c.Stat(p, new(unix.Stat_t)) },
 	}
 	table := []struct {
 		call, kind string
@@ -40,14 +40,14 @@ func callCases() []Case {
 	for _, c := range table {
 		cases = append(cases, Case{fmt.Sprintf("%s of %s", c.call, c.kind), func(d *Dir) {
 			d.make(c.kind, "x")
-			d.is(c.call, calls[c.call](d.at("x")), c.want)
+			d.is(c.call, calls[c.call](d, d.at("x")), c.want)
 		}})
 	}
 	return append(cases,
-		Case{"rmdir of dot", func(d *Dir) { d.is("rmdir", unix.Rmdir(d.mkdir("x")+"/."), unix.EINVAL) }},
-		Case{"rmdir of dot dot", func(d *Dir) { d.is("rmdir", unix.Rmdir(d.mkdir("x")+"/.."), unix.ENOTEMPTY) }},
+		Case{"rmdir of dot", func(d *Dir) { d.is("rmdir", d.Rmdir(d.mkdir("x")+"/."), unix.EINVAL) }},
+		Case{"rmdir of dot dot", func(d *Dir) { d.is("rmdir", d.Rmdir(d.mkdir("x")+"/.."), unix.ENOTEMPTY) }},
 		Case{"device cannot be made", func(d *Dir) {
-			if err := unix.Mknod(d.at("x"), unix.S_IFCHR|0o666, int(unix.Mkdev(1, 3))); err == nil {
+			if err := d.Mknod(d.at("x"), unix.S_IFCHR|0o666, int(unix.Mkdev(1, 3))); err == nil {
 				d.Error("a device is made")
 			}
 		}},

@@ -2,8 +2,6 @@ package posix
 
 import (
 	"fmt"
-	"os"
-	"path/filepath"
 	"sync"
 
 	"golang.org/x/sys/unix"
@@ -12,12 +10,12 @@ import (
 func dirCases() []Case {
 	return []Case{
 		{"directory is made with its mode", func(d *Dir) {
-			d.ok(unix.Mkdir(d.at("x"), 0o1751))
+			d.ok(d.Mkdir(d.at("x"), 0o1751))
 			equal(d, "mode", d.stat(d.at("x")).Mode, unix.S_IFDIR|0o1751)
 		}},
 		{"directory is made with the umask", func(d *Dir) {
-			defer unix.Umask(unix.Umask(0o077))
-			d.ok(unix.Mkdir(d.at("x"), 0o777))
+			defer d.Umask(d.Umask(0o077))
+			d.ok(d.Mkdir(d.at("x"), 0o777))
 			equal(d, "mode", d.stat(d.at("x")).Mode&07777, 0o700)
 		}},
 		{"directory counts the directories in it", func(d *Dir) {
@@ -26,27 +24,27 @@ func dirCases() []Case {
 			d.mkdir("x/a")
 			d.mkdir("x/b")
 			soon(d, "nlink 4", func() bool { return d.stat(d.at("x")).Nlink == 4 })
-			d.ok(unix.Rmdir(d.at("x/a")))
+			d.ok(d.Rmdir(d.at("x/a")))
 			soon(d, "nlink 3", func() bool { return d.stat(d.at("x")).Nlink == 3 })
 		}},
 		{"directory is removed", func(d *Dir) {
-			d.ok(unix.Rmdir(d.mkdir("x")))
+			d.ok(d.Rmdir(d.mkdir("x")))
 			d.gone(d.at("x"))
 		}},
 		{"directory is removed and made again", func(d *Dir) {
 			for range 5 {
 				d.mkdir("x")
 				d.file("x/f", "c")
-				d.ok(unix.Unlink(d.at("x/f")))
-				d.ok(unix.Rmdir(d.at("x")))
+				d.ok(d.Unlink(d.at("x/f")))
+				d.ok(d.Rmdir(d.at("x")))
 			}
 			d.mkdir("x")
 			d.gone(d.at("x/f"))
 		}},
 		{"directory that was removed takes no names", func(d *Dir) {
 			fd := d.open(d.mkdir("x"), unix.O_RDONLY|unix.O_DIRECTORY)
-			d.ok(unix.Rmdir(d.at("x")))
-			_, err := unix.Openat(fd, "f", unix.O_CREAT|unix.O_WRONLY, 0o644)
+			d.ok(d.Rmdir(d.at("x")))
+			_, err := d.Openat(fd, "f", unix.O_CREAT|unix.O_WRONLY, 0o644)
 			if err == nil {
 				d.Error("a file is made in it")
 			}
@@ -55,16 +53,16 @@ func dirCases() []Case {
 			for _, k := range kinds {
 				k.make(d, k.name)
 			}
-			types := map[string]os.FileMode{
-				"file": 0, "directory": os.ModeDir, "full directory": os.ModeDir, "symlink": os.ModeSymlink, "symlink.to": 0,
-				"dangling symlink": os.ModeSymlink, "loop": os.ModeSymlink, "fifo": os.ModeNamedPipe, "socket": os.ModeSocket,
+			types := map[string]uint8{
+				"file": unix.DT_REG, "directory": unix.DT_DIR, "full directory": unix.DT_DIR, "symlink": unix.DT_LNK, "symlink.to": unix.DT_REG,
+				"dangling symlink": unix.DT_LNK, "loop": unix.DT_LNK, "fifo": unix.DT_FIFO, "socket": unix.DT_SOCK,
 			}
-			list, err := os.ReadDir(d.Path)
+			list, err := readDir(d, d.Path)
 			d.ok(err)
 			equal(d, "entries", len(list), len(types))
 			for _, e := range list {
-				if want, ok := types[e.Name()]; !ok || e.Type() != want {
-					d.Errorf("%s has type %v, want %v (%v)", e.Name(), e.Type(), want, ok)
+				if want, ok := types[e.Name]; !ok || e.Type != want {
+					d.Errorf("%s has type %v, want %v (%v)", e.Name, e.Type, want, ok)
 				}
 			}
 		}},
@@ -72,19 +70,22 @@ func dirCases() []Case {
 			for i := range 20 {
 				d.file(fmt.Sprint(i), "")
 			}
-			for name, ino := range inodes(d, d.Path) {
-				equal(d, name, ino, d.stat(d.at(name)).Ino)
+			list, err := readDir(d, d.Path)
+			d.ok(err)
+			equal(d, "entries", len(list), 20)
+			for _, e := range list {
+				equal(d, e.Name, e.Ino, d.stat(d.at(e.Name)).Ino)
 			}
 		}},
 		{"directory of 5000 names", func(d *Dir) {
 			for i := range 5000 {
-				d.ok(unix.Mknod(d.at(fmt.Sprintf("name-%05d", i)), unix.S_IFREG|0o644, 0))
+				d.ok(d.Mknod(d.at(fmt.Sprintf("name-%05d", i)), unix.S_IFREG|0o644, 0))
 			}
-			list, err := os.ReadDir(d.Path)
+			list, err := readDir(d, d.Path)
 			d.ok(err)
 			for i, e := range list {
-				if e.Name() != fmt.Sprintf("name-%05d", i) {
-					d.Fatalf("entry %d is %s", i, e.Name())
+				if e.Name != fmt.Sprintf("name-%05d", i) {
+					d.Fatalf("entry %d is %s", i, e.Name)
 				}
 			}
 			equal(d, "entries", len(list), 5000)
@@ -92,31 +93,25 @@ func dirCases() []Case {
 		{"directory is read while it changes", readWhileChanging},
 		{"directory is read again from the start", func(d *Dir) {
 			d.file("a", "")
-			f, err := os.Open(d.Path)
-			d.ok(err)
-			defer f.Close()
-			first, err := f.Readdirnames(-1)
-			d.ok(err)
+			fd := d.open(d.Path, unix.O_RDONLY|unix.O_DIRECTORY)
+			first := d.rest(fd)
 			d.file("b", "")
-			_, err = f.Seek(0, 0)
-			d.ok(err)
-			again, err := f.Readdirnames(-1)
-			d.ok(err)
-			equal(d, "entries", fmt.Sprint(len(first), len(again)), "1 2")
+			d.ok(d.Rewind(fd))
+			equal(d, "entries", fmt.Sprint(len(first), len(d.rest(fd))), "1 2")
 		}},
 		{"directory is filled by many at once", func(d *Dir) {
 			var wg sync.WaitGroup
 			for g := range 8 {
 				wg.Go(func() {
 					for i := range 25 {
-						if err := os.WriteFile(d.at(fmt.Sprintf("%d-%d", g, i)), nil, 0o644); err != nil {
+						if err := writeFile(d, d.at(fmt.Sprintf("%d-%d", g, i)), nil, 0o644); err != nil {
 							d.Error(err)
 						}
 					}
 				})
 			}
 			wg.Wait()
-			list, err := os.ReadDir(d.Path)
+			list, err := readDir(d, d.Path)
 			d.ok(err)
 			equal(d, "entries", len(list), 200)
 		}},
@@ -125,7 +120,7 @@ func dirCases() []Case {
 			won := make(chan int, 16)
 			for range 16 {
 				wg.Go(func() {
-					fd, err := unix.Open(d.at("x"), unix.O_CREAT|unix.O_EXCL|unix.O_WRONLY, 0o644)
+					fd, err := d.Open(d.at("x"), unix.O_CREAT|unix.O_EXCL|unix.O_WRONLY, 0o644)
 					if err == nil {
 						won <- fd
 					}
@@ -135,29 +130,29 @@ func dirCases() []Case {
 			close(won)
 			n := 0
 			for fd := range won {
-				unix.Close(fd)
+				d.Close(fd)
 				n++
 			}
 			equal(d, "who made it", n, 1)
 		}},
 		{"one of two clients makes a name", func(d *Dir) {
 			d.mkdir("x")
-			d.ok(os.WriteFile(d.Other+"/x/f", nil, 0o644))
+			d.ok(writeFile(d, d.Other+"/x/f", nil, 0o644))
 			soon(d, "the other client cannot", func() bool {
-				return unix.Mkdir(d.at("x/f"), 0o755) == unix.EEXIST
+				return d.Mkdir(d.at("x/f"), 0o755) == unix.EEXIST
 			})
 		}},
 		{"tree is removed", func(d *Dir) {
 			for i := range 10 {
-				d.ok(os.MkdirAll(d.at(fmt.Sprintf("t/%d/%d", i%3, i)), 0o755))
+				d.ok(mkdirAll(d, d.at(fmt.Sprintf("t/%d/%d", i%3, i)), 0o755))
 				d.file(fmt.Sprintf("t/%d/%d/f", i%3, i), "c")
 			}
-			d.ok(os.RemoveAll(d.at("t")))
+			d.ok(removeAll(d, d.at("t")))
 			d.gone(d.at("t"))
 		}},
 		{"statfs", func(d *Dir) {
 			var st unix.Statfs_t
-			d.ok(unix.Statfs(d.Path, &st))
+			d.ok(d.Statfs(d.Path, &st))
 			equal(d, "namelen", st.Namelen, 255)
 			if st.Bsize <= 0 || st.Blocks == 0 || st.Bfree > st.Blocks || st.Bavail > st.Bfree {
 				d.Errorf("%+v", st)
@@ -166,35 +161,16 @@ func dirCases() []Case {
 	}
 }
 
-// inodes lists a directory with the numbers that it has itself.
-func inodes(d *Dir, path string) map[string]uint64 {
-	fd := d.open(path, unix.O_RDONLY|unix.O_DIRECTORY)
-	all := make(map[string]uint64)
-	buf := make([]byte, 32<<10)
+// rest reads a directory to its end.
+func (d *Dir) rest(fd int) (all []Entry) {
+	d.Helper()
 	for {
-		n, err := unix.ReadDirent(fd, buf)
+		some, err := d.Getdents(fd)
 		d.ok(err)
-		if n == 0 {
+		if len(some) == 0 {
 			return all
 		}
-		for b := buf[:n]; len(b) > 0; {
-			size := int(b[16]) | int(b[17])<<8
-			name := b[19:size]
-			for i, c := range name {
-				if c == 0 {
-					name = name[:i]
-					break
-				}
-			}
-			if s := string(name); s != "." && s != ".." {
-				var ino uint64
-				for i := 7; i >= 0; i-- {
-					ino = ino<<8 | uint64(b[i])
-				}
-				all[s] = ino
-			}
-			b = b[size:]
-		}
+		all = append(all, some...)
 	}
 }
 
@@ -205,22 +181,20 @@ func readWhileChanging(d *Dir) {
 	for i := range stay {
 		d.file(fmt.Sprintf("stay-%d", i), "")
 	}
-	f, err := os.Open(d.Path)
-	d.ok(err)
-	defer f.Close()
+	fd := d.open(d.Path, unix.O_RDONLY|unix.O_DIRECTORY)
 	seen := make(map[string]int)
 	for i := 0; ; i++ {
 		d.file(fmt.Sprintf("new-%d", i), "")
 		if i > 0 {
-			d.ok(os.Remove(filepath.Join(d.Path, fmt.Sprintf("new-%d", i-1))))
+			d.ok(d.Unlink(d.at(fmt.Sprintf("new-%d", i-1))))
 		}
-		names, err := f.Readdirnames(20)
-		if len(names) == 0 {
+		some, err := d.Getdents(fd)
+		d.ok(err)
+		if len(some) == 0 {
 			break
 		}
-		d.ok(err)
-		for _, n := range names {
-			seen[n]++
+		for _, e := range some {
+			seen[e.Name]++
 		}
 	}
 	for i := range stay {

@@ -1,7 +1,6 @@
 package posix
 
 import (
-	"os"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -27,24 +26,24 @@ func nameCases() []Case {
 		cases = append(cases, Case{"name " + c.what, func(d *Dir) {
 			d.file(c.name, "content")
 			d.content(d.Path+"/"+c.name, "content")
-			list, err := os.ReadDir(d.Path)
-			if err != nil || len(list) != 1 || list[0].Name() != c.name {
+			list, err := readDir(d, d.Path)
+			if err != nil || len(list) != 1 || list[0].Name != c.name {
 				d.Fatalf("the directory has %v, %v", list, err)
 			}
-			d.ok(unix.Rename(d.Path+"/"+c.name, d.at("other")))
-			d.ok(unix.Rename(d.at("other"), d.Path+"/"+c.name))
-			d.ok(unix.Unlink(d.Path + "/" + c.name))
+			d.ok(d.Rename(d.Path+"/"+c.name, d.at("other")))
+			d.ok(d.Rename(d.at("other"), d.Path+"/"+c.name))
+			d.ok(d.Unlink(d.Path + "/" + c.name))
 			d.gone(d.Path + "/" + c.name)
 		}})
 	}
 	return append(cases,
 		Case{"name of 256 bytes", func(d *Dir) {
 			name := d.Path + "/" + strings.Repeat("n", 256)
-			_, err := unix.Open(name, unix.O_CREAT|unix.O_WRONLY, 0o644)
+			_, err := d.Open(name, unix.O_CREAT|unix.O_WRONLY, 0o644)
 			d.is("open", err, unix.ENAMETOOLONG)
-			d.is("mkdir", unix.Mkdir(name, 0o755), unix.ENAMETOOLONG)
-			d.is("symlink", unix.Symlink("x", name), unix.ENAMETOOLONG)
-			d.is("stat", unix.Stat(name, new(unix.Stat_t)), unix.ENAMETOOLONG)
+			d.is("mkdir", d.Mkdir(name, 0o755), unix.ENAMETOOLONG)
+			d.is("symlink", d.Symlink("x", name), unix.ENAMETOOLONG)
+			d.is("stat", d.Stat(name, new(unix.Stat_t)), unix.ENAMETOOLONG)
 		}},
 		Case{"names differ by case", func(d *Dir) {
 			d.file("name", "lower")

@@ -60,9 +60,9 @@ func openCases() []Case {
 	for _, c := range table {
 		cases = append(cases, Case{fmt.Sprintf("open %s %s", c.kind, c.how), func(d *Dir) {
 			d.make(c.kind, "x")
-			fd, err := unix.Open(d.at("x"), c.flags, 0o600)
+			fd, err := d.Open(d.at("x"), c.flags, 0o600)
 			if err == nil {
-				unix.Close(fd)
+				d.Close(fd)
 			}
 			d.is("open", err, c.want)
 		}})
@@ -79,57 +79,57 @@ func openMore() []Case {
 			d.content(d.at("x"), "")
 		}},
 		{"open with umask", func(d *Dir) {
-			defer unix.Umask(unix.Umask(0o027))
-			fd, err := unix.Open(d.at("x"), unix.O_CREAT|unix.O_WRONLY, 0o666)
+			defer d.Umask(d.Umask(0o027))
+			fd, err := d.Open(d.at("x"), unix.O_CREAT|unix.O_WRONLY, 0o666)
 			d.ok(err)
-			defer unix.Close(fd)
+			defer d.Close(fd)
 			equal(d, "mode", d.fstat(fd).Mode&07777, 0o640)
 		}},
 		{"open of mode 0 writes through its descriptor", func(d *Dir) {
-			u := user{uid: 7001, gid: 7001}
-			d.ok(unix.Chmod(d.Path, 0o777))
-			d.ok(d.as(u, func() error {
-				fd, err := unix.Open(d.at("x"), unix.O_CREAT|unix.O_EXCL|unix.O_RDWR, 0)
+			u := User{UID: 7001, GID: 7001}
+			d.ok(d.Chmod(d.Path, 0o777))
+			d.ok(d.as(u, func(u Calls) error {
+				fd, err := u.Open(d.at("x"), unix.O_CREAT|unix.O_EXCL|unix.O_RDWR, 0)
 				if err != nil {
 					return err
 				}
-				defer unix.Close(fd)
-				_, err = unix.Write(fd, []byte("in"))
+				defer u.Close(fd)
+				_, err = u.Write(fd, []byte("in"))
 				return err
 			}))
 			d.content(d.at("x"), "in")
 		}},
 		{"read of a descriptor for writing", func(d *Dir) {
 			fd := d.open(d.file("x", "c"), unix.O_WRONLY)
-			_, err := unix.Read(fd, make([]byte, 1))
+			_, err := d.Read(fd, make([]byte, 1))
 			d.is("read", err, unix.EBADF)
 		}},
 		{"write to a descriptor for reading", func(d *Dir) {
 			fd := d.open(d.file("x", "c"), unix.O_RDONLY)
-			_, err := unix.Write(fd, []byte("y"))
+			_, err := d.Write(fd, []byte("y"))
 			d.is("write", err, unix.EBADF)
 		}},
 		{"ftruncate of a descriptor for reading", func(d *Dir) {
 			fd := d.open(d.file("x", "c"), unix.O_RDONLY)
-			d.is("ftruncate", unix.Ftruncate(fd, 0), unix.EINVAL)
+			d.is("ftruncate", d.Ftruncate(fd, 0), unix.EINVAL)
 		}},
 		{"read of a directory", func(d *Dir) {
 			fd := d.open(d.mkdir("x"), unix.O_RDONLY)
-			_, err := unix.Read(fd, make([]byte, 1))
+			_, err := d.Read(fd, make([]byte, 1))
 			d.is("read", err, unix.EISDIR)
 		}},
 		{"open with a slash behind a file", func(d *Dir) {
 			d.file("x", "")
-			_, err := unix.Open(d.at("x")+"/", unix.O_RDONLY, 0)
+			_, err := d.Open(d.at("x")+"/", unix.O_RDONLY, 0)
 			d.is("open", err, unix.ENOTDIR)
 		}},
 		{"open below a file", func(d *Dir) {
 			d.file("x", "")
-			_, err := unix.Open(d.at("x/y"), unix.O_CREAT|unix.O_WRONLY, 0o644)
+			_, err := d.Open(d.at("x/y"), unix.O_CREAT|unix.O_WRONLY, 0o644)
 			d.is("open", err, unix.ENOTDIR)
 		}},
 		{"open in a missing directory", func(d *Dir) {
-			_, err := unix.Open(d.at("x/y"), unix.O_CREAT|unix.O_WRONLY, 0o644)
+			_, err := d.Open(d.at("x/y"), unix.O_CREAT|unix.O_WRONLY, 0o644)
 			d.is("open", err, unix.ENOENT)
 		}},
 	}

@@ -2,7 +2,6 @@ package posix
 
 import (
 	"errors"
-	"fmt"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -24,6 +23,9 @@ type Mount struct {
 	Path  string // a directory that every user may search
 	Other string // the same directory through another mount; Path if there is none
 
+	// System makes the calls; nil is the Linux kernel, as root.
+	System System
+
 	// Cannot has the reasons of cases that cannot pass here, by name.
 	Cannot map[string]string
 }
@@ -31,8 +33,11 @@ type Mount struct {
 // A Dir is the directory of one case.
 type Dir struct {
 	testing.TB
+	Calls
 	Path  string
 	Other string // the same directory as another client has it
+
+	system System
 }
 
 // Run runs all cases.
@@ -41,7 +46,11 @@ func Run(t *testing.T, m Mount) {
 	if os.Geteuid() != 0 {
 		t.Fatal("the cases act as several users: run them as root")
 	}
-	defer syscall.Umask(syscall.Umask(0))
+	if m.System == nil {
+		m.System = kernel{}
+	}
+	me := m.System.Me()
+	defer me.Umask(me.Umask(0))
 	cases := Cases()
 	known := make(map[string]bool)
 	for _, c := range cases {
@@ -63,10 +72,8 @@ func (m Mount) run(t *testing.T, c Case) {
 	reason, cannot := m.Cannot[c.Name]
 	t.Run(c.Name, func(t *testing.T) {
 		name := strings.NewReplacer("/", "-", " ", "_").Replace(c.Name)
-		if err := os.Mkdir(filepath.Join(m.Path, name), 0o755); err != nil {
-			t.Fatal(err)
-		}
-		d := &Dir{TB: t, Path: filepath.Join(m.Path, name), Other: filepath.Join(m.Other, name)}
+		d := &Dir{TB: t, Calls: m.System.Me(), system: m.System, Path: filepath.Join(m.Path, name), Other: filepath.Join(m.Other, name)}
+		d.ok(d.Mkdir(d.Path, 0o755))
 		if !cannot {
 			c.Run(d)
 			return
@@ -132,20 +139,20 @@ func equal[T comparable](d *Dir, what string, got, want T) {
 // file makes a file.
 func (d *Dir) file(name, content string) string {
 	d.Helper()
-	d.ok(os.WriteFile(d.at(name), []byte(content), 0o644))
+	d.ok(writeFile(d, d.at(name), []byte(content), 0o644))
 	return d.at(name)
 }
 
 func (d *Dir) mkdir(name string) string {
 	d.Helper()
-	d.ok(os.Mkdir(d.at(name), 0o755))
+	d.ok(d.Mkdir(d.at(name), 0o755))
 	return d.at(name)
 }
 
 // content fails the case unless a file has that content.
 func (d *Dir) content(path, want string) {
 	d.Helper()
-	b, err := os.ReadFile(path)
+	b, err := readFile(d, path)
 	if err != nil || string(b) != want {
 		d.Fatalf("%s has %.60q (%d bytes), %v; want %.60q", filepath.Base(path), b, len(b), err, want)
 	}
@@ -154,18 +161,18 @@ func (d *Dir) content(path, want string) {
 // open opens a file until the case ends.
 func (d *Dir) open(path string, flags int) int {
 	d.Helper()
-	fd, err := unix.Open(path, flags|unix.O_CLOEXEC, 0o644)
+	fd, err := d.Open(path, flags|unix.O_CLOEXEC, 0o644)
 	if err != nil {
 		d.Fatalf("open %s: %v", filepath.Base(path), err)
 	}
-	d.Cleanup(func() { unix.Close(fd) })
+	d.Cleanup(func() { d.Close(fd) })
 	return fd
 }
 
 func (d *Dir) stat(path string) unix.Stat_t {
 	d.Helper()
 	var st unix.Stat_t
-	if err := unix.Lstat(path, &st); err != nil {
+	if err := d.Lstat(path, &st); err != nil {
 		d.Fatalf("lstat %s: %v", filepath.Base(path), err)
 	}
 	return st
@@ -174,7 +181,7 @@ func (d *Dir) stat(path string) unix.Stat_t {
 func (d *Dir) fstat(fd int) unix.Stat_t {
 	d.Helper()
 	var st unix.Stat_t
-	if err := unix.Fstat(fd, &st); err != nil {
+	if err := d.Fstat(fd, &st); err != nil {
 		d.Fatalf("fstat: %v", err)
 	}
 	return st
@@ -183,39 +190,13 @@ func (d *Dir) fstat(fd int) unix.Stat_t {
 // gone fails the case if the path is there.
 func (d *Dir) gone(path string) {
 	d.Helper()
-	if _, err := os.Lstat(path); !errors.Is(err, syscall.ENOENT) {
+	if err := d.Lstat(path, new(unix.Stat_t)); !errors.Is(err, syscall.ENOENT) {
 		d.Fatalf("%s is there (%v)", filepath.Base(path), err)
 	}
 }
 
-// A user that cases act as. The numbers are those of nobody in particular.
-type user struct {
-	uid, gid int
-	groups   []int
-}
-
-// as runs fn as a user, on a thread of its own.
-func (d *Dir) as(u user, fn func() error) error {
+// as runs fn as a user.
+func (d *Dir) as(u User, fn func(u Calls) error) error {
 	d.Helper()
-	done := make(chan error)
-	go func() {
-		runtime.LockOSThread() // and never unlocked: the thread ends with it
-		done <- func() error {
-			groups := make([]uint32, len(u.groups)+1)
-			for i, g := range append([]int{u.gid}, u.groups...) {
-				groups[i] = uint32(g)
-			}
-			if err := setGroups(groups); err != nil {
-				return fmt.Errorf("setgroups: %w", err)
-			}
-			if _, _, e := unix.RawSyscall(unix.SYS_SETRESGID, uintptr(u.gid), uintptr(u.gid), uintptr(u.gid)); e != 0 {
-				return fmt.Errorf("setresgid: %w", e)
-			}
-			if _, _, e := unix.RawSyscall(unix.SYS_SETRESUID, uintptr(u.uid), uintptr(u.uid), uintptr(u.uid)); e != 0 {
-				return fmt.Errorf("setresuid: %w", e)
-			}
-			return fn()
-		}()
-	}()
-	return <-done
+	return d.system.As(u, fn)
 }
