@@ -284,3 +284,20 @@ func TestBaseStays(t *testing.T) {
 		}
 	}
 }
+
+// TestRenameIntoItself renames directories of packages to names below them, as
+// clients without a kernel can: that is refused before anything is copied up.
+func TestRenameIntoItself(t *testing.T) {
+	l := newLayered(t, app)
+	for _, c := range []struct{ name, to string }{{"etc", "etc"}, {"etc", "etc/app"}, {"usr", "usr/share"}} {
+		if err := l.root.RenameAt(c.name, l.at(c.to), "new"); err != syscall.EINVAL {
+			t.Errorf("%s to %s/new: %v, want EINVAL", c.name, c.to, err)
+		}
+	}
+	if got := l.disk("etc"); got != "nothing" {
+		t.Errorf("on disk etc is %s", got)
+	}
+	if err := l.root.RenameAt("etc", l.root, "etcetera"); err != nil { // a longer name is not below
+		t.Error(err)
+	}
+}

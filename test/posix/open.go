@@ -97,6 +97,7 @@ func openMore() []Case {
 				_, err = u.Write(fd, []byte("in"))
 				return err
 			}))
+			d.ok(d.Chmod(d.at("x"), 0o600))
 			d.content(d.at("x"), "in")
 		}},
 		{"read of a descriptor for writing", func(d *Dir) {

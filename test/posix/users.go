@@ -107,6 +107,25 @@ func ownerCases() []Case {
 			equal(d, "group", st.Gid, 7100)
 			equal(d, "mode", st.Mode&07777, 0o2755)
 		}},
+		{"setgid of a new file of a strange group", func(d *Dir) {
+			s := d.shared(0o777)
+			d.ok(d.Chown(s, 0, 7100))
+			d.ok(d.Chmod(s, 0o2777))
+			for _, c := range []struct {
+				name string
+				as   User
+				want uint32
+			}{{"mine", ann, 0o2755}, {"strange", cid, 0o755}} {
+				d.ok(d.as(c.as, func(u Calls) error {
+					fd, err := u.Open(s+"/"+c.name, unix.O_WRONLY|unix.O_CREAT|unix.O_EXCL, 0o2755)
+					if err == nil {
+						u.Close(fd)
+					}
+					return err
+				}))
+				equal(d, "mode of "+c.name, d.stat(s+"/"+c.name).Mode&07777, c.want)
+			}
+		}},
 		{"name in a directory of others", func(d *Dir) {
 			s := d.shared(0o755)
 			d.is("create", d.as(ann, func(u Calls) error { return writeFile(u, s+"/x", nil, 0o644) }), unix.EACCES)
@@ -210,3 +229,6 @@ func ownerCases() []Case {
 		}},
 	}
 }
+
+// Users returns the users of the cases.
+func Users() []User { return []User{ann, ben, cid} }
