@@ -183,7 +183,14 @@ func (b *binding) refresh() (*union.Stack, error) {
 		}
 		next.stack, err = b.fs.stackFor(view, b.as, b.fs.treeFor(view, tree), prev)
 	}
-	if err != nil {
+	if err == nil {
+		if turn := b.fs.turnOf(b.name, b.as, next.stack); turn != next.stack.Turn {
+			s := *next.stack
+			s.Turn = turn
+			next.stack = &s
+		}
+	} else {
+		b.fs.turnOf(b.name, b.as, nil)
 		// The tree is kept to share from, should the context come back.
 		next.stack, next.err = prev, err
 		if last != nil && last.err == nil {

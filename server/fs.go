@@ -107,6 +107,8 @@ type FS struct {
 	mu      sync.Mutex // guards what follows
 	sweepAt int        // length of trees at which those that are gone are taken out
 	trees   map[treeKey]weak.Pointer[union.Tree]
+	shown   map[attaching]shown
+	turns   uint64 // how many were given; see shown.turn
 }
 
 // New opens what config names and listens. Packages that were indexed before
@@ -118,7 +120,7 @@ func New(config Config) (*FS, error) {
 	if config.Contexts == "" {
 		config.Contexts = filepath.Join(config.State, "contexts")
 	}
-	fs := &FS{started: time.Now(), trees: make(map[treeKey]weak.Pointer[union.Tree]), layers: make(map[string]*union.Mutable), changed: make(chan struct{}, 1)}
+	fs := &FS{started: time.Now(), trees: make(map[treeKey]weak.Pointer[union.Tree]), shown: make(map[attaching]shown), layers: make(map[string]*union.Mutable), changed: make(chan struct{}, 1)}
 	config.Log, fs.level = leveled(config.Log)
 	fs.config = config
 	fs.users = sync.OnceValue(func() context.Directory {

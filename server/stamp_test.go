@@ -102,6 +102,58 @@ func TestStamps(t *testing.T) {
 	})
 }
 
+// TestStampsNeverComeBack brings a tree back that is still in use elsewhere: what a
+// client learned in between, with the stamp from before, must not hold then.
+func TestStampsNeverComeBack(t *testing.T) {
+	p := newPlace(t, map[string]string{"user:alice": "toplevel = [\"app\"]\ndependencies = \"visible\"", "user:bob": "toplevel = [\"app\"]\ndependencies = \"visible\""})
+	dir := p.attach("root", "contexts")
+	stamp := func(name string) uint64 {
+		t.Helper()
+		f, err := walk(dir, name)
+		if err != nil {
+			return 0
+		}
+		n, err := f.(p9l.Stamper).Stamp(true)
+		if err != nil {
+			return 0
+		}
+		return n
+	}
+	kept, err := walk(dir, "user:alice")
+	if err != nil {
+		t.Fatal(err)
+	}
+	order := func(text string) {
+		t.Helper()
+		if answer, errno := p.order("root", text+"\n"); errno != "" {
+			t.Fatalf("%s: %s", text, answer)
+		}
+	}
+	bob := stamp("user:bob") // has the same tree all the time
+	seen := map[uint64]string{stamp("user:alice"): "the beginning"}
+	for _, step := range []string{
+		"toplevel add user:alice other", "toplevel del user:alice other",
+		"set user:alice mutable none", "set user:alice mutable own",
+		"toplevel add user:alice other", "toplevel del user:alice other",
+	} {
+		order(step)
+		n := stamp("user:alice")
+		if again := stamp("user:alice"); n == 0 || again != n {
+			t.Errorf("after %q: stamp %d, and then %d", step, n, again)
+		}
+		if before, ok := seen[n]; ok {
+			t.Errorf("after %q: the stamp of %s", step, before)
+		}
+		seen[n] = step
+	}
+	if n, err := kept.(p9l.Stamper).Stamp(true); err != nil || n != stamp("user:alice") {
+		t.Errorf("who attached at the beginning has stamp %d, %v", n, err)
+	}
+	if n := stamp("user:bob"); n != bob {
+		t.Errorf("bob's stamp was %d, is %d", bob, n)
+	}
+}
+
 // TestStampsEnd has no stamp for who may not look any more, and none of what is
 // not the top of a tree.
 func TestStampsEnd(t *testing.T) {

@@ -17,6 +17,10 @@ type Stack struct {
 	Tree   *Tree
 	Layers []*Mutable // the upper ones first
 	Own    bool       // Layers[0] takes changes; else there is no place for them
+
+	// Turn is another number after each change of what is above, also of one back to
+	// what was: see Stamp. Whose Stack never changes back may leave it 0.
+	Turn uint64
 }
 
 // own returns the layer that takes changes, nil for none.

@@ -14,8 +14,8 @@ const maxCompared = 1024
 // another, if the directory is the top of the attach: whoever got the same number
 // before and after they learned something knows that it still holds, but for what
 // is in mutable files. It is different after a change of packages, contexts or
-// layers, and in another run of the server. It is 0 where there is nothing to rely
-// on. With wait unset it fails with EAGAIN instead of waiting.
+// layers, also of one that brings back what was, and in another run of the server. It
+// is 0 where there is nothing to rely on. With wait unset it fails with EAGAIN instead of waiting.
 func (f *dirFile) Stamp(wait bool) (uint64, error) {
 	if f.at.Load().path != "" {
 		return 0, nil
@@ -43,9 +43,9 @@ func (s *Stack) stamp(wait bool) (uint64, error) {
 		return 0, syscall.EAGAIN
 	}
 	defer s.runlock()
-	state := []uint64{s.Tree.id, 0}
+	state := []uint64{s.Tree.id, s.Turn, 0}
 	if s.Own {
-		state[1] = 1
+		state[2] = 1
 	}
 	for _, m := range s.Layers {
 		state = append(state, m.id, m.changes, m.shape.Load())
