@@ -8,6 +8,7 @@ import (
 	"sync/atomic"
 
 	"github.com/packagefs/packagefs/context/attachname"
+	"github.com/packagefs/packagefs/context/files"
 	"github.com/packagefs/packagefs/context/solver"
 	"github.com/packagefs/packagefs/pkgindex"
 	"github.com/packagefs/packagefs/pkgindex/pkgmeta"
@@ -37,7 +38,11 @@ func (c *Contexts) Check(ctx stdcontext.Context, set *pkgindex.Set, caller Calle
 	m.checking.Lock()
 	defer m.checking.Unlock()
 	if m.verdicts == nil {
-		check := newCheck(m.catalog(), s.rules)
+		system, err := m.rules(files.System) // s has the caller's rules, too
+		if err != nil {
+			return nil, err
+		}
+		check := newCheck(m.catalog(), system)
 		if err := check.run(ctx, progress); err != nil {
 			return nil, err
 		}

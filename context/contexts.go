@@ -241,8 +241,23 @@ func (c *Contexts) userSubject(m *memo, name attachname.Name, caller Caller) (*s
 	if err = refuse(r, err, mine, "it is the context of another user"); err != nil {
 		return nil, err
 	}
+	if caller.User == nil || !sameUser(*caller.User, u) {
+		if r, err = c.bounded(m, r, caller); err != nil {
+			return nil, err
+		}
+	}
 	name.Name = u.Name
 	return &subject{name: name, rules: r}, nil
+}
+
+// bounded returns the rules of a context as they are for a caller whose own it is
+// not: what the caller may not see is in none.
+func (c *Contexts) bounded(m *memo, r *rules, caller Caller) (*rules, error) {
+	own, err := c.callerRules(m, caller)
+	if err != nil {
+		return nil, err
+	}
+	return r.within(own), nil
 }
 
 func sameUser(a, b User) bool {
@@ -267,6 +282,9 @@ func (c *Contexts) groupSubject(m *memo, name attachname.Name, caller Caller) (*
 	if err = refuse(r, err, mine, "it is the context of a group that the caller is not in"); err != nil {
 		return nil, err
 	}
+	if r, err = c.bounded(m, r, caller); err != nil {
+		return nil, err
+	}
 	name.Name = g.Name
 	return &subject{name: name, rules: r}, nil
 }
@@ -287,7 +305,11 @@ func (c *Contexts) packageSubject(m *memo, name attachname.Name, caller Caller) 
 	if name.Kind == attachname.KindAll && !may.unrestricted() {
 		return nil, &attachname.Error{Class: ErrDenied, Reason: "it has packages that the rules for the caller do not allow"}
 	}
-	return &subject{name: name, rules: system, may: may}, nil
+	rules := system
+	if may != nil && len(may.deny.list) > 0 {
+		rules = system.within(may) // an allow list does not bound what a program needs
+	}
+	return &subject{name: name, rules: rules, may: may}, nil
 }
 
 // refuse decides on a context whose rules are r, or could not be had because of

@@ -49,6 +49,10 @@
 // dependencies, for a program must run with what it needs. all shows every
 // version of every package, with the prefer of system.
 //
+// What a user's own rules deny is in no context that this user attaches to, whoever
+// it is for, and closures do not go through it; nor does a group's context, or a
+// public one, show that user what the user's allow list has not.
+//
 // A view that hides dependencies has Closures, which tell what each of its packages
 // needs by itself: the packages of package:NAME=VERSION, worked out when first asked
 // for and kept until the packages or the meaning of system change.

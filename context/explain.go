@@ -9,6 +9,7 @@ import (
 	"github.com/packagefs/packagefs/context/attachname"
 	"github.com/packagefs/packagefs/context/files"
 	"github.com/packagefs/packagefs/pkgindex"
+	"github.com/packagefs/packagefs/pkgindex/pkgmeta"
 )
 
 // An Explanation is who sees what in one context, and why.
@@ -236,6 +237,9 @@ func (c *Contexts) List(set *pkgindex.Set, caller Caller) ([]Listed, error) {
 			switch {
 			case err == nil:
 				l.Public = s.rules.public
+				if !caller.Trusted {
+					l.Toplevel = slices.DeleteFunc(l.Toplevel, s.hides)
+				}
 			case !errors.As(err, &refusal):
 				return nil, err
 			case !caller.Trusted && (refusal.Class != files.ErrBroken || l.State != StateError):
@@ -252,6 +256,13 @@ func (c *Contexts) List(set *pkgindex.Set, caller Caller) ([]Listed, error) {
 		}
 	}
 	return out, nil
+}
+
+// hides says whether an entry of a toplevel list names a package that the caller
+// may not know of.
+func (s *subject) hides(entry string) bool {
+	ref, err := pkgmeta.ParseRef(entry)
+	return err == nil && !s.rules.allowsRef(pkgmeta.Ref{Name: ref.Name})
 }
 
 func listed(snap *files.Snapshot, context string) Listed {

@@ -2,6 +2,7 @@ package context
 
 import (
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -103,6 +104,18 @@ func TestExplainWhatFails(t *testing.T) {
 	}
 }
 
+// Who lists contexts does not learn of packages that they may not know of.
+func TestListHidesDenied(t *testing.T) {
+	c := contextsOf(t, "== group:dev.toml\ntoplevel = [\"gcc\", \"nmap\"]\n== user:alice.toml\ndeny = [\"nmap\"]\n")
+	for caller, want := range map[string]string{"alice": "[gcc]", "root": "[gcc nmap]"} {
+		list, err := c.List(setOf(t, archive), as(t, caller))
+		i := slices.IndexFunc(list, func(l Listed) bool { return l.Context == "group:dev" })
+		if err != nil || i < 0 || fmt.Sprint(list[i].Toplevel) != want {
+			t.Errorf("%s: %+v, %v; want %s", caller, list, err, want)
+		}
+	}
+}
+
 func TestList(t *testing.T) {
 	c := contextsOf(t, `
 == system.toml
@@ -119,7 +132,7 @@ public = true
 	for caller, want := range map[string]string{
 		"root":   "all ok, group:dev ok, system ok, user:bob error, user:carol ok public, alice error",
 		"alice":  "all ok, group:dev ok, group:staff ok, user:alice ok, user:carol ok public",
-		"bob":    "group:dev ok, group:staff ok, user:bob error, user:carol ok public",
+		"bob":    "user:bob error", // what else bob may attach to is not known
 		"nobody": "user:carol ok public",
 	} {
 		list, err := c.List(set, as(t, caller))

@@ -31,6 +31,8 @@ type rules struct {
 	dependencies files.Dependencies
 	mutable      files.Mutability
 	public       bool
+
+	bound *rules // of who looks at the context of somebody else; nil for none
 }
 
 type toplevelEntry struct {
@@ -67,15 +69,30 @@ func newRules(layers []layer, key string) *rules {
 	return r
 }
 
+// within returns these rules as they are for somebody whom bound binds: what that
+// one may not see is in no context, whoever it is for.
+func (r *rules) within(bound *rules) *rules {
+	if bound == r || bound.unrestricted() {
+		return r
+	}
+	w := *r
+	w.bound, w.key = bound, r.key+"\x00"+bound.key
+	return &w
+}
+
 // unrestricted says that the rules hide nothing. So do no rules at all.
-func (r *rules) unrestricted() bool { return r == nil || r.allowAll && len(r.deny.list) == 0 }
+func (r *rules) unrestricted() bool {
+	return r == nil || r.allowAll && len(r.deny.list) == 0 && r.bound == nil
+}
 
 // Denies says whether there is no such package for a context of these rules.
-func (r *rules) Denies(ref pkgmeta.Ref) bool { return r.deny.index(ref) >= 0 }
+func (r *rules) Denies(ref pkgmeta.Ref) bool {
+	return r.deny.index(ref) >= 0 || r.bound != nil && r.bound.Denies(ref)
+}
 
 // Allows says whether a context of these rules may show that package.
 func (r *rules) Allows(ref pkgmeta.Ref) bool {
-	return (r.allowAll || r.allow.index(ref) >= 0) && !r.Denies(ref)
+	return (r.allowAll || r.allow.index(ref) >= 0) && !r.Denies(ref) && (r.bound == nil || r.bound.Allows(ref))
 }
 
 // allowsRef says whether ref, or some version of it where it has none, could be
@@ -84,7 +101,7 @@ func (r *rules) allowsRef(ref pkgmeta.Ref) bool {
 	if ref.Version != "" {
 		return r.Allows(ref)
 	}
-	return (r.allowAll || r.allow.names(ref.Name)) && !r.deny.namesAll(ref.Name)
+	return (r.allowAll || r.allow.names(ref.Name)) && !r.deny.namesAll(ref.Name) && (r.bound == nil || r.bound.allowsRef(ref))
 }
 
 // pin returns the pin for name of the nearest layer that has one, and the base name
@@ -114,12 +131,15 @@ func (r *rules) MeetsPin(ref pkgmeta.Ref) bool {
 
 // Exclude says whether there is a package that rules keep out of closures.
 func (r *rules) Exclude() bool {
-	return len(r.deny.list) > 0 || slices.ContainsFunc(r.layers, func(l layer) bool { return len(l.file.Pin) > 0 })
+	return len(r.deny.list) > 0 || r.bound != nil || slices.ContainsFunc(r.layers, func(l layer) bool { return len(l.file.Pin) > 0 })
 }
 
 // refusal says in words for administrators why ref, or all versions of it where
 // it has none, is not allowed.
 func (r *rules) refusal(ref pkgmeta.Ref) string {
+	if r.bound != nil && !r.bound.allowsRef(ref) {
+		return r.bound.refusal(ref)
+	}
 	if denied(r.deny, ref) {
 		return "denied by " + r.filesWith(func(f *files.File) bool { return denied(newPatterns(f.Deny), ref) })
 	}
@@ -134,9 +154,11 @@ func denied(deny *patterns, ref pkgmeta.Ref) bool {
 // DeniedBy names the contexts whose files deny ref.
 func (r *rules) DeniedBy(ref pkgmeta.Ref) string {
 	var contexts []string
-	for _, l := range r.layers {
-		if denied(newPatterns(l.file.Deny), ref) {
-			contexts = append(contexts, strings.TrimSuffix(l.base, files.Suffix))
+	for r := r; r != nil; r = r.bound {
+		for _, l := range r.layers {
+			if name := strings.TrimSuffix(l.base, files.Suffix); denied(newPatterns(l.file.Deny), ref) && !slices.Contains(contexts, name) {
+				contexts = append(contexts, name)
+			}
 		}
 	}
 	return strings.Join(contexts, ", ")

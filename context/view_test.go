@@ -253,6 +253,55 @@ allow = ["blender"]
 == user:alice.toml
 allow = ["blender"]
 `, "alice package:nosuch", "ErrDenied nosuch is not in the allow list of user:alice.toml"},
+		{"a user's deny bounds what they need, too", `
+== user:alice.toml
+deny = ["libpython*"]
+`, "alice package:blender", "ErrUnresolvable blender needs python3.11 (>= 3.11.2): python3.11=3.11.9-1 needs libpython3.11: hidden by deny in user:alice: 3.11.9-1; python3.11=3.11.2-6+deb12u5 needs libpython3.11: hidden by deny in user:alice: 3.11.9-1"},
+		{"and where there is another way it is taken", `
+== user:alice.toml
+deny = ["libc=2"]
+`, "alice package:gcc", "gcc (gcc-lib) (libc=1)"},
+		{"a deny of the user's group as well", `
+== group:dev.toml
+deny = ["gcc-lib"]
+`, "alice package:gcc", "ErrUnresolvable gcc needs gcc-lib: hidden by deny in group:dev: 12"},
+		{"it binds nobody else", `
+== user:alice.toml
+deny = ["gcc-lib"]
+`, "bob package:gcc", "gcc (gcc-lib) (libc=2)"},
+		{"nor an administrator", `
+== user:alice.toml
+deny = ["gcc-lib"]
+`, "root package:gcc", "gcc (gcc-lib) (libc=2)"},
+		{"a user's deny holds in the context of a group", `
+== group:dev.toml
+toplevel = ["gcc", "nmap"]
+== user:alice.toml
+deny = ["nmap"]
+`, "alice group:dev", "gcc\nnmap (group:dev.toml): it is denied by user:alice.toml"},
+		{"and so does a user's allow list", `
+== group:dev.toml
+toplevel = ["gcc", "nmap"]
+== user:alice.toml
+allow = ["gcc*"]
+`, "alice group:dev", "gcc\nnmap (group:dev.toml): it is not in the allow list of user:alice.toml"},
+		{"and for what is added to it", `
+== user:alice.toml
+deny = ["nmap"]
+`, "alice group:dev+nmap", "ErrDenied nmap is denied by user:alice.toml"},
+		{"in a public context of somebody else, too", `
+== user:bob.toml
+public = true
+toplevel = ["gcc", "nmap"]
+== user:alice.toml
+deny = ["nmap"]
+`, "alice user:bob", "gcc\nnmap (user:bob.toml): it is denied by user:alice.toml"},
+		{"and a public context is for nobody whose own rules are not known", `
+== user:bob.toml
+public = true
+== user:alice.toml
+oops
+`, "alice user:bob", "ErrBroken user:alice.toml: line 1: expected '=' after key (mend the file, or remove it)"},
 		{"an administrator is not bound by it", `
 == system.toml
 allow = ["blender"]
