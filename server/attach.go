@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"os"
 	"strconv"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -14,6 +15,8 @@ import (
 
 	"github.com/packagefs/packagefs/context"
 	"github.com/packagefs/packagefs/context/attachname"
+	"github.com/packagefs/packagefs/pkgindex"
+	"github.com/packagefs/packagefs/server/api"
 	"github.com/packagefs/packagefs/server/p9l"
 	"github.com/packagefs/packagefs/union"
 )
@@ -21,42 +24,62 @@ import (
 // A caller is who attaches, and how much of what they say is believed.
 type caller = context.Caller
 
-// Attach implements Attacher: the attach name becomes a context, the context a
-// view, and the view a tree.
-func (fs *FS) Attach(req p9l.AttachRequest) (p9.File, error) {
-	f, err := fs.attach(req)
-	if err != nil {
-		fs.attachRefused(req, err)
-	}
-	return f, err
+// attachments decide who a caller is and what an attach to a context shows.
+type attachments struct {
+	config   *Config
+	packages *pkgindex.Store
+	contexts *context.Contexts
+	trees    *trees
+	layers   *layers
+	turns    *turns
+	changes  *changes
+	events   *eventLog
+	refused  atomic.Uint64 // attaches
 }
 
-func (fs *FS) attach(req p9l.AttachRequest) (p9.File, error) {
-	as, err := fs.identify(req)
+// context attaches a caller to a context.
+func (at *attachments) context(name attachname.Name, as caller) (p9.File, error) {
+	b := &binding{at: at, name: name, as: as}
+	if _, err := b.refresh(); err != nil {
+		return nil, err
+	}
+	cred, err := at.credOf(as)
 	if err != nil {
 		return nil, err
 	}
-	name, err := attachname.Parse(req.Aname)
+	return union.Attach(b, cred)
+}
+
+// stack returns what an attach to a context shows.
+func (at *attachments) stack(set *pkgindex.Set, name attachname.Name, as caller) (*union.Stack, *context.View, error) {
+	v, err := at.contexts.Resolve(set, name, as)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	switch name.Kind {
-	case attachname.KindControl:
-		return fs.controlDir(fs.visitor(req, as), nil), nil
-	case attachname.KindContexts:
-		return fs.contextsDir(fs.visitor(req, as)), nil
+	s, err := at.layers.stack(v, as, at.trees.of(v, nil), nil)
+	return s, v, err
+}
+
+// noteRefused notes an attach that failed.
+func (at *attachments) noteRefused(req p9l.AttachRequest, err error) {
+	at.refused.Add(1)
+	reason := err.Error()
+	if why := reasonOf(err); why != "" && !strings.Contains(reason, why) {
+		reason += ": " + why
 	}
-	if name.Kind == attachname.KindOwn && as.User != nil {
-		if _, err := fs.contexts.User(as.User.Name); err != nil {
-			return nil, fmt.Errorf("attach as %s: %w", as.User.Name, err)
-		}
+	by := req.Peer.String()
+	switch {
+	case req.UID != p9l.NoUID:
+		by += " as " + strconv.FormatUint(uint64(req.UID), 10)
+	case req.Uname != "":
+		by += " as " + req.Uname
 	}
-	return fs.attachContext(name, as)
+	at.events.addRefused(api.Event{Event: api.EventAttachRefused, Context: req.Aname, By: by, Reason: reason})
 }
 
 // credOf returns whom modes and owners are to be checked against: nobody for
 // root and for those who speak for everybody, whose kernels check by themselves.
-func (fs *FS) credOf(as caller) (*union.Cred, error) {
+func (at *attachments) credOf(as caller) (*union.Cred, error) {
 	if as.Trusted {
 		return nil, nil
 	}
@@ -65,7 +88,7 @@ func (fs *FS) credOf(as caller) (*union.Cred, error) {
 		return cred, nil
 	}
 	cred.UID = as.User.UID
-	groups, err := fs.contexts.Groups(*as.User)
+	groups, err := at.contexts.Groups(*as.User)
 	if err != nil {
 		return nil, err
 	}
@@ -79,13 +102,13 @@ func (fs *FS) credOf(as caller) (*union.Cred, error) {
 // server, and trusted networks speak for whomever they name; where they name
 // nobody by number, as the kernel does when it mounts, they may attach to
 // everything. Others speak for themselves.
-func (fs *FS) identify(req p9l.AttachRequest) (caller, error) {
-	trusted := req.Peer.HasCred && (req.Peer.UID == 0 || req.Peer.UID == uint32(os.Geteuid())) || fs.trusts(req.Peer)
+func (at *attachments) identify(req p9l.AttachRequest) (caller, error) {
+	trusted := req.Peer.HasCred && (req.Peer.UID == 0 || req.Peer.UID == uint32(os.Geteuid())) || at.trusts(req.Peer)
 	switch {
 	case !trusted && !req.Peer.HasCred:
 		return caller{}, nil
 	case !trusted:
-		u, err := fs.userByID(req.Peer.UID)
+		u, err := at.userByID(req.Peer.UID)
 		if err != nil {
 			return caller{}, err
 		}
@@ -94,16 +117,16 @@ func (fs *FS) identify(req p9l.AttachRequest) (caller, error) {
 		}
 		return caller{User: &u}, nil
 	case req.UID != p9l.NoUID:
-		u, err := fs.userByID(req.UID)
+		u, err := at.userByID(req.UID)
 		return caller{User: &u, Trusted: req.UID == 0}, err
 	case req.Uname != "":
-		u, err := fs.contexts.User(req.Uname)
+		u, err := at.contexts.User(req.Uname)
 		if errors.Is(err, context.ErrUnknown) {
 			return caller{Trusted: true}, nil // only the empty attach name needs to know
 		}
 		return caller{User: &u, Trusted: true}, err
 	case req.Peer.HasCred:
-		u, err := fs.userByID(req.Peer.UID)
+		u, err := at.userByID(req.Peer.UID)
 		return caller{User: &u, Trusted: true}, err
 	}
 	return caller{Trusted: true}, nil
@@ -111,8 +134,8 @@ func (fs *FS) identify(req p9l.AttachRequest) (caller, error) {
 
 // userByID returns a user by number, who needs no entry in any database to
 // attach to packages.
-func (fs *FS) userByID(uid uint32) (context.User, error) {
-	u, err := fs.contexts.UserByID(uid)
+func (at *attachments) userByID(uid uint32) (context.User, error) {
+	u, err := at.contexts.UserByID(uid)
 	if errors.Is(err, context.ErrUnknown) {
 		return context.User{Name: strconv.FormatUint(uint64(uid), 10), UID: uid}, nil
 	}
@@ -120,12 +143,12 @@ func (fs *FS) userByID(uid uint32) (context.User, error) {
 }
 
 // trusts says whether the peer's address is in a trusted network.
-func (fs *FS) trusts(p p9l.Peer) bool {
+func (at *attachments) trusts(p p9l.Peer) bool {
 	addr, err := netip.ParseAddrPort(p.Address)
 	if err != nil {
 		return false
 	}
-	for _, n := range fs.config.TrustNetworks {
+	for _, n := range at.config.TrustNetworks {
 		if n.Contains(addr.Addr().Unmap().WithZone("")) {
 			return true
 		}
@@ -135,7 +158,7 @@ func (fs *FS) trusts(p p9l.Peer) bool {
 
 // A binding is one attach to a context. It is the union.Stacker of its files.
 type binding struct {
-	fs   *FS
+	at   *attachments
 	name attachname.Name
 	as   caller
 
@@ -145,14 +168,14 @@ type binding struct {
 
 // bound is what a context was resolved to.
 type bound struct {
-	generation uint64 // of the FS
+	generation uint64 // of changes
 	stack      *union.Stack
 	err        error
 }
 
 // Stack implements union.Stacker.
 func (b *binding) Stack(wait bool) (*union.Stack, error) {
-	if now := b.now.Load(); now.generation == b.fs.generation.Load() {
+	if now := b.now.Load(); now.generation == b.at.changes.generation.Load() {
 		return now.stack, now.err
 	}
 	if !wait {
@@ -165,13 +188,13 @@ func (b *binding) Stack(wait bool) (*union.Stack, error) {
 func (b *binding) refresh() (*union.Stack, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	generation := b.fs.generation.Load()
+	generation := b.at.changes.generation.Load()
 	last := b.now.Load()
 	if last != nil && last.generation == generation {
 		return last.stack, last.err
 	}
 	next := &bound{generation: generation}
-	view, err := b.fs.contexts.Resolve(b.fs.packages.Set(), b.name, b.as)
+	view, err := b.at.contexts.Resolve(b.at.packages.Set(), b.name, b.as)
 	var prev *union.Stack
 	if last != nil {
 		prev = last.stack
@@ -181,20 +204,20 @@ func (b *binding) refresh() (*union.Stack, error) {
 		if prev != nil {
 			tree = prev.Tree
 		}
-		next.stack, err = b.fs.stackFor(view, b.as, b.fs.treeFor(view, tree), prev)
+		next.stack, err = b.at.layers.stack(view, b.as, b.at.trees.of(view, tree), prev)
 	}
 	if err == nil {
-		if turn := b.fs.turnOf(b.name, b.as, next.stack); turn != next.stack.Turn {
+		if turn := b.at.turns.of(b.name, b.as, next.stack); turn != next.stack.Turn {
 			s := *next.stack
 			s.Turn = turn
 			next.stack = &s
 		}
 	} else {
-		b.fs.turnOf(b.name, b.as, nil)
+		b.at.turns.of(b.name, b.as, nil)
 		// The tree is kept to share from, should the context come back.
 		next.stack, next.err = prev, err
 		if last != nil && last.err == nil {
-			b.fs.config.Log.Warn().Err(err).Str("reason", reasonOf(err)).Msg("an attached context no longer resolves")
+			b.at.config.Log.Warn().Err(err).Str("reason", reasonOf(err)).Msg("an attached context no longer resolves")
 		}
 	}
 	b.now.Store(next)

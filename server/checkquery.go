@@ -10,8 +10,8 @@ import (
 // queryCheck checks the packages that the caller may attach to. The answer is kept
 // until packages or context files change, and several callers wait for one check:
 // however often it is asked, it costs the same.
-func (fs *FS) queryCheck(q *inquiry) (any, error) {
-	verdicts, err := fs.contexts.Check(stdcontext.Background(), q.set, q.as, nil)
+func (ctl *control) queryCheck(q *inquiry) (any, error) {
+	verdicts, err := ctl.contexts.Check(stdcontext.Background(), q.set, q.as, nil)
 	if err != nil {
 		return nil, err
 	}

@@ -12,7 +12,6 @@ import (
 	"github.com/packagefs/packagefs/context"
 	"github.com/packagefs/packagefs/context/attachname"
 	"github.com/packagefs/packagefs/server/p9l"
-	"github.com/packagefs/packagefs/union"
 )
 
 // The directory of contexts is what an attach of contexts shows: an entry for
@@ -38,12 +37,12 @@ import (
 // contextsDir is the directory of contexts as one caller sees it.
 type contextsDir struct{ listedDir }
 
-func (fs *FS) contextsDir(as visitor) *contextsDir {
+func (ctl *control) contextsDir(as visitor) *contextsDir {
 	qid := p9.QID{Type: p9.TypeDir, Path: hashOf("contexts", "")} // version 0: never cached
-	return &contextsDir{listedDir{ctlMeta: ctlMeta{fs: fs, as: as, qid: qid, mode: ctlDirMode}}}
+	return &contextsDir{listedDir{ctlMeta: ctlMeta{control: ctl, as: as, qid: qid, mode: ctlDirMode}}}
 }
 
-func (d *contextsDir) clone() p9.File { return d.fs.contextsDir(d.as) }
+func (d *contextsDir) clone() p9.File { return d.control.contextsDir(d.as) }
 
 func (d *contextsDir) here() (p9.QID, p9.File) { return d.qid, d.clone() }
 
@@ -62,10 +61,10 @@ func (d *contextsDir) step(name string) (p9.QID, p9.File, error) {
 		return p9.QID{}, nil, syscall.ENOENT
 	}
 	if parsed.Kind == attachname.KindControl {
-		ctl := d.fs.controlDir(d.as, d.here)
-		return ctl.qid, ctl, nil
+		top := d.control.dir(d.as, d.here)
+		return top.qid, top, nil
 	}
-	root, err := d.fs.attachContext(parsed, d.as.caller)
+	root, err := d.control.attachments.context(parsed, d.as.caller)
 	switch {
 	case errors.Is(err, context.ErrUnknown), errors.Is(err, context.ErrDenied), errors.Is(err, context.ErrNotInstalled):
 		return p9.QID{}, nil, syscall.ENOENT
@@ -92,7 +91,7 @@ func (d *contextsDir) salt(name string) uint64 {
 
 func (d *contextsDir) Readdir(offset uint64, count uint32) (p9.Dirents, error) {
 	return d.read(offset, count, func() (all p9.Dirents, err error) {
-		list, err := d.fs.contexts.List(d.fs.packages.Set(), d.as.caller)
+		list, err := d.control.contexts.List(d.control.packages.Set(), d.as.caller)
 		if err != nil {
 			return nil, err
 		}
@@ -105,19 +104,6 @@ func (d *contextsDir) Readdir(offset uint64, count uint32) (p9.Dirents, error) {
 		}
 		return addDirent(all, "ctl", ctlQID("", p9.TypeDir)), nil
 	})
-}
-
-// attachContext attaches a caller to a context.
-func (fs *FS) attachContext(name attachname.Name, as caller) (p9.File, error) {
-	b := &binding{fs: fs, name: name, as: as}
-	if _, err := b.refresh(); err != nil {
-		return nil, err
-	}
-	cred, err := fs.credOf(as)
-	if err != nil {
-		return nil, err
-	}
-	return union.Attach(b, cred)
 }
 
 // A saltedDir is a directory of a context that is reached through the directory

@@ -11,11 +11,14 @@ import (
 	"strings"
 	"sync"
 	"syscall"
+	"time"
 
 	"github.com/hugelgupf/p9/fsimpl/templatefs"
 	"github.com/hugelgupf/p9/p9"
 
 	"github.com/packagefs/packagefs/context"
+	"github.com/packagefs/packagefs/context/files"
+	"github.com/packagefs/packagefs/pkgindex"
 	"github.com/packagefs/packagefs/server/api"
 	"github.com/packagefs/packagefs/server/p9l"
 )
@@ -45,6 +48,39 @@ const (
 	maxQuery = 64 << 10
 )
 
+// control answers what is asked and does what is ordered through the control
+// directory.
+type control struct {
+	config      *Config
+	packages    *pkgindex.Store
+	files       *files.Store
+	contexts    *context.Contexts
+	attachments *attachments
+	trees       *trees
+	changes     *changes
+	events      *eventLog
+	engine      *p9l.Server
+	users       func() context.Directory // of the system
+	installs    installs
+	level       *logLevel
+	started     time.Time
+	addrs       []string // where the server listens
+}
+
+func newControl(fs *FS, level *logLevel, started time.Time) *control {
+	return &control{
+		config: &fs.config, packages: fs.packages, files: fs.files, contexts: fs.contexts,
+		attachments: fs.attachments, trees: fs.attachments.trees, changes: fs.changes, events: fs.changes.events,
+		engine: fs.engine, level: level, started: started, addrs: fs.Addrs(),
+		users: sync.OnceValue(func() context.Directory {
+			if fs.contexts.Directory != nil {
+				return fs.contexts.Directory
+			}
+			return &context.Cached{Directory: context.System{}}
+		}),
+	}
+}
+
 // A visitor is who looks into the control directory.
 type visitor struct {
 	caller
@@ -53,8 +89,8 @@ type visitor struct {
 }
 
 // visitor tells who the peer of an attach is to the control directory.
-func (fs *FS) visitor(req p9l.AttachRequest, as caller) visitor {
-	return visitor{caller: as, admin: fs.isAdmin(as), by: fs.nameOf(req, as)}
+func (ctl *control) visitor(req p9l.AttachRequest, as caller) visitor {
+	return visitor{caller: as, admin: ctl.isAdmin(as), by: ctl.nameOf(req, as)}
 }
 
 // everything is a caller who may see what the visitor, an administrator, asks
@@ -63,7 +99,7 @@ func (v *visitor) everything() caller { return caller{Trusted: true, User: v.Use
 
 // isAdmin says whether a caller may command the server: those who are trusted,
 // who runs the server, and whom the configuration names.
-func (fs *FS) isAdmin(as caller) bool {
+func (ctl *control) isAdmin(as caller) bool {
 	switch {
 	case as.Trusted:
 		return true
@@ -73,7 +109,7 @@ func (fs *FS) isAdmin(as caller) bool {
 		return true
 	}
 	named := func(prefix, name string, id uint32) bool {
-		return slices.ContainsFunc(fs.config.Admins, func(a string) bool {
+		return slices.ContainsFunc(ctl.config.Admins, func(a string) bool {
 			rest, ok := strings.CutPrefix(a, prefix)
 			return a == name || ok && (rest == name || rest == strconv.FormatUint(uint64(id), 10))
 		})
@@ -81,9 +117,9 @@ func (fs *FS) isAdmin(as caller) bool {
 	if named("user:", as.User.Name, as.User.UID) {
 		return true
 	}
-	groups, err := fs.groups(*as.User)
+	groups, err := ctl.groups(*as.User)
 	if err != nil {
-		fs.config.Log.Warn().Err(err).Str("user", as.User.Name).Msg("groups are not known, so whether the user is an administrator is not either")
+		ctl.config.Log.Warn().Err(err).Str("user", as.User.Name).Msg("groups are not known, so whether the user is an administrator is not either")
 	}
 	return slices.ContainsFunc(groups, func(g context.Group) bool { return named("group:", g.Name, g.GID) })
 }
@@ -91,21 +127,21 @@ func (fs *FS) isAdmin(as caller) bool {
 // groups returns the groups of the system that u is in. Members that context
 // files add to a group do not count here: whoever may edit one would make
 // administrators.
-func (fs *FS) groups(u context.User) ([]context.Group, error) {
-	if len(fs.config.Admins) == 0 {
+func (ctl *control) groups(u context.User) ([]context.Group, error) {
+	if len(ctl.config.Admins) == 0 {
 		return nil, nil
 	}
-	return fs.users().Groups(u)
+	return ctl.users().Groups(u)
 }
 
 // nameOf names who attaches, for the log and the history of context files: the
 // user who speaks, not the one whom a trusted peer speaks for without a number.
-func (fs *FS) nameOf(req p9l.AttachRequest, as caller) string {
+func (ctl *control) nameOf(req p9l.AttachRequest, as caller) string {
 	switch {
 	case as.User != nil && (!as.Trusted || req.UID != p9l.NoUID):
 		return as.User.Name
 	case req.Peer.HasCred:
-		if u, err := fs.userByID(req.Peer.UID); err == nil {
+		if u, err := ctl.attachments.userByID(req.Peer.UID); err == nil {
 			return u.Name
 		}
 	}
@@ -118,24 +154,24 @@ func ctlQID(name string, kind p9.QIDType) p9.QID {
 
 // ctlMeta is what all files and directories of the control directory have.
 type ctlMeta struct {
-	fs   *FS
-	as   visitor
-	qid  p9.QID
-	mode p9.FileMode
+	control *control
+	as      visitor
+	qid     p9.QID
+	mode    p9.FileMode
 
 	up func() (p9.QID, p9.File) // of a directory, the one above; nil at the top
 }
 
 func (m *ctlMeta) GetAttr(p9.AttrMask) (p9.QID, p9.AttrMask, p9.Attr, error) {
-	attr := m.fs.ctlAttr(m.mode)
+	attr := m.control.ctlAttr(m.mode)
 	if m.as.admin && !m.as.Trusted {
 		attr.UID = p9.UID(m.as.User.UID) // the client's kernel checks the mode, too
 	}
 	return m.qid, p9.AttrMaskAll, attr, nil
 }
 
-func (fs *FS) ctlAttr(mode p9.FileMode) p9.Attr {
-	sec, nsec := uint64(fs.started.Unix()), uint64(fs.started.Nanosecond())
+func (ctl *control) ctlAttr(mode p9.FileMode) p9.Attr {
+	sec, nsec := uint64(ctl.started.Unix()), uint64(ctl.started.Nanosecond())
 	return p9.Attr{
 		Mode: mode, NLink: 1, BlockSize: 4096,
 		ATimeSeconds: sec, ATimeNanoSeconds: nsec, MTimeSeconds: sec, MTimeNanoSeconds: nsec,
@@ -247,7 +283,7 @@ func (f *queryFile) ReadLong(ctx stdcontext.Context, p []byte, off int64) (int, 
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.answer == nil {
-		answer, err := f.fs.answer(ctx, f.as, f.question)
+		answer, err := f.control.answer(ctx, f.as, f.question)
 		if err != nil {
 			return 0, err
 		}
@@ -257,9 +293,9 @@ func (f *queryFile) ReadLong(ctx stdcontext.Context, p []byte, off int64) (int, 
 }
 
 // answer runs one query. It fails only with ctx's error, where the query did.
-func (fs *FS) answer(ctx stdcontext.Context, as visitor, question []byte) ([]byte, error) {
+func (ctl *control) answer(ctx stdcontext.Context, as visitor, question []byte) ([]byte, error) {
 	var a api.Answer
-	result, err := fs.runQuery(ctx, as, question)
+	result, err := ctl.runQuery(ctx, as, question)
 	if err != nil && ctx.Err() != nil {
 		return nil, ctx.Err()
 	}

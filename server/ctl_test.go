@@ -438,7 +438,7 @@ func TestCommandFile(t *testing.T) {
 func TestCommandLog(t *testing.T) {
 	p := newPlace(t, nil)
 	var text strings.Builder
-	p.config.Log, p.level = leveled(zerolog.New(&text).Level(zerolog.InfoLevel))
+	p.config.Log, p.control.level = leveled(zerolog.New(&text).Level(zerolog.InfoLevel))
 	p.config.Admins = []string{"alice"}
 	for _, line := range []string{"toplevel add user:bob app\n", "help\n", "remove nothing\n", "log error\n", "set user:bob public true\n"} {
 		p.order("alice", line)

@@ -33,13 +33,13 @@ type command struct {
 
 // An invocation is a command with its arguments, and who gives it.
 type invocation struct {
-	fs    *FS
-	ctx   stdcontext.Context // done when nobody waits for the results
-	as    visitor
-	table []command
-	words []string // all of the command
-	args  []string // those behind its name
-	asked bool     // it only asked, though the command can change something
+	control *control
+	ctx     stdcontext.Context // done when nobody waits for the results
+	as      visitor
+	table   []command
+	words   []string // all of the command
+	args    []string // those behind its name
+	asked   bool     // it only asked, though the command can change something
 
 	out    bytes.Buffer      // the results in words
 	result api.CommandResult // but for those
@@ -94,12 +94,12 @@ func listCommands(key, args, what string) []command {
 }
 
 // commandLine runs the command of a line and returns the results in words.
-func (fs *FS) commandLine(ctx stdcontext.Context, as visitor, line string) (text string, err error) {
+func (ctl *control) commandLine(ctx stdcontext.Context, as visitor, line string) (text string, err error) {
 	words, err := api.SplitCommand(line)
 	if err != nil {
 		return "", refuse("%w", err)
 	}
-	result, err := fs.command(ctx, as, words)
+	result, err := ctl.command(ctx, as, words)
 	return result.Text, err
 }
 
@@ -107,18 +107,18 @@ func (fs *FS) commandLine(ctx stdcontext.Context, as visitor, line string) (text
 // wrong: EINVAL for what is no command. A command that fails has changed nothing; one
 // for several paths has done those before the one that failed. What takes long ends
 // early when ctx is done.
-func (fs *FS) command(ctx stdcontext.Context, as visitor, words []string) (api.CommandResult, error) {
+func (ctl *control) command(ctx stdcontext.Context, as visitor, words []string) (api.CommandResult, error) {
 	if len(words) == 0 {
 		return api.CommandResult{}, nil
 	}
-	v := &invocation{fs: fs, ctx: ctx, as: as, table: commands, words: words}
+	v := &invocation{control: ctl, ctx: ctx, as: as, table: commands, words: words}
 	c, err := v.find()
 	if err != nil {
 		return api.CommandResult{}, err
 	}
 	err = c.run(v)
 	if c.changes && !v.asked {
-		fs.logCommand(as, shorten(api.JoinCommand(words...)), err)
+		ctl.logCommand(as, shorten(api.JoinCommand(words...)), err)
 	}
 	if err != nil {
 		err = fmt.Errorf("%s: %w", c.name, err)
@@ -127,8 +127,8 @@ func (fs *FS) command(ctx stdcontext.Context, as visitor, words []string) (api.C
 	return v.result, err
 }
 
-func (fs *FS) logCommand(as visitor, line string, err error) {
-	e := fs.config.Log.Info().Str("by", as.by).Str("command", line)
+func (ctl *control) logCommand(as visitor, line string, err error) {
+	e := ctl.config.Log.Info().Str("by", as.by).Str("command", line)
 	if err != nil {
 		if reason := reasonOf(err); reason != "" {
 			e.Str("reason", reason)
@@ -137,7 +137,7 @@ func (fs *FS) logCommand(as visitor, line string, err error) {
 		return
 	}
 	e.Msg("control command")
-	fs.events.add(api.Event{Event: api.EventCommand, Command: line, By: as.by})
+	ctl.events.add(api.Event{Event: api.EventCommand, Command: line, By: as.by})
 }
 
 // refuse is the error of what makes no sense.
@@ -213,7 +213,7 @@ func (v *invocation) edit(op files.ChangeOp, key, of string, values []string) er
 		of = "group:" + of
 	}
 	change := files.Change{Context: of, Op: op, Key: key, Values: values}
-	if err := v.fs.files.Edit(v.as.by, change); err != nil {
+	if err := v.control.files.Edit(v.as.by, change); err != nil {
 		return err
 	}
 	v.printf("%s: %s\n", of, api.JoinCommand(append([]string{string(op), key}, values...)...))
@@ -226,7 +226,7 @@ func (v *invocation) edit(op files.ChangeOp, key, of string, values []string) er
 // noteMissing warns of toplevel packages that are not installed, which is no
 // error: they may come later.
 func (v *invocation) noteMissing(selectors []string) {
-	set := v.fs.packages.Set()
+	set := v.control.packages.Set()
 	for _, s := range selectors {
 		name, _, _ := strings.Cut(s, "=")
 		if !strings.ContainsAny(name, "*?") && len(set.Named(name)) == 0 {
@@ -236,7 +236,7 @@ func (v *invocation) noteMissing(selectors []string) {
 }
 
 func (v *invocation) contextNew() error {
-	if err := v.fs.files.Create(v.as.by, v.args[0]); err != nil {
+	if err := v.control.files.Create(v.as.by, v.args[0]); err != nil {
 		return err
 	}
 	v.printf("%s: made\n", v.args[0])
@@ -244,7 +244,7 @@ func (v *invocation) contextNew() error {
 }
 
 func (v *invocation) contextDel() error {
-	if err := v.fs.files.Delete(v.as.by, v.args[0]); err != nil {
+	if err := v.control.files.Delete(v.as.by, v.args[0]); err != nil {
 		return err
 	}
 	v.printf("%s: removed; its history stays\n", v.args[0])
@@ -252,13 +252,13 @@ func (v *invocation) contextDel() error {
 }
 
 func (v *invocation) contextShow() error {
-	text, err := v.fs.files.Text(v.args[0])
+	text, err := v.control.files.Text(v.args[0])
 	v.out.WriteString(text)
 	return err
 }
 
 func (v *invocation) contextPut() error {
-	if err := v.fs.files.Put(v.as.by, v.args[0], v.args[1]); err != nil {
+	if err := v.control.files.Put(v.as.by, v.args[0], v.args[1]); err != nil {
 		return err
 	}
 	v.printf("%s: replaced\n", v.args[0])
@@ -266,7 +266,7 @@ func (v *invocation) contextPut() error {
 }
 
 func (v *invocation) contextHistory() error {
-	revisions, err := v.fs.files.History(v.args[0])
+	revisions, err := v.control.files.History(v.args[0])
 	for _, r := range revisions {
 		by := r.By
 		if by == "" {
@@ -287,7 +287,7 @@ func (v *invocation) contextDiff() error {
 			return err
 		}
 	}
-	text, err := v.fs.files.Diff(v.ctx, v.args[0], numbers[0], numbers[1])
+	text, err := v.control.files.Diff(v.ctx, v.args[0], numbers[0], numbers[1])
 	v.out.WriteString(text)
 	return err
 }
@@ -303,7 +303,7 @@ func revision(s string) (int, error) {
 func (v *invocation) contextRollback() error {
 	n, err := revision(v.args[1])
 	if err == nil {
-		err = v.fs.files.Rollback(v.as.by, v.args[0], n)
+		err = v.control.files.Rollback(v.as.by, v.args[0], n)
 	}
 	if err != nil {
 		return err
@@ -313,10 +313,10 @@ func (v *invocation) contextRollback() error {
 }
 
 func (v *invocation) reload() error {
-	if err := v.fs.files.Reload(); err != nil {
+	if err := v.control.files.Reload(); err != nil {
 		return err
 	}
-	broken := v.fs.files.Snapshot().Errors()
+	broken := v.control.files.Snapshot().Errors()
 	for _, e := range broken {
 		v.printf("%s\n", oneLine(e.Reason))
 	}
@@ -333,7 +333,7 @@ const settleTime = 2 * time.Second
 func (v *invocation) settle() error {
 	ctx, cancel := stdcontext.WithTimeout(stdcontext.Background(), settleTime)
 	defer cancel()
-	err := v.fs.packages.Settle(ctx)
+	err := v.control.packages.Settle(ctx)
 	if errors.Is(err, stdcontext.DeadlineExceeded) {
 		return nil
 	}
@@ -344,7 +344,7 @@ func (v *invocation) rescan() error {
 	if err := v.settle(); err != nil {
 		return err
 	}
-	set := v.fs.packages.Set()
+	set := v.control.packages.Set()
 	v.printf("%d packages, %d package files set aside, %d still to be read\n", len(set.Packages), len(set.Rejected), set.Pending)
 	return nil
 }
@@ -382,10 +382,10 @@ func (v *invocation) log() error {
 		if err != nil || level < zerolog.TraceLevel || level > zerolog.ErrorLevel || v.args[0] == "" {
 			return refuse("%.100q is not a level; there are trace, debug, info, warn and error", v.args[0])
 		}
-		v.fs.level.Store(int32(level))
+		v.control.level.Store(int32(level))
 	}
 	v.asked = len(v.args) == 0
-	v.printf("%s\n", v.fs.level)
+	v.printf("%s\n", v.control.level)
 	return nil
 }
 
@@ -398,7 +398,7 @@ func (v *invocation) recentEvents() error {
 		}
 		count = n
 	}
-	lines := v.fs.events.recent(count)
+	lines := v.control.events.recent(count)
 	v.out.Write(lines)
 	for line := range bytes.Lines(lines) {
 		v.result.Events = append(v.result.Events, bytes.TrimSuffix(line, []byte{'\n'}))

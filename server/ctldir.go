@@ -145,28 +145,28 @@ var ctlEntries = []struct {
 	everyone bool // seen by everyone, not by administrators only
 	make     func(ctlMeta) p9.File
 }{
-	{"conflicts", ctlReadMode, false, textMaker((*FS).conflictsText)},
+	{"conflicts", ctlReadMode, false, textMaker((*control).conflictsText)},
 	{"contexts", ctlDirMode, false, newCtlContexts},
 	{"ctl", ctlWriteMode, false, newCommandFile},
 	{"events", ctlReadMode, false, newEventReader},
-	{"metrics", ctlReadMode, false, textMaker((*FS).metricsText)},
-	{"packages", ctlReadMode, false, textMaker((*FS).packagesText)},
+	{"metrics", ctlReadMode, false, textMaker((*control).metricsText)},
+	{"packages", ctlReadMode, false, textMaker((*control).packagesText)},
 	{queryName, p9.ModeRegular | 0o666, true, newQueryFile},
-	{"rejected", ctlReadMode, false, textMaker((*FS).rejectedText)},
-	{"status", ctlReadMode, false, textMaker((*FS).statusText)},
+	{"rejected", ctlReadMode, false, textMaker((*control).rejectedText)},
+	{"status", ctlReadMode, false, textMaker((*control).statusText)},
 }
 
 // ctlDir is the control directory as one visitor sees it.
 type ctlDir struct{ listedDir }
 
-// controlDir returns the control directory. up returns the directory above; it
+// dir returns the control directory. up returns the directory above; it
 // is nil where there is none.
-func (fs *FS) controlDir(as visitor, up func() (p9.QID, p9.File)) *ctlDir {
-	m := ctlMeta{fs: fs, as: as, qid: ctlQID("", p9.TypeDir), mode: ctlDirMode, up: up}
+func (ctl *control) dir(as visitor, up func() (p9.QID, p9.File)) *ctlDir {
+	m := ctlMeta{control: ctl, as: as, qid: ctlQID("", p9.TypeDir), mode: ctlDirMode, up: up}
 	return &ctlDir{listedDir{ctlMeta: m}}
 }
 
-func (d *ctlDir) clone() p9.File { return d.fs.controlDir(d.as, d.up) }
+func (d *ctlDir) clone() p9.File { return d.control.dir(d.as, d.up) }
 
 func (d *ctlDir) here() (p9.QID, p9.File) { return d.qid, d.clone() }
 
@@ -245,7 +245,7 @@ func (d *ctlContexts) step(name string) (p9.QID, p9.File, error) {
 	if err != nil || !isContext(parsed.Kind) || parsed.Kind == attachname.KindOwn {
 		return p9.QID{}, nil, syscall.ENOENT
 	}
-	_, err = d.fs.contexts.Resolve(d.fs.packages.Set(), parsed, d.as.everything())
+	_, err = d.control.contexts.Resolve(d.control.packages.Set(), parsed, d.as.everything())
 	switch {
 	case errors.Is(err, context.ErrUnknown), errors.Is(err, context.ErrNotInstalled):
 		return p9.QID{}, nil, syscall.ENOENT
@@ -253,7 +253,7 @@ func (d *ctlContexts) step(name string) (p9.QID, p9.File, error) {
 		return p9.QID{}, nil, err
 	}
 	m := d.entry(name)
-	explain := textMaker(func(fs *FS, as visitor, w io.Writer) error { return fs.contextText(as, parsed, w) })
+	explain := textMaker(func(ctl *control, as visitor, w io.Writer) error { return ctl.contextText(as, parsed, w) })
 	return m.qid, explain(m), nil
 }
 
@@ -264,7 +264,7 @@ func isContext(k attachname.Kind) bool {
 
 func (d *ctlContexts) Readdir(offset uint64, count uint32) (p9.Dirents, error) {
 	return d.read(offset, count, func() (all p9.Dirents, err error) {
-		list, err := d.fs.contexts.List(d.fs.packages.Set(), d.as.everything())
+		list, err := d.control.contexts.List(d.control.packages.Set(), d.as.everything())
 		if err != nil {
 			return nil, err
 		}

@@ -86,7 +86,7 @@ func (f *commandFile) WriteLong(ctx stdcontext.Context, p []byte, off int64) (in
 func (f *commandFile) run(ctx stdcontext.Context) error {
 	line := string(f.line)
 	f.line = nil
-	text, err := f.fs.commandLine(ctx, f.as, line)
+	text, err := f.control.commandLine(ctx, f.as, line)
 	f.add(text)
 	if err != nil {
 		return f.failed(err)
@@ -145,7 +145,7 @@ func (f *commandFile) Close() error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if len(f.line) > 0 {
-		f.fs.config.Log.Warn().Str("by", f.as.by).Str("line", shorten(string(f.line))).
+		f.control.config.Log.Warn().Str("by", f.as.by).Str("line", shorten(string(f.line))).
 			Msg("control command without the end of its line is dropped")
 		f.line = nil
 	}

@@ -47,7 +47,7 @@ func FuzzControl(f *testing.F) {
 	as := visitor{caller: caller{Trusted: true}, admin: true, by: "fuzz"}
 	f.Fuzz(func(t *testing.T, line string) {
 		before := contents(t, state, packages)
-		text, err := fs.commandLine(t.Context(), as, line)
+		text, err := fs.control.commandLine(t.Context(), as, line)
 		after := contents(t, state, packages)
 		if err != nil && after != before {
 			t.Errorf("%q fails and changes something: %v\n%s\n%s", line, err, before, after)

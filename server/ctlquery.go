@@ -22,11 +22,11 @@ func (e *toldError) Error() string { return e.text }
 func (e *toldError) Unwrap() error { return e.errno }
 
 // queryCommand runs a command.
-func (f *FS) queryCommand(q *inquiry) (any, error) {
-	if !f.isAdmin(q.as) {
+func (ctl *control) queryCommand(q *inquiry) (any, error) {
+	if !ctl.isAdmin(q.as) {
 		return nil, &toldError{api.ForAdmins, syscall.EACCES}
 	}
-	result, err := f.command(q.ctx, visitor{caller: q.as, admin: true, by: q.by}, q.Words)
+	result, err := ctl.command(q.ctx, visitor{caller: q.as, admin: true, by: q.by}, q.Words)
 	if err != nil {
 		return result, &toldError{whyFailed(err), syscall.Errno(errnoOf(err))}
 	}
@@ -34,11 +34,11 @@ func (f *FS) queryCommand(q *inquiry) (any, error) {
 }
 
 // queryContextFile shows a context file to who wants to edit it.
-func (f *FS) queryContextFile(q *inquiry) (any, error) {
-	if err := f.forAdmins(q); err != nil {
+func (ctl *control) queryContextFile(q *inquiry) (any, error) {
+	if err := ctl.forAdmins(q); err != nil {
 		return nil, err
 	}
-	text, err := f.files.Text(q.Context)
+	text, err := ctl.files.Text(q.Context)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return api.ContextFile{Text: files.Template(q.Context)}, nil

@@ -30,14 +30,14 @@ var errTextFull = errors.New("text is full")
 // one open see the same.
 type textFile struct {
 	ctlFile
-	write func(*FS, visitor, io.Writer) error
+	write func(*control, visitor, io.Writer) error
 
 	mu   sync.Mutex // guards text
 	text []byte
 }
 
 // textMaker returns what makes handles of a file whose content write writes.
-func textMaker(write func(*FS, visitor, io.Writer) error) func(ctlMeta) p9.File {
+func textMaker(write func(*control, visitor, io.Writer) error) func(ctlMeta) p9.File {
 	var again func(ctlMeta) p9.File
 	again = func(m ctlMeta) p9.File {
 		return &textFile{ctlFile: ctlFile{ctlMeta: m, again: again}, write: write}
@@ -51,7 +51,7 @@ func (f *textFile) Open(mode p9.OpenFlags) (p9.QID, uint32, error) {
 		return qid, unit, err
 	}
 	w := textWriter{room: maxText}
-	if err := f.write(f.fs, f.as, &w); errors.Is(err, errTextFull) {
+	if err := f.write(f.control, f.as, &w); errors.Is(err, errTextFull) {
 		w.text.WriteString("\n(the rest is left out: the text is too long)\n")
 	} else if err != nil {
 		return p9.QID{}, 0, err
@@ -107,12 +107,12 @@ func oneLine(s string) string {
 	return strconv.Quote(s)
 }
 
-func (fs *FS) statusText(_ visitor, w io.Writer) error {
-	set, snap := fs.packages.Set(), fs.files.Snapshot()
+func (ctl *control) statusText(_ visitor, w io.Writer) error {
+	set, snap := ctl.packages.Set(), ctl.files.Snapshot()
 	c := columnsOn(w)
 	c.row("version", Version())
-	c.row("uptime", time.Since(fs.started).Truncate(time.Second).String())
-	c.row("generation", strconv.FormatUint(fs.generation.Load(), 10))
+	c.row("uptime", time.Since(ctl.started).Truncate(time.Second).String())
+	c.row("generation", strconv.FormatUint(ctl.changes.generation.Load(), 10))
 	c.row("packages", strconv.Itoa(len(set.Packages)))
 	c.row("rejected", strconv.Itoa(len(set.Rejected)))
 	c.row("pending", strconv.Itoa(set.Pending))
@@ -120,44 +120,44 @@ func (fs *FS) statusText(_ visitor, w io.Writer) error {
 	for _, e := range snap.Errors() {
 		c.row("context file", e.Reason)
 	}
-	c.row("trees", strconv.Itoa(fs.liveTrees()))
-	stats := fs.engine.Stats()
+	c.row("trees", strconv.Itoa(ctl.trees.live()))
+	stats := ctl.engine.Stats()
 	c.row("connections", strconv.Itoa(stats.Open))
 	c.row("requests", strconv.FormatUint(stats.Requests, 10))
-	for _, addr := range fs.Addrs() {
+	for _, addr := range ctl.addrs {
 		c.row("listen", addr)
 	}
-	for _, dir := range fs.config.Packages {
+	for _, dir := range ctl.config.Packages {
 		c.row("package directory", dir)
 	}
-	c.row("state directory", fs.config.State)
-	c.row("log", fs.level.String())
+	c.row("state directory", ctl.config.State)
+	c.row("log", ctl.level.String())
 	return c.end()
 }
 
-func (fs *FS) packagesText(_ visitor, w io.Writer) error {
+func (ctl *control) packagesText(_ visitor, w io.Writer) error {
 	c := columnsOn(w)
-	for _, p := range fs.packages.Set().Packages {
+	for _, p := range ctl.packages.Set().Packages {
 		c.row(p.Ref.String(), cmp.Or(p.Architecture, "-"), string(p.Format), p.File)
 	}
 	return c.end()
 }
 
-func (fs *FS) rejectedText(_ visitor, w io.Writer) error {
+func (ctl *control) rejectedText(_ visitor, w io.Writer) error {
 	c := columnsOn(w)
-	for _, r := range fs.packages.Set().Rejected {
+	for _, r := range ctl.packages.Set().Rejected {
 		c.row(r.File, r.Reason)
 	}
 	return c.end()
 }
 
 // conflictsText lists the conflicts of all packages.
-func (fs *FS) conflictsText(as visitor, w io.Writer) error {
-	view, err := fs.contexts.Resolve(fs.packages.Set(), attachname.Name{Kind: attachname.KindAll}, as.everything())
+func (ctl *control) conflictsText(as visitor, w io.Writer) error {
+	view, err := ctl.contexts.Resolve(ctl.packages.Set(), attachname.Name{Kind: attachname.KindAll}, as.everything())
 	if err != nil {
 		return err
 	}
-	for c, err := range fs.treeFor(view, nil).Conflicts() {
+	for c, err := range ctl.trees.of(view, nil).Conflicts() {
 		if err != nil {
 			return err
 		}
@@ -174,9 +174,9 @@ func (fs *FS) conflictsText(as visitor, w io.Writer) error {
 }
 
 // contextText explains one context.
-func (fs *FS) contextText(as visitor, name attachname.Name, w io.Writer) error {
-	q := &inquiry{Query: api.Query{Context: name.String()}, as: as.everything(), name: name, set: fs.packages.Set()}
-	answer, err := fs.queryExplain(q)
+func (ctl *control) contextText(as visitor, name attachname.Name, w io.Writer) error {
+	q := &inquiry{Query: api.Query{Context: name.String()}, as: as.everything(), name: name, set: ctl.packages.Set()}
+	answer, err := ctl.queryExplain(q)
 	if err != nil {
 		return err
 	}
@@ -190,7 +190,7 @@ func (fs *FS) contextText(as visitor, name attachname.Name, w io.Writer) error {
 		c.row("dependencies", x.Dependencies)
 		c.row("mutable", x.Mutable)
 	}
-	edits, err := fs.layerRows(c, q)
+	edits, err := ctl.layerRows(c, q)
 	if err != nil {
 		return err
 	}

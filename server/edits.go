@@ -1,31 +1,18 @@
 package server
 
 import (
-	stdcontext "context"
 	"fmt"
 	"strings"
 	"syscall"
 
-	"github.com/packagefs/packagefs/context"
 	"github.com/packagefs/packagefs/context/attachname"
 	"github.com/packagefs/packagefs/context/linediff"
-	"github.com/packagefs/packagefs/pkgindex"
 	"github.com/packagefs/packagefs/server/api"
 	"github.com/packagefs/packagefs/union"
 )
 
 // Edited configuration: what clients changed of the files of packages, and what
 // becomes of it when the packages change.
-
-// stack returns what an attach to a context shows.
-func (fs *FS) stack(set *pkgindex.Set, name attachname.Name, as caller) (*union.Stack, *context.View, error) {
-	v, err := fs.contexts.Resolve(set, name, as)
-	if err != nil {
-		return nil, nil, err
-	}
-	s, err := fs.stackFor(v, as, fs.treeFor(v, nil), nil)
-	return s, v, err
-}
 
 // editRow tells of one edited file.
 func editRow(e *union.Edit, name attachname.Name) api.EditRow {
@@ -39,8 +26,8 @@ func editRow(e *union.Edit, name attachname.Name) api.EditRow {
 	return row
 }
 
-func (fs *FS) queryEdits(q *inquiry) (any, error) {
-	s, v, err := fs.stack(q.set, q.name, q.as)
+func (ctl *control) queryEdits(q *inquiry) (any, error) {
+	s, v, err := ctl.attachments.stack(q.set, q.name, q.as)
 	if err != nil {
 		return nil, err
 	}
@@ -57,8 +44,8 @@ func (fs *FS) queryEdits(q *inquiry) (any, error) {
 
 // layerRows tells what the layer of a context holds and may hold, and returns its
 // edited files. A context without one has neither.
-func (fs *FS) layerRows(c columns, q *inquiry) ([]api.EditRow, error) {
-	s, v, err := fs.stack(q.set, q.name, q.as)
+func (ctl *control) layerRows(c columns, q *inquiry) ([]api.EditRow, error) {
+	s, v, err := ctl.attachments.stack(q.set, q.name, q.as)
 	if err != nil || !s.Own {
 		return nil, nil // why nobody can attach is told already
 	}
@@ -81,8 +68,8 @@ func (fs *FS) layerRows(c columns, q *inquiry) ([]api.EditRow, error) {
 	return rows, err
 }
 
-func (fs *FS) queryEditDiff(q *inquiry) (any, error) {
-	s, _, err := fs.stack(q.set, q.name, q.as)
+func (ctl *control) queryEditDiff(q *inquiry) (any, error) {
+	s, _, err := ctl.attachments.stack(q.set, q.name, q.as)
 	if err != nil {
 		return nil, err
 	}
@@ -129,7 +116,7 @@ func onEdits(do func(v *invocation, s *union.Stack, path string) error) func(*in
 		if err != nil {
 			return err
 		}
-		s, _, err := v.fs.stack(v.fs.packages.Set(), name, caller{Trusted: true})
+		s, _, err := v.control.attachments.stack(v.control.packages.Set(), name, caller{Trusted: true})
 		if err != nil {
 			return err
 		}
@@ -201,63 +188,3 @@ func mergeEdit(v *invocation, s *union.Stack, path string) error {
 }
 
 func isBinary(text []byte) bool { return strings.IndexByte(string(text), 0) >= 0 }
-
-// followEdits looks at the layers in use whenever packages have changed: copies
-// that are what the packages have now are dropped, and edits of files that changed
-// are events. It runs until ctx ends.
-func (fs *FS) followEdits(ctx stdcontext.Context) {
-	told := make(map[string]map[string]string) // by context and path the package
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-fs.changed:
-			fs.compareEdits(fs.packages.Set(), told)
-		}
-	}
-}
-
-func (fs *FS) compareEdits(set *pkgindex.Set, told map[string]map[string]string) {
-	fs.layersMu.Lock()
-	var names []string
-	for name := range fs.layers {
-		names = append(names, name)
-	}
-	fs.layersMu.Unlock()
-	for _, text := range names {
-		if text == systemLayer {
-			text = "all"
-		}
-		name, err := attachname.Parse(text)
-		if err != nil {
-			continue
-		}
-		s, v, err := fs.stack(set, name, caller{Trusted: true})
-		if err != nil {
-			continue
-		}
-		edits, err := s.Edits()
-		if err != nil {
-			fs.config.Log.Warn().Err(err).Str("context", text).Msg("edited files cannot be compared with the packages")
-		}
-		told[text] = fs.tellEdits(v.Name.String(), edits, told[text])
-	}
-}
-
-// tellEdits adds events for the edits that before does not have, and returns
-// those that are told of now.
-func (fs *FS) tellEdits(name string, edits []union.Edit, before map[string]string) map[string]string {
-	told := make(map[string]string)
-	for i := range edits {
-		e := &edits[i]
-		if e.State != union.Outdated && e.State != union.Orphaned {
-			continue
-		}
-		row := editRow(e, attachname.Name{})
-		told[e.Path] = row.Package
-		if last, ok := before[e.Path]; !ok || last != row.Package {
-			fs.events.add(api.Event{Event: api.EventConfig, Context: name, File: e.Path, Package: row.Package, Reason: string(e.State)})
-		}
-	}
-	return told
-}

@@ -80,11 +80,11 @@ func (p *place) conf() string {
 
 func (p *place) configure(words ...string) string {
 	p.Helper()
-	as, err := p.identify(asking("root", ""))
+	as, err := p.attachments.identify(asking("root", ""))
 	if err != nil {
 		p.Fatal(err)
 	}
-	result, err := p.command(p.Context(), p.visitor(asking("root", ""), as), append([]string{"config"}, words...))
+	result, err := p.control.command(p.Context(), p.control.visitor(asking("root", ""), as), append([]string{"config"}, words...))
 	if err != nil {
 		return err.Error()
 	}
@@ -116,7 +116,7 @@ func TestEdits(t *testing.T) {
 	p.ships("3", "a\nb\nc\nd\ne\n")
 	want("outdated /etc/conf conf=2 conf=3", "MINE\nb\nc\nd\n")
 	p.until("the event", func() bool {
-		events := string(p.events.recent(100))
+		events := string(p.control.events.recent(100))
 		return strings.Contains(events, `"event":"config","package":"conf=3","file":"/etc/conf","context":"user:root","reason":"outdated"`)
 	})
 	var d api.EditDiff

@@ -5,9 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
-	"slices"
-	"strconv"
-	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -15,8 +12,6 @@ import (
 
 	"github.com/hugelgupf/p9/p9"
 
-	"github.com/packagefs/packagefs/context/files"
-	"github.com/packagefs/packagefs/pkgindex"
 	"github.com/packagefs/packagefs/server/api"
 	"github.com/packagefs/packagefs/server/p9l"
 )
@@ -150,113 +145,6 @@ func (l *eventLog) recent(count int) []byte {
 	return lines
 }
 
-// packageEvents tells what differs between two generations of packages.
-func packageEvents(before, after *pkgindex.Set, add func(api.Event)) {
-	event := func(what string, p *pkgindex.Package) {
-		add(api.Event{Event: what, Package: p.Ref.String(), Architecture: p.Architecture, File: p.File})
-	}
-	old, now := before.Packages, after.Packages
-	for len(old) > 0 || len(now) > 0 {
-		if len(old) > 0 && len(now) > 0 && old[0] == now[0] {
-			old, now = old[1:], now[1:]
-			continue
-		}
-		name := ""
-		if len(now) == 0 || len(old) > 0 && old[0].Name < now[0].Name {
-			name = old[0].Name
-		} else {
-			name = now[0].Name
-		}
-		var was, is []*pkgindex.Package
-		was, old = cutName(old, name)
-		is, now = cutName(now, name)
-		for _, p := range was {
-			if !slices.ContainsFunc(is, func(q *pkgindex.Package) bool { return q.ID == p.ID }) {
-				event(api.EventPackageGone, p)
-			}
-		}
-		for _, p := range is {
-			if !slices.Contains(was, p) {
-				event(api.EventPackageLive, p)
-			}
-		}
-	}
-	known := make(map[pkgindex.Rejected]bool, len(before.Rejected))
-	for _, r := range before.Rejected {
-		known[r] = true
-	}
-	for _, r := range after.Rejected {
-		if !known[r] {
-			add(api.Event{Event: api.EventPackageRejected, File: r.File, Reason: r.Reason})
-		}
-	}
-}
-
-// cutName cuts off the packages of that name at the beginning of ps.
-func cutName(ps []*pkgindex.Package, name string) (of, rest []*pkgindex.Package) {
-	i := 0
-	for i < len(ps) && ps[i].Name == name {
-		i++
-	}
-	return ps[:i], ps[i:]
-}
-
-// packagesChanged is told of each generation of packages, one call at a time.
-// What is there when the server starts is no event.
-func (fs *FS) packagesChanged(set *pkgindex.Set) {
-	generation := fs.generation.Add(1)
-	if fs.seen != nil {
-		packageEvents(fs.seen, set, fs.events.add)
-		fs.events.add(api.Event{Event: api.EventGeneration, Generation: generation})
-	}
-	fs.seen = set
-	select {
-	case fs.changed <- struct{}{}:
-	default: // followEdits has not begun with an earlier one
-	}
-}
-
-// packageDamaged is told once of each package file that is found damaged.
-func (fs *FS) packageDamaged(d pkgindex.FileDamage) {
-	fs.events.add(api.Event{
-		Event: api.EventPackageDamaged, Package: d.Ref.String(), Architecture: d.Architecture, File: d.File, Reason: d.Reason,
-	})
-}
-
-// contextsChanged is told of each change of context files, one call at a time.
-func (fs *FS) contextsChanged(snap *files.Snapshot) {
-	generation := fs.generation.Add(1)
-	for _, c := range snap.Since(fs.seenFiles) {
-		e := api.Event{Event: api.EventContextChanged, Context: c.Context, File: c.File, Reason: c.Reason}
-		switch {
-		case c.Gone:
-			e.Event = api.EventContextGone
-		case c.Reason != "":
-			e.Event = api.EventContextBroken
-		}
-		fs.events.add(e)
-	}
-	fs.seenFiles = snap
-	fs.events.add(api.Event{Event: api.EventGeneration, Generation: generation})
-}
-
-// attachRefused notes an attach that failed.
-func (fs *FS) attachRefused(req p9l.AttachRequest, err error) {
-	fs.refused.Add(1)
-	reason := err.Error()
-	if why := reasonOf(err); why != "" && !strings.Contains(reason, why) {
-		reason += ": " + why
-	}
-	by := req.Peer.String()
-	switch {
-	case req.UID != p9l.NoUID:
-		by += " as " + strconv.FormatUint(uint64(req.UID), 10)
-	case req.Uname != "":
-		by += " as " + req.Uname
-	}
-	fs.events.addRefused(api.Event{Event: api.EventAttachRefused, Context: req.Aname, By: by, Reason: reason})
-}
-
 // An eventReader is the file of the events as one reader has it. It begins with
 // those that come after it was opened. Its offsets count the bytes that this
 // reader got: a read goes on where the last one ended, or repeats it.
@@ -285,7 +173,7 @@ func (f *eventReader) Open(mode p9.OpenFlags) (p9.QID, uint32, error) {
 	if err == nil {
 		f.mu.Lock()
 		defer f.mu.Unlock()
-		f.open, f.ended, f.next = true, true, f.fs.events.position()
+		f.open, f.ended, f.next = true, true, f.control.events.position()
 	}
 	return qid, unit, err
 }
@@ -305,7 +193,7 @@ func (f *eventReader) read(p []byte, off int64) (n int, more <-chan struct{}, er
 	}
 	if done == int64(len(f.held)) {
 		var fresh []byte
-		fresh, f.next, more = f.fs.events.from(nil, f.next, min(len(p), p9l.EventRead))
+		fresh, f.next, more = f.control.events.from(nil, f.next, min(len(p), p9l.EventRead))
 		if more != nil {
 			if f.ended {
 				return 0, more, nil

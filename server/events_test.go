@@ -129,18 +129,18 @@ func TestEventStream(t *testing.T) {
 	p.order("root", "toplevel add user:bob app\n")
 	l.expect(api.Event{Event: api.EventContextChanged, Context: "user:bob"})
 	l.expect(api.Event{Event: api.EventCommand, Command: "toplevel add user:bob app", By: "root"})
-	before := p.generation.Load()
+	before := p.changes.generation.Load()
 	p.order("root", "deny add user:bob app\n")
 	for {
 		var e api.Event
-		if lines, _, more := p.events.from(nil, p.events.position()-1, 1); more != nil || json.Unmarshal(lines, &e) != nil {
+		if lines, _, more := p.control.events.from(nil, p.control.events.position()-1, 1); more != nil || json.Unmarshal(lines, &e) != nil {
 			t.Fatalf("%s", lines)
 		}
 		if e.Event == api.EventCommand {
 			break
 		}
 	}
-	if after := p.generation.Load(); after != before+1 {
+	if after := p.changes.generation.Load(); after != before+1 {
 		t.Errorf("one change makes generation %d of %d", after, before)
 	}
 	if got, _ := p.order("root", "events 1\n"); strings.Count(got, "\n") != 1 || !strings.Contains(got, `"command":"deny add user:bob app"`) {
@@ -156,7 +156,7 @@ func TestEventStream(t *testing.T) {
 func TestEventReaders(t *testing.T) {
 	p := newPlace(t, nil)
 	slow, first := p.readEvents("root"), p.readEvents("root")
-	say := func(text string) { p.events.add(api.Event{Event: api.EventCommand, Command: text}) }
+	say := func(text string) { p.control.events.add(api.Event{Event: api.EventCommand, Command: text}) }
 	say("one")
 	second := p.readEvents("root")
 	say("two")
@@ -179,8 +179,8 @@ func TestEventReaders(t *testing.T) {
 			t.Fatalf("event %d of the slow reader: %+v", i, e)
 		}
 	}
-	if len(p.events.kept) != keptEvents {
-		t.Errorf("%d events are kept", len(p.events.kept))
+	if len(p.control.events.kept) != keptEvents {
+		t.Errorf("%d events are kept", len(p.control.events.kept))
 	}
 }
 
@@ -195,7 +195,7 @@ func TestEventOffsets(t *testing.T) {
 	if n, err := f.ReadAt(b, 0); n != 0 || err == nil {
 		t.Errorf("nothing there: %d, %v", n, err)
 	}
-	p.events.add(api.Event{Event: api.EventCommand, Command: "one"})
+	p.control.events.add(api.Event{Event: api.EventCommand, Command: "one"})
 	n, err := f.ReadNow(b, 0)
 	if err != nil || n != 30 || !strings.HasPrefix(string(b), `{"number":`) {
 		t.Errorf("got %q, %v", b[:n], err)
@@ -224,7 +224,7 @@ func TestEventOffsets(t *testing.T) {
 			t.Errorf("offset %d: %v", off, err)
 		}
 	}
-	p.events.add(api.Event{Event: api.EventCommand, Command: "two"})
+	p.control.events.add(api.Event{Event: api.EventCommand, Command: "two"})
 	if n, err := f.ReadNow(rest, end); err != nil || !strings.Contains(string(rest[:n]), `"two"`) {
 		t.Errorf("the next event: %q, %v", rest[:n], err)
 	}
@@ -276,7 +276,7 @@ func TestEventsOverTheWire(t *testing.T) {
 	c.Must(wire.Tlopen, 1, p9ltest.Body(uint32(1), uint32(0)))
 	c.Send(wire.Tread, 2, p9ltest.Body(uint32(1), uint64(0), uint32(8192)))
 	c.Must(wire.Tgetattr, 3, p9ltest.Body(uint32(1), uint64(wire.BasicMask))) // the connection goes on
-	p.events.add(api.Event{Event: api.EventCommand, Command: "hello"})
+	p.control.events.add(api.Event{Event: api.EventCommand, Command: "hello"})
 	if r := c.Recv(); r[4] != wire.Tread+1 || binary.LittleEndian.Uint16(r[5:]) != 2 || !strings.Contains(string(r), `"hello"`) {
 		t.Errorf("got %s", wire.Text(r))
 	}

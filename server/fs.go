@@ -2,23 +2,18 @@ package server
 
 import (
 	stdcontext "context"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"net"
 	"net/netip"
-	"os"
 	"path/filepath"
-	"slices"
-	"strings"
-	"sync"
-	"sync/atomic"
 	"time"
-	"weak"
 
+	"github.com/hugelgupf/p9/p9"
 	"github.com/rs/zerolog"
 
 	"github.com/packagefs/packagefs/context"
+	"github.com/packagefs/packagefs/context/attachname"
 	"github.com/packagefs/packagefs/context/files"
 	"github.com/packagefs/packagefs/pkgindex"
 	"github.com/packagefs/packagefs/pkgindex/format"
@@ -26,7 +21,6 @@ import (
 	"github.com/packagefs/packagefs/server/api"
 	"github.com/packagefs/packagefs/server/generate"
 	"github.com/packagefs/packagefs/server/p9l"
-	"github.com/packagefs/packagefs/union"
 )
 
 // A Config says what an FS serves, and where.
@@ -74,41 +68,20 @@ type Config struct {
 	Progress func(done, total int)
 }
 
-// An FS serves packages through contexts.
+// An FS is a whole server of packages: it opens, serves and closes what the others
+// work with, and takes each attach to where it belongs.
 type FS struct {
-	config   Config
-	packages *pkgindex.Store
-	files    *files.Store
-	contexts *context.Contexts
-	engine   *p9l.Server
-	listen   []net.Listener
-	started  time.Time
-	level    *logLevel
-	events   eventLog
-	installs installs
-	users    func() context.Directory // of the system
+	config      Config
+	packages    *pkgindex.Store
+	files       *files.Store
+	contexts    *context.Contexts
+	changes     *changes
+	attachments *attachments
+	control     *control
+	engine      *p9l.Server
 
-	program    union.Generator // of every tree
-	generated  generate.Set
-	generators []union.Generator // of trees without alternatives
-
+	listen          []net.Listener
 	metricsListener net.Listener // nil: no metrics over HTTP
-
-	changed    chan struct{} // packages have changed: for followEdits
-	generation atomic.Uint64 // counts what changes views: packages and context files
-	refused    atomic.Uint64 // attaches
-
-	seen      *pkgindex.Set   // of packagesChanged, which is called once at a time
-	seenFiles *files.Snapshot // of contextsChanged, likewise
-
-	layersMu sync.Mutex                // guards layers
-	layers   map[string]*union.Mutable // by the name of their directory
-
-	mu      sync.Mutex // guards what follows
-	sweepAt int        // length of trees at which those that are gone are taken out
-	trees   map[treeKey]weak.Pointer[union.Tree]
-	shown   map[attaching]shown
-	turns   uint64 // how many were given; see shown.turn
 }
 
 // New opens what config names and listens. Packages that were indexed before
@@ -120,44 +93,67 @@ func New(config Config) (*FS, error) {
 	if config.Contexts == "" {
 		config.Contexts = filepath.Join(config.State, "contexts")
 	}
-	fs := &FS{started: time.Now(), trees: make(map[treeKey]weak.Pointer[union.Tree]), shown: make(map[attaching]shown), layers: make(map[string]*union.Mutable), changed: make(chan struct{}, 1)}
-	config.Log, fs.level = leveled(config.Log)
+	fs := &FS{}
+	var level *logLevel
+	config.Log, level = leveled(config.Log)
 	fs.config = config
-	fs.users = sync.OnceValue(func() context.Directory {
-		if fs.contexts.Directory != nil {
-			return fs.contexts.Directory
-		}
-		return &context.Cached{Directory: context.System{}}
-	})
 	fs.engine = &p9l.Server{Attacher: fs, Log: config.Log, Limits: config.Limits, Errno: meaning}
-	if err := fs.open(); err != nil {
+	if err := fs.open(level); err != nil {
 		fs.close()
 		return nil, err
 	}
 	return fs, nil
 }
 
-func (fs *FS) open() (err error) {
+func (fs *FS) open(level *logLevel) error {
+	started := time.Now()
 	program, err := newOwnProgram(fs.config.Log)
 	if err != nil {
 		return err
 	}
-	fs.program = program
-	fs.generated = generate.Set{
-		Ref: ownRef(), Off: fs.config.NoGenerate, Log: fs.config.Log,
-		Failed: func(name, reason string) {
-			fs.events.add(api.Event{Event: api.EventGenerateFailed, File: name, Reason: reason})
-		},
+	events := new(eventLog)
+	fs.changes = &changes{events: events, pending: make(chan struct{}, 1)}
+	if err := fs.openStores(); err != nil {
+		return err
 	}
-	fs.generators = append([]union.Generator{fs.program}, fs.generated.For(nil, nil)...)
+	fs.contexts = &context.Contexts{Store: fs.files, Assumed: withoutFiles(fs.config.Assumed)}
+	fs.attachments = &attachments{
+		config: &fs.config, packages: fs.packages, contexts: fs.contexts, changes: fs.changes, events: events,
+		layers: newLayers(&fs.config), turns: newTurns(),
+		trees: newTrees(fs.packages, program, &generate.Set{
+			Ref: ownRef(), Off: fs.config.NoGenerate, Log: fs.config.Log,
+			Failed: func(name, reason string) {
+				events.add(api.Event{Event: api.EventGenerateFailed, File: name, Reason: reason})
+			},
+		}),
+	}
+	for _, addr := range fs.config.Listen {
+		l, err := p9l.Listen(addr)
+		if err != nil {
+			return err
+		}
+		fs.listen = append(fs.listen, l)
+	}
+	if fs.config.Metrics != "" {
+		if fs.metricsListener, err = listenMetrics(fs.config.Metrics); err != nil {
+			return err
+		}
+	}
+	fs.control = newControl(fs, level, started)
+	return nil
+}
+
+// openStores opens the packages and the context files, whose changes are followed
+// from then on.
+func (fs *FS) openStores() (err error) {
 	total := 0
 	fs.packages, err = pkgindex.Open(pkgindex.Config{
 		Packages: fs.config.Packages, State: fs.config.State, Overrides: fs.config.Overrides,
 		Limits: fs.config.PackageLimits, Log: fs.config.Log,
-		Chunks: fs.config.ChunkCache, OnDamage: fs.packageDamaged,
+		Chunks: fs.config.ChunkCache, OnDamage: fs.changes.packageDamaged,
 		Trust: fs.config.Trust, RequireSignatures: fs.config.RequireSignatures,
 		OnChange: func(set *pkgindex.Set) {
-			fs.packagesChanged(set)
+			fs.changes.packagesChanged(set)
 			if total = max(total, set.Pending); fs.config.Progress != nil && total > 0 {
 				fs.config.Progress(total-set.Pending, total)
 			}
@@ -169,21 +165,8 @@ func (fs *FS) open() (err error) {
 	if fs.files, err = files.Open(fs.config.Contexts, fs.config.Log); err != nil {
 		return err
 	}
-	fs.seenFiles = fs.files.Snapshot()
-	fs.files.Subscribe(fs.contextsChanged)
-	fs.contexts = &context.Contexts{Store: fs.files, Assumed: withoutFiles(fs.config.Assumed)}
-	for _, addr := range fs.config.Listen {
-		l, err := Listen(addr)
-		if err != nil {
-			return err
-		}
-		fs.listen = append(fs.listen, l)
-	}
-	if fs.config.Metrics != "" {
-		if fs.metricsListener, err = listenMetrics(fs.config.Metrics); err != nil {
-			return err
-		}
-	}
+	fs.changes.files = fs.files.Snapshot()
+	fs.files.Subscribe(fs.changes.contextsChanged)
 	return nil
 }
 
@@ -201,7 +184,6 @@ func (fs *FS) close() {
 	if fs.packages != nil {
 		fs.packages.Close()
 	}
-	fs.closeLayers()
 }
 
 // Addrs returns where the FS listens, with the ports that the system chose.
@@ -236,9 +218,10 @@ func (fs *FS) Serve(ctx stdcontext.Context) error {
 	defer stop()
 	indexing := make(chan struct{})
 	go func() { fs.packages.Run(ctx); close(indexing) }()
-	fs.installs.open(ctx)
+	fs.control.installs.open(ctx)
 	following := make(chan struct{})
-	go func() { fs.followEdits(ctx); close(following) }()
+	watch := editWatch{attachments: fs.attachments, told: make(map[string]map[string]string)}
+	go func() { watch.run(ctx); close(following) }()
 	var listeners []func() error
 	for _, l := range fs.listen {
 		listeners = append(listeners, func() error { return fs.engine.Serve(ctx, l) })
@@ -263,124 +246,42 @@ func (fs *FS) Serve(ctx stdcontext.Context) error {
 		fs.config.Log.Warn().Msg("some requests did not end; their connections were cut")
 	}
 	<-indexing
-	fs.installs.running.Wait()
+	fs.control.installs.running.Wait()
 	<-following
 	fs.files.Close()
-	fs.closeLayers()
+	fs.attachments.layers.close()
 	return err
 }
 
-// treeFor returns the tree of a view. Contexts with equal views share it, as
-// long as one of them is attached to; prev is the tree that it comes after.
-func (fs *FS) treeFor(v *context.View, prev *union.Tree) *union.Tree {
-	key := fs.treeKeyOf(v)
-	fs.mu.Lock()
-	defer fs.mu.Unlock()
-	known := fs.trees[key].Value()
-	extras := fs.extrasFor(v, key, known)
-	if known != nil && slices.Equal(known.Packages(), v.Packages) && known.Launchers() == extras.Launchers {
-		return known
-	}
-	if known != nil {
-		prev = known
-	}
-	t := extras.NewTree(v.Packages, prev)
-	if len(fs.trees) >= fs.sweepAt {
-		for key, p := range fs.trees {
-			if p.Value() == nil {
-				delete(fs.trees, key)
-			}
-		}
-		fs.sweepAt = max(minSweep, 2*len(fs.trees))
-	}
-	fs.trees[key] = weak.Make(t)
-	return t
-}
-
-// A treeKey tells the trees of one generation apart.
-type treeKey struct {
-	view      string // View.Key
-	launchers bool   // there may be some
-
-	// Alternatives that override files declare, nil for none, and what tells
-	// apart which packages are preferred there.
-	alternatives *pkgindex.Alternatives
-	preferred    string
-}
-
-func (fs *FS) treeKeyOf(v *context.View) treeKey {
-	key := treeKey{view: v.Key, launchers: v.Closures != nil, alternatives: fs.packages.Set().Alternatives}
-	if key.alternatives != nil {
-		var ids []byte
-		for _, p := range v.Preferred {
-			ids = binary.LittleEndian.AppendUint64(ids, p.ID)
-		}
-		key.preferred = string(ids)
-	}
-	return key
-}
-
-// generatorsFor returns what makes files for the trees of a view, with its key.
-func (fs *FS) generatorsFor(v *context.View, key treeKey) []union.Generator {
-	if key.alternatives == nil {
-		return fs.generators
-	}
-	return append([]union.Generator{fs.program}, fs.generated.For(key.alternatives, v.Preferred)...)
-}
-
-// liveTrees counts the trees that something is attached to.
-func (fs *FS) liveTrees() int {
-	fs.mu.Lock()
-	defer fs.mu.Unlock()
-	n := 0
-	for _, p := range fs.trees {
-		if p.Value() != nil {
-			n++
-		}
-	}
-	return n
-}
-
-// minSweep is how many keys of trees that are gone may gather, at least.
-const minSweep = 1024
-
-// Listen opens a listening socket at unix:PATH or tcp:HOST:PORT. The socket of
-// a server that is gone is replaced, and everybody may connect to it: who they
-// are decides what they see.
-func Listen(addr string) (net.Listener, error) {
-	if hostPort, ok := strings.CutPrefix(addr, "tcp:"); ok {
-		l, err := net.Listen("tcp", hostPort)
-		if err != nil {
-			return nil, fmt.Errorf("listen on %s: %w", addr, err)
-		}
-		return l, nil
-	}
-	path, ok := strings.CutPrefix(addr, "unix:")
-	if !ok {
-		return nil, fmt.Errorf("listen on %q: want unix:PATH or tcp:HOST:PORT", addr)
-	}
-	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-		return nil, fmt.Errorf("listen on %s: %w", addr, err)
-	}
-	if info, err := os.Lstat(path); err == nil {
-		if info.Mode()&os.ModeSocket == 0 {
-			return nil, fmt.Errorf("listen on %s: there is something that is no socket; remove it or name another path", addr)
-		}
-		if c, err := net.Dial("unix", path); err == nil {
-			c.Close()
-			return nil, fmt.Errorf("listen on %s: a server is running there; stop it or name another path", addr)
-		}
-		if err := os.Remove(path); err != nil {
-			return nil, fmt.Errorf("listen on %s: %w", addr, err)
-		}
-	}
-	l, err := net.Listen("unix", path)
+// Attach implements Attacher: the attach name becomes a context, the context a
+// view, and the view a tree.
+func (fs *FS) Attach(req p9l.AttachRequest) (p9.File, error) {
+	f, err := fs.attach(req)
 	if err != nil {
-		return nil, fmt.Errorf("listen on %s: %w", addr, err)
+		fs.attachments.noteRefused(req, err)
 	}
-	if err := os.Chmod(path, 0o666); err != nil {
-		l.Close()
-		return nil, fmt.Errorf("listen on %s: %w", addr, err)
+	return f, err
+}
+
+func (fs *FS) attach(req p9l.AttachRequest) (p9.File, error) {
+	as, err := fs.attachments.identify(req)
+	if err != nil {
+		return nil, err
 	}
-	return l, nil
+	name, err := attachname.Parse(req.Aname)
+	if err != nil {
+		return nil, err
+	}
+	switch name.Kind {
+	case attachname.KindControl:
+		return fs.control.dir(fs.control.visitor(req, as), nil), nil
+	case attachname.KindContexts:
+		return fs.control.contextsDir(fs.control.visitor(req, as)), nil
+	}
+	if name.Kind == attachname.KindOwn && as.User != nil {
+		if _, err := fs.contexts.User(as.User.Name); err != nil {
+			return nil, fmt.Errorf("attach as %s: %w", as.User.Name, err)
+		}
+	}
+	return fs.attachments.context(name, as)
 }

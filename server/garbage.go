@@ -15,11 +15,11 @@ import (
 )
 
 // queryGarbage lists what the command gc would remove.
-func (f *FS) queryGarbage(q *inquiry) (any, error) {
-	if err := f.forAdmins(q); err != nil {
+func (ctl *control) queryGarbage(q *inquiry) (any, error) {
+	if err := ctl.forAdmins(q); err != nil {
 		return nil, err
 	}
-	rows, err := f.garbage(false)
+	rows, err := ctl.garbage(false)
 	if err != nil {
 		return nil, err
 	}
@@ -28,7 +28,7 @@ func (f *FS) queryGarbage(q *inquiry) (any, error) {
 
 // gc removes what nobody needs.
 func (v *invocation) gc() error {
-	rows, err := v.fs.garbage(true)
+	rows, err := v.control.garbage(true)
 	v.result.Garbage = rows
 	for _, r := range rows {
 		v.printf("%s\n", api.JoinCommand("removed", r.Path, r.What))
@@ -37,19 +37,19 @@ func (v *invocation) gc() error {
 }
 
 // garbage finds what nobody needs, and removes it if remove is set.
-func (f *FS) garbage(remove bool) ([]api.GarbageRow, error) {
-	found, err := f.packages.Garbage(stdcontext.Background(), remove)
+func (ctl *control) garbage(remove bool) ([]api.GarbageRow, error) {
+	found, err := ctl.packages.Garbage(stdcontext.Background(), remove)
 	rows := []api.GarbageRow{}
 	for _, g := range found {
 		rows = append(rows, api.GarbageRow{Path: g.Path, What: g.What, Bytes: g.Bytes})
 	}
-	bases, layerErr := f.unusedBases(remove)
+	bases, layerErr := ctl.unusedBases(remove)
 	return append(rows, bases...), errors.Join(err, layerErr)
 }
 
 // unusedBases finds what the layers keep of files that are not edited any more.
-func (f *FS) unusedBases(remove bool) (rows []api.GarbageRow, err error) {
-	layers, err := os.ReadDir(filepath.Join(f.config.State, "mutable"))
+func (ctl *control) unusedBases(remove bool) (rows []api.GarbageRow, err error) {
+	layers, err := os.ReadDir(filepath.Join(ctl.config.State, "mutable"))
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
@@ -65,7 +65,7 @@ func (f *FS) unusedBases(remove bool) (rows []api.GarbageRow, err error) {
 		if err != nil || !l.IsDir() {
 			continue
 		}
-		s, _, err := f.stack(f.packages.Set(), name, caller{Trusted: true})
+		s, _, err := ctl.attachments.stack(ctl.packages.Set(), name, caller{Trusted: true})
 		if err != nil {
 			continue // of a context that there is not now, nothing is touched
 		}
@@ -89,12 +89,12 @@ func (f *FS) unusedBases(remove bool) (rows []api.GarbageRow, err error) {
 
 // queryUnused lists the packages that are in no closure of what a context file
 // has as its toplevel.
-func (f *FS) queryUnused(q *inquiry) (any, error) {
-	if err := f.forAdmins(q); err != nil {
+func (ctl *control) queryUnused(q *inquiry) (any, error) {
+	if err := ctl.forAdmins(q); err != nil {
 		return nil, err
 	}
 	all := caller{Trusted: true, User: q.as.User}
-	list, err := f.contexts.List(q.set, all)
+	list, err := ctl.contexts.List(q.set, all)
 	if err != nil {
 		return nil, err
 	}
@@ -104,7 +104,7 @@ func (f *FS) queryUnused(q *inquiry) (any, error) {
 	for _, l := range list {
 		if len(l.Toplevel) > 0 {
 			named = true
-			f.markUsed(q.set, l.Context, l.Toplevel, all, used)
+			ctl.markUsed(q.set, l.Context, l.Toplevel, all, used)
 		}
 	}
 	if !named {
@@ -121,11 +121,11 @@ func (f *FS) queryUnused(q *inquiry) (any, error) {
 // markUsed marks the closures of the packages that a context file names: those
 // that the context's view has, and for system, which nobody attaches to, those
 // that are named.
-func (f *FS) markUsed(set *pkgindex.Set, of string, toplevel []string, as caller, used map[*pkgindex.Package]bool) {
+func (ctl *control) markUsed(set *pkgindex.Set, of string, toplevel []string, as caller, used map[*pkgindex.Package]bool) {
 	var tops []*pkgindex.Package
 	name, err := attachname.Parse(of)
 	if err == nil && (name.Kind == attachname.KindUser || name.Kind == attachname.KindGroup) {
-		if v, err := f.contexts.Resolve(set, name, as); err == nil {
+		if v, err := ctl.contexts.Resolve(set, name, as); err == nil {
 			for i, p := range v.Packages {
 				used[p] = true
 				if v.Why[i].Toplevel {
@@ -158,7 +158,7 @@ func (f *FS) markUsed(set *pkgindex.Set, of string, toplevel []string, as caller
 		if err != nil {
 			continue
 		}
-		v, err := f.contexts.Resolve(set, name, as)
+		v, err := ctl.contexts.Resolve(set, name, as)
 		if err != nil {
 			continue // it lacks something: what it has of the rest is not known
 		}

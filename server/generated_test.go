@@ -261,7 +261,7 @@ func TestServices(t *testing.T) {
 	if got := list2(t, p.attach("bob", ""), dir); got != "getty.target.wants on-tty1.target.requires on-tty2.target.requires" {
 		t.Errorf("bob's has %s", got)
 	}
-	events := string(p.FS.events.recent(100))
+	events := string(p.FS.control.events.recent(100))
 	for _, want := range []string{
 		"plain.service, which ssh.toml enables for ssh=1: /usr/lib/systemd/system/plain.service has no section [Install]",
 		"masked.service, which ssh.toml enables for ssh=1: /etc/systemd/system/masked.service leads to nothing: the unit is masked",

@@ -107,10 +107,10 @@ func (v *invocation) install() error {
 	if !strings.HasPrefix(name, staging.Prefix) || strings.ContainsAny(name, "/\x00") {
 		return refuse("%.100q is not the name of a directory in a package directory that begins with %s", name, staging.Prefix)
 	}
-	err := v.fs.installs.begin(name, func(ctx stdcontext.Context, progress func(done, total int)) ([]pkgmeta.Ref, error) {
-		refs, err := v.fs.packages.Install(ctx, name, progress)
+	err := v.control.installs.begin(name, func(ctx stdcontext.Context, progress func(done, total int)) ([]pkgmeta.Ref, error) {
+		refs, err := v.control.packages.Install(ctx, name, progress)
 		if err != nil {
-			v.fs.config.Log.Warn().Err(err).Str("directory", name).Msg("package files are not installed")
+			v.control.config.Log.Warn().Err(err).Str("directory", name).Msg("package files are not installed")
 		}
 		return refs, err
 	})
@@ -121,11 +121,11 @@ func (v *invocation) install() error {
 	return nil
 }
 
-func (fs *FS) queryInstall(q *inquiry) (any, error) {
-	if err := fs.forAdmins(q); err != nil {
+func (ctl *control) queryInstall(q *inquiry) (any, error) {
+	if err := ctl.forAdmins(q); err != nil {
 		return nil, err
 	}
-	status, ok := fs.installs.status(q.Path)
+	status, ok := ctl.installs.status(q.Path)
 	if !ok {
 		return nil, fmt.Errorf("%q: nothing of that name was installed since the server was started: %w", q.Path, syscall.ENOENT)
 	}
@@ -133,9 +133,9 @@ func (fs *FS) queryInstall(q *inquiry) (any, error) {
 }
 
 // packageDirs lists the package directories.
-func (fs *FS) packageDirs() []api.PackageDir {
+func (ctl *control) packageDirs() []api.PackageDir {
 	var dirs []api.PackageDir
-	for _, dir := range fs.config.Packages {
+	for _, dir := range ctl.config.Packages {
 		d := api.PackageDir{Path: dir}
 		if abs, err := filepath.Abs(dir); err == nil {
 			d.Path = abs
@@ -152,8 +152,8 @@ func (fs *FS) packageDirs() []api.PackageDir {
 
 // queryRemoval tells whose contexts would not resolve any more without the
 // packages that are named.
-func (fs *FS) queryRemoval(q *inquiry) (any, error) {
-	if err := fs.forAdmins(q); err != nil {
+func (ctl *control) queryRemoval(q *inquiry) (any, error) {
+	if err := ctl.forAdmins(q); err != nil {
 		return nil, err
 	}
 	all := caller{Trusted: true, User: q.as.User}
@@ -171,11 +171,11 @@ func (fs *FS) queryRemoval(q *inquiry) (any, error) {
 		return nil, fmt.Errorf("no package is named: %w", syscall.EINVAL)
 	}
 	rest := slices.DeleteFunc(slices.Clone(q.set.Packages), func(p *pkgindex.Package) bool { return gone[p] })
-	before, err := fs.contexts.Check(stdcontext.Background(), q.set, all, nil)
+	before, err := ctl.contexts.Check(stdcontext.Background(), q.set, all, nil)
 	if err != nil {
 		return nil, err
 	}
-	after, err := fs.contexts.Check(stdcontext.Background(), pkgindex.NewSet(0, rest, nil), all, nil)
+	after, err := ctl.contexts.Check(stdcontext.Background(), pkgindex.NewSet(0, rest, nil), all, nil)
 	if err != nil {
 		return nil, err
 	}
@@ -202,7 +202,7 @@ func (v *invocation) remove() error {
 	var chosen []*pkgindex.Package
 	var paths []string
 	for _, selector := range v.args {
-		ps, err := selected(v.fs.packages.Set(), selector)
+		ps, err := selected(v.control.packages.Set(), selector)
 		if err != nil {
 			return err
 		}
@@ -212,7 +212,7 @@ func (v *invocation) remove() error {
 			}
 		}
 	}
-	if err := v.fs.packages.Remove(stdcontext.Background(), paths); err != nil {
+	if err := v.control.packages.Remove(stdcontext.Background(), paths); err != nil {
 		return err
 	}
 	for _, p := range chosen {
@@ -223,7 +223,7 @@ func (v *invocation) remove() error {
 		return err
 	}
 	for _, c := range chosen {
-		for _, p := range v.fs.packages.Set().Named(c.Name) {
+		for _, p := range v.control.packages.Set().Named(c.Name) {
 			if p.Version == c.Version && p.Architecture == c.Architecture {
 				v.printf("note: %s is there from another package file: %s\n", p.Ref, oneLine(p.Path()))
 				v.result.Remaining = append(v.result.Remaining, packageFile(p))

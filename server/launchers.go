@@ -100,32 +100,14 @@ func (l *launchers) Script(p *pkgindex.Package) string {
 // packageContext is the attach name of a package's own context.
 func packageContext(p *pkgindex.Package) string { return attachname.OfPackage(p.Ref).String() }
 
-// extrasFor returns what the trees of a view, with its key, have beside its packages. prev is
-// what the last tree of the view has, or nil.
-func (fs *FS) extrasFor(v *context.View, key treeKey, prev *union.Tree) union.Extras {
-	x := union.Extras{Generators: fs.generatorsFor(v, key)}
-	if v.Closures == nil {
-		return x
-	}
-	if prev != nil {
-		last, ok := prev.Launchers().(*launchers)
-		if ok && last.closures == v.Closures && slices.Equal(last.view, v.Packages) {
-			x.Launchers = last
-			return x
-		}
-	}
-	x.Launchers = newLaunchers(v.Closures, v.Packages)
-	return x
-}
-
 // A launchedFunc returns the context that the launcher at a name of a package runs
 // the file in, or "" where the file itself is served. Which package wins the name
 // is another question.
 type launchedFunc func(pkgindex.Layer, pkgindex.File) string
 
 // launchedIn tells of the launchers that a view has. It may wait.
-func (fs *FS) launchedIn(v *context.View) launchedFunc {
-	tree := fs.treeFor(v, nil)
+func (ts *trees) launchedIn(v *context.View) launchedFunc {
+	tree := ts.of(v, nil)
 	l := tree.Launchers()
 	return func(layer pkgindex.Layer, f pkgindex.File) string {
 		if l == nil || layer.Type(f.Ino) != pkgmeta.Regular {

@@ -226,7 +226,7 @@ func TestLaunchersLive(t *testing.T) {
 	var key string
 	for _, who := range []string{"alice", "bob"} {
 		name, _ := attachname.Parse("user:" + who)
-		b := &binding{fs: p.FS, name: name, as: caller{Trusted: true}}
+		b := &binding{at: p.attachments, name: name, as: caller{Trusted: true}}
 		s, err := b.refresh()
 		if err != nil {
 			t.Fatal(err)

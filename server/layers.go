@@ -1,8 +1,12 @@
 package server
 
 import (
+	"maps"
 	"path/filepath"
 	"slices"
+	"sync"
+
+	"github.com/rs/zerolog"
 
 	"github.com/packagefs/packagefs/context"
 	"github.com/packagefs/packagefs/context/attachname"
@@ -14,41 +18,61 @@ import (
 // speaks for everybody changes it through the context all.
 const systemLayer = "system"
 
-// layer returns the mutable layer of a context, by the base name of the
-// context's file.
-func (fs *FS) layer(name string) (*union.Mutable, error) {
-	fs.layersMu.Lock()
-	defer fs.layersMu.Unlock()
-	if m := fs.layers[name]; m != nil {
+// layers are the mutable layers, each opened when it is first asked for.
+type layers struct {
+	dir   string // that has a directory for each
+	quota union.Quota
+	log   zerolog.Logger
+
+	mu   sync.Mutex                // guards open
+	open map[string]*union.Mutable // by the name of their directory
+}
+
+func newLayers(config *Config) *layers {
+	return &layers{
+		dir:   filepath.Join(config.State, "mutable"),
+		quota: union.Quota{Bytes: config.LayerBytes, Files: config.LayerFiles},
+		log:   config.Log, open: make(map[string]*union.Mutable),
+	}
+}
+
+// get returns the mutable layer of a context, by the base name of the context's
+// file.
+func (ls *layers) get(name string) (*union.Mutable, error) {
+	ls.mu.Lock()
+	defer ls.mu.Unlock()
+	if m := ls.open[name]; m != nil {
 		return m, nil
 	}
-	m, err := union.OpenMutable(filepath.Join(fs.config.State, "mutable", name), fs.quota, fs.config.Log)
+	m, err := union.OpenMutable(filepath.Join(ls.dir, name), func() union.Quota { return ls.quota }, ls.log)
 	if err != nil {
 		return nil, err
 	}
-	fs.layers[name] = m
+	ls.open[name] = m
 	return m, nil
 }
 
-// quota is what each layer may hold.
-func (fs *FS) quota() union.Quota {
-	return union.Quota{Bytes: fs.config.LayerBytes, Files: fs.config.LayerFiles}
+// names returns those that are open.
+func (ls *layers) names() []string {
+	ls.mu.Lock()
+	defer ls.mu.Unlock()
+	return slices.Collect(maps.Keys(ls.open))
 }
 
-// closeLayers closes what the layers have open.
-func (fs *FS) closeLayers() {
-	fs.layersMu.Lock()
-	defer fs.layersMu.Unlock()
-	for _, m := range fs.layers {
+// close closes what the layers have open.
+func (ls *layers) close() {
+	ls.mu.Lock()
+	defer ls.mu.Unlock()
+	for _, m := range ls.open {
 		m.Close()
 	}
-	clear(fs.layers)
+	clear(ls.open)
 }
 
-// stackFor returns what an attach to a view shows: the layer of the context, the
+// stack returns what an attach to a view shows: the layer of the context, the
 // system's, and the tree. prev is what it showed before, which is returned if
 // nothing is different.
-func (fs *FS) stackFor(v *context.View, as caller, tree *union.Tree, prev *union.Stack) (*union.Stack, error) {
+func (ls *layers) stack(v *context.View, as caller, tree *union.Tree, prev *union.Stack) (*union.Stack, error) {
 	s := &union.Stack{Tree: tree}
 	var names []string
 	switch v.Name.Kind {
@@ -63,7 +87,7 @@ func (fs *FS) stackFor(v *context.View, as caller, tree *union.Tree, prev *union
 		names = []string{systemLayer}
 	}
 	for _, name := range names {
-		m, err := fs.layer(name)
+		m, err := ls.get(name)
 		if err != nil {
 			return nil, err
 		}

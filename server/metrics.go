@@ -21,9 +21,9 @@ type metric struct {
 }
 
 // metrics are what the server counts of itself.
-func (fs *FS) metrics() []metric {
-	set, files := fs.packages.Set(), fs.files.Snapshot()
-	s, chunks := fs.engine.Stats(), fs.packages.ChunkStats()
+func (ctl *control) metrics() []metric {
+	set, files := ctl.packages.Set(), ctl.files.Snapshot()
+	s, chunks := ctl.engine.Stats(), ctl.packages.ChunkStats()
 	var mem runtime.MemStats
 	runtime.ReadMemStats(&mem)
 	const counter, gauge = "counter", "gauge"
@@ -35,7 +35,7 @@ func (fs *FS) metrics() []metric {
 		{"connections_total", counter, "Connections accepted.", float64(s.Conns)},
 		{"connections", gauge, "Connections open now.", float64(s.Open)},
 		{"refused_total", counter, "Connections and files refused because of a limit.", float64(s.Refused)},
-		{"attaches_refused_total", counter, "Attaches refused.", float64(fs.refused.Load())},
+		{"attaches_refused_total", counter, "Attaches refused.", float64(ctl.attachments.refused.Load())},
 		{"packages", gauge, "Packages that are installed.", float64(len(set.Packages))},
 		{"packages_rejected", gauge, "Package files that are set aside.", float64(len(set.Rejected))},
 		{"packages_pending", gauge, "Package files that wait to be read or are being read.", float64(set.Pending)},
@@ -44,19 +44,19 @@ func (fs *FS) metrics() []metric {
 		{"chunk_bytes", gauge, "Bytes of native packages' contents that are kept unpacked.", float64(chunks.Bytes)},
 		{"contexts", gauge, "Contexts that have a file.", float64(files.Len())},
 		{"contexts_broken", gauge, "Context files that have an error.", float64(len(files.Errors()))},
-		{"generation", gauge, "Changes of packages and context files since the start.", float64(fs.generation.Load())},
-		{"trees", gauge, "Trees in memory.", float64(fs.liveTrees())},
-		{"events_total", counter, "Events.", float64(fs.events.position())},
+		{"generation", gauge, "Changes of packages and context files since the start.", float64(ctl.changes.generation.Load())},
+		{"trees", gauge, "Trees in memory.", float64(ctl.trees.live())},
+		{"events_total", counter, "Events.", float64(ctl.events.position())},
 		{"heap_bytes", gauge, "Memory in use by the server's own data.", float64(mem.HeapAlloc)},
 		{"system_bytes", gauge, "Memory that the server has from the system.", float64(mem.Sys - mem.HeapReleased)},
 		{"goroutines", gauge, "Goroutines.", float64(runtime.NumGoroutine())},
-		{"start_time_seconds", gauge, "When the server started, in seconds since 1970.", float64(fs.started.UnixMilli()) / 1000},
+		{"start_time_seconds", gauge, "When the server started, in seconds since 1970.", float64(ctl.started.UnixMilli()) / 1000},
 	}
 }
 
 // metricsText writes the metrics in the text form of Prometheus.
-func (fs *FS) metricsText(_ visitor, w io.Writer) error {
-	list := append(fs.metrics(), metric{"info{version=" + strconv.Quote(Version()) + "}", "gauge", "The version of the server.", 1})
+func (ctl *control) metricsText(_ visitor, w io.Writer) error {
+	list := append(ctl.metrics(), metric{"info{version=" + strconv.Quote(Version()) + "}", "gauge", "The version of the server.", 1})
 	for _, m := range list {
 		name, _, _ := strings.Cut(m.name, "{")
 		_, err := fmt.Fprintf(w, "# HELP packagefs_%s %s\n# TYPE packagefs_%s %s\npackagefs_%s %s\n",
@@ -103,7 +103,7 @@ func (fs *FS) serveMetrics(ctx stdcontext.Context) error {
 	mux.HandleFunc("GET /metrics", func(w http.ResponseWriter, _ *http.Request) {
 		var text textWriter
 		text.room = maxText
-		if err := fs.metricsText(visitor{}, &text); err != nil {
+		if err := fs.control.metricsText(visitor{}, &text); err != nil {
 			http.Error(w, err.Error(), http.StatusInternalServerError)
 			return
 		}

@@ -23,25 +23,25 @@ import (
 )
 
 // queries are the operations of the query file.
-var queries = map[string]func(*FS, *inquiry) (any, error){
-	api.OpPackages: (*FS).queryPackages,
-	api.OpInfo:     (*FS).queryInfo,
-	api.OpFiles:    (*FS).queryFiles,
-	api.OpOwns:     (*FS).queryOwns,
-	api.OpExplain:  (*FS).queryExplain,
-	api.OpContexts: (*FS).queryContexts,
-	api.OpStatus:   (*FS).queryStatus,
-	api.OpCheck:    (*FS).queryCheck,
-	api.OpEdits:    (*FS).queryEdits,
-	api.OpEditDiff: (*FS).queryEditDiff,
-	api.OpVerify:   (*FS).queryVerify,
-	api.OpInstall:  (*FS).queryInstall,
-	api.OpRemoval:  (*FS).queryRemoval,
-	api.OpGarbage:  (*FS).queryGarbage,
-	api.OpUnused:   (*FS).queryUnused,
+var queries = map[string]func(*control, *inquiry) (any, error){
+	api.OpPackages: (*control).queryPackages,
+	api.OpInfo:     (*control).queryInfo,
+	api.OpFiles:    (*control).queryFiles,
+	api.OpOwns:     (*control).queryOwns,
+	api.OpExplain:  (*control).queryExplain,
+	api.OpContexts: (*control).queryContexts,
+	api.OpStatus:   (*control).queryStatus,
+	api.OpCheck:    (*control).queryCheck,
+	api.OpEdits:    (*control).queryEdits,
+	api.OpEditDiff: (*control).queryEditDiff,
+	api.OpVerify:   (*control).queryVerify,
+	api.OpInstall:  (*control).queryInstall,
+	api.OpRemoval:  (*control).queryRemoval,
+	api.OpGarbage:  (*control).queryGarbage,
+	api.OpUnused:   (*control).queryUnused,
 
-	api.OpContextFile: (*FS).queryContextFile,
-	api.OpCommand:     (*FS).queryCommand,
+	api.OpContextFile: (*control).queryContextFile,
+	api.OpCommand:     (*control).queryCommand,
 }
 
 // An inquiry is a query with who asks it.
@@ -57,8 +57,8 @@ type inquiry struct {
 // runQuery answers one query. Errors tell callers nothing that they may not
 // know; the whole reason is for trusted ones. What takes long ends early when ctx
 // is done.
-func (fs *FS) runQuery(ctx stdcontext.Context, as visitor, question []byte) (any, error) {
-	q := &inquiry{ctx: ctx, as: as.caller, by: as.by, set: fs.packages.Set()}
+func (ctl *control) runQuery(ctx stdcontext.Context, as visitor, question []byte) (any, error) {
+	q := &inquiry{ctx: ctx, as: as.caller, by: as.by, set: ctl.packages.Set()}
 	dec := json.NewDecoder(bytes.NewReader(question))
 	dec.DisallowUnknownFields()
 	if err := dec.Decode(&q.Query); err != nil {
@@ -75,7 +75,7 @@ func (fs *FS) runQuery(ctx stdcontext.Context, as visitor, question []byte) (any
 	if err != nil {
 		return nil, err
 	}
-	result, err := run(fs, q)
+	result, err := run(ctl, q)
 	if reason := reasonOf(err); reason != "" && as.Trusted {
 		err = fmt.Errorf("%w: %s", err, reason)
 	}
@@ -83,20 +83,20 @@ func (fs *FS) runQuery(ctx stdcontext.Context, as visitor, question []byte) (any
 }
 
 // view resolves the context that is asked about.
-func (fs *FS) view(q *inquiry) (*context.View, error) {
-	return fs.contexts.Resolve(q.set, q.name, q.as)
+func (ctl *control) view(q *inquiry) (*context.View, error) {
+	return ctl.contexts.Resolve(q.set, q.name, q.as)
 }
 
 // anything resolves all if no context is named and the caller may attach to it,
 // else the context that is named.
-func (fs *FS) anything(q *inquiry) (*context.View, error) {
+func (ctl *control) anything(q *inquiry) (*context.View, error) {
 	if q.Context == "" {
-		v, err := fs.contexts.Resolve(q.set, attachname.Name{Kind: attachname.KindAll}, q.as)
+		v, err := ctl.contexts.Resolve(q.set, attachname.Name{Kind: attachname.KindAll}, q.as)
 		if err == nil || !errors.Is(err, context.ErrDenied) {
 			return v, err
 		}
 	}
-	return fs.view(q)
+	return ctl.view(q)
 }
 
 func packageRow(p *pkgindex.Package, why context.Why) api.PackageRow {
@@ -113,8 +113,8 @@ func packageRow(p *pkgindex.Package, why context.Why) api.PackageRow {
 	return row
 }
 
-func (fs *FS) queryPackages(q *inquiry) (any, error) {
-	v, err := fs.anything(q)
+func (ctl *control) queryPackages(q *inquiry) (any, error) {
+	v, err := ctl.anything(q)
 	if err != nil {
 		return nil, err
 	}
@@ -131,12 +131,12 @@ func (fs *FS) queryPackages(q *inquiry) (any, error) {
 }
 
 // selected returns the packages that q.Package names, as indexes of the view.
-func (fs *FS) selected(q *inquiry) (v *context.View, at []int, err error) {
+func (ctl *control) selected(q *inquiry) (v *context.View, at []int, err error) {
 	ref, err := pkgmeta.ParseRef(q.Package)
 	if err != nil {
 		return nil, nil, fmt.Errorf("%w (%w)", err, syscall.EINVAL)
 	}
-	if v, err = fs.anything(q); err != nil {
+	if v, err = ctl.anything(q); err != nil {
 		return nil, nil, err
 	}
 	for i, p := range v.Packages {
@@ -150,12 +150,12 @@ func (fs *FS) selected(q *inquiry) (v *context.View, at []int, err error) {
 	return v, at, nil
 }
 
-func (fs *FS) queryInfo(q *inquiry) (any, error) {
-	v, at, err := fs.selected(q)
+func (ctl *control) queryInfo(q *inquiry) (any, error) {
+	v, at, err := ctl.selected(q)
 	if err != nil {
 		return nil, err
 	}
-	launched := fs.launchedIn(v)
+	launched := ctl.trees.launchedIn(v)
 	var out []api.Info
 	for _, i := range at {
 		p := v.Packages[i]
@@ -202,12 +202,12 @@ var typeNames = map[pkgmeta.FileType]string{
 	pkgmeta.Regular: api.TypeFile, pkgmeta.Directory: api.TypeDirectory, pkgmeta.Symlink: api.TypeSymlink, pkgmeta.Fifo: api.TypeFifo,
 }
 
-func (fs *FS) queryFiles(q *inquiry) (any, error) {
-	v, at, err := fs.selected(q)
+func (ctl *control) queryFiles(q *inquiry) (any, error) {
+	v, at, err := ctl.selected(q)
 	if err != nil {
 		return nil, err
 	}
-	launched := fs.launchedIn(v)
+	launched := ctl.trees.launchedIn(v)
 	rows := []api.FileRow{}
 	for _, i := range at {
 		p := v.Packages[i]
@@ -253,11 +253,11 @@ func appendFiles(rows []api.FileRow, l pkgindex.Layer, launched launchedFunc) []
 }
 
 // lookup finds what the context has at q.Path.
-func (fs *FS) lookup(q *inquiry) (v *context.View, served, hidden []union.Candidate, err error) {
-	if v, err = fs.view(q); err != nil {
+func (ctl *control) lookup(q *inquiry) (v *context.View, served, hidden []union.Candidate, err error) {
+	if v, err = ctl.view(q); err != nil {
 		return nil, nil, nil, err
 	}
-	tree := fs.treeFor(v, nil)
+	tree := ctl.trees.of(v, nil)
 	served, hidden, err = tree.Lookup(q.Path)
 	if p := tree.Inner(q.Path); p != nil {
 		err = fmt.Errorf("%w: the context hides dependencies, and %s has it not among the programs that users start", err, p.Override)
@@ -268,8 +268,8 @@ func (fs *FS) lookup(q *inquiry) (v *context.View, served, hidden []union.Candid
 	return v, served, hidden, err
 }
 
-func (fs *FS) queryOwns(q *inquiry) (any, error) {
-	_, served, hidden, err := fs.lookup(q)
+func (ctl *control) queryOwns(q *inquiry) (any, error) {
+	_, served, hidden, err := ctl.lookup(q)
 	if err != nil {
 		return nil, err
 	}
@@ -298,11 +298,11 @@ func (fs *FS) queryOwns(q *inquiry) (any, error) {
 	return owners, nil
 }
 
-func (fs *FS) queryExplain(q *inquiry) (any, error) {
+func (ctl *control) queryExplain(q *inquiry) (any, error) {
 	if q.Path != "" {
-		return fs.explainPath(q)
+		return ctl.explainPath(q)
 	}
-	x, err := fs.contexts.Explain(q.set, q.name, q.as)
+	x, err := ctl.contexts.Explain(q.set, q.name, q.as)
 	if err != nil {
 		return nil, err
 	}
@@ -327,20 +327,20 @@ func (fs *FS) queryExplain(q *inquiry) (any, error) {
 		out.Errors = append(out.Errors, api.ExplainError{File: e.File, Reason: e.Reason})
 	}
 	if x.Reason == "" {
-		if out.Conflicts, err = fs.conflicts(q); err != nil {
+		if out.Conflicts, err = ctl.conflicts(q); err != nil {
 			return nil, err
 		}
 	}
 	return out, nil
 }
 
-func (fs *FS) conflicts(q *inquiry) ([]api.Conflict, error) {
-	v, err := fs.view(q)
+func (ctl *control) conflicts(q *inquiry) ([]api.Conflict, error) {
+	v, err := ctl.view(q)
 	if err != nil {
 		return nil, err
 	}
 	out := []api.Conflict{}
-	for c, err := range fs.treeFor(v, nil).Conflicts() {
+	for c, err := range ctl.trees.of(v, nil).Conflicts() {
 		if err != nil {
 			return nil, err
 		}
@@ -353,8 +353,8 @@ func (fs *FS) conflicts(q *inquiry) ([]api.Conflict, error) {
 	return out, nil
 }
 
-func (fs *FS) explainPath(q *inquiry) (any, error) {
-	v, served, hidden, err := fs.lookup(q)
+func (ctl *control) explainPath(q *inquiry) (any, error) {
+	v, served, hidden, err := ctl.lookup(q)
 	if err != nil {
 		return nil, err
 	}
@@ -388,8 +388,8 @@ func (fs *FS) explainPath(q *inquiry) (any, error) {
 	return out, nil
 }
 
-func (fs *FS) queryContexts(q *inquiry) (any, error) {
-	list, err := fs.contexts.List(q.set, q.as)
+func (ctl *control) queryContexts(q *inquiry) (any, error) {
+	list, err := ctl.contexts.List(q.set, q.as)
 	if err != nil {
 		return nil, err
 	}
@@ -400,13 +400,13 @@ func (fs *FS) queryContexts(q *inquiry) (any, error) {
 	return rows, nil
 }
 
-func (fs *FS) queryStatus(q *inquiry) (any, error) {
+func (ctl *control) queryStatus(q *inquiry) (any, error) {
 	s := api.Status{
-		Version: Version(), Generation: fs.generation.Load(), Packages: len(q.set.Packages), Rejected: len(q.set.Rejected),
-		Indexing: q.set.Pending, Listen: fs.Addrs(), Uptime: int64(time.Since(fs.started).Seconds()),
-		Connections: fs.engine.Stats().Open, PackageDirs: fs.packageDirs(),
+		Version: Version(), Generation: ctl.changes.generation.Load(), Packages: len(q.set.Packages), Rejected: len(q.set.Rejected),
+		Indexing: q.set.Pending, Listen: ctl.addrs, Uptime: int64(time.Since(ctl.started).Seconds()),
+		Connections: ctl.engine.Stats().Open, PackageDirs: ctl.packageDirs(),
 	}
-	if !fs.isAdmin(q.as) {
+	if !ctl.isAdmin(q.as) {
 		return api.Status{Version: s.Version, Uptime: s.Uptime}, nil
 	}
 	return s, nil

@@ -10,11 +10,11 @@ import (
 
 // queryVerify reads packages from the disk again, which costs as much as they are
 // large: only administrators may ask for it.
-func (fs *FS) queryVerify(q *inquiry) (any, error) {
-	if err := fs.forAdmins(q); err != nil {
+func (ctl *control) queryVerify(q *inquiry) (any, error) {
+	if err := ctl.forAdmins(q); err != nil {
 		return nil, err
 	}
-	v, at, err := fs.selected(q)
+	v, at, err := ctl.selected(q)
 	if err != nil {
 		return nil, err
 	}
@@ -38,8 +38,8 @@ func (fs *FS) queryVerify(q *inquiry) (any, error) {
 }
 
 // forAdmins refuses a query of anybody else.
-func (fs *FS) forAdmins(q *inquiry) error {
-	if !fs.isAdmin(q.as) {
+func (ctl *control) forAdmins(q *inquiry) error {
+	if !ctl.isAdmin(q.as) {
 		return fmt.Errorf("this is for administrators: %w", syscall.EACCES)
 	}
 	return nil
@@ -48,12 +48,12 @@ func (fs *FS) forAdmins(q *inquiry) error {
 // repair makes what is unpacked of packages again.
 func (v *invocation) repair() error {
 	for _, selector := range v.args {
-		ps, err := selected(v.fs.packages.Set(), selector)
+		ps, err := selected(v.control.packages.Set(), selector)
 		if err != nil {
 			return err
 		}
 		for _, p := range ps {
-			if err := v.fs.packages.Repair(p); err != nil {
+			if err := v.control.packages.Repair(p); err != nil {
 				return fmt.Errorf("%s: %w", p.Ref, err)
 			}
 			v.printf("%s is made again from %s\n", p.Ref, oneLine(p.File))

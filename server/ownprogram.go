@@ -20,7 +20,7 @@ type ownProgram struct {
 	log  zerolog.Logger
 	file *os.File // stays open: what is installed over it meanwhile is another program
 
-	made func() *pkgindex.Package // once, for reading the whole program takes a while
+	pkg func() *pkgindex.Package // made once, for reading the whole program takes a while
 }
 
 // ownRef names what the server adds to trees.
@@ -36,7 +36,7 @@ func newOwnProgram(log zerolog.Logger) (*ownProgram, error) {
 		log.Warn().Msg("this program needs the C library, which launchers find in their contexts only by luck; build it with CGO_ENABLED=0")
 	}
 	g := &ownProgram{log: log, file: file}
-	g.made = sync.OnceValue(g.make)
+	g.pkg = sync.OnceValue(g.make)
 	return g, nil
 }
 
@@ -47,7 +47,7 @@ func isDynamic(file *os.File) bool {
 }
 
 // Generate implements union.Generator.
-func (g *ownProgram) Generate(*union.Tree) *pkgindex.Package { return g.made() }
+func (g *ownProgram) Generate(*union.Tree) *pkgindex.Package { return g.pkg() }
 
 func (g *ownProgram) make() *pkgindex.Package {
 	p, err := g.tree()

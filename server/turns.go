@@ -2,6 +2,7 @@ package server
 
 import (
 	"slices"
+	"sync"
 	"weak"
 
 	"github.com/packagefs/packagefs/context"
@@ -16,6 +17,15 @@ import (
 // maxShown is how many attach names have their turn remembered. The others get a new
 // one, which costs clients some questions.
 const maxShown = 1 << 14
+
+// turns are the turns of attach names.
+type turns struct {
+	mu    sync.Mutex // guards what follows
+	shown map[attaching]shown
+	given uint64 // how many turns were given
+}
+
+func newTurns() *turns { return &turns{shown: make(map[attaching]shown)} }
 
 // attaching is an attach name and who uses it.
 type attaching struct {
@@ -32,9 +42,9 @@ type shown struct {
 	turn   uint64
 }
 
-// turnOf gives the turn of what an attach name stands for now, which is nil where it
+// of gives the turn of what an attach name stands for now, which is nil where it
 // cannot be resolved: another one than for all that it stood for before.
-func (fs *FS) turnOf(name attachname.Name, as caller, s *union.Stack) uint64 {
+func (t *turns) of(name attachname.Name, as caller, s *union.Stack) uint64 {
 	key := attaching{name: name, trusted: as.Trusted, uid: context.NoID}
 	if as.User != nil {
 		key.uid = as.User.UID
@@ -43,16 +53,16 @@ func (fs *FS) turnOf(name attachname.Name, as caller, s *union.Stack) uint64 {
 	if s != nil {
 		now = shown{tree: weak.Make(s.Tree), own: s.Own, layers: s.Layers}
 	}
-	fs.mu.Lock()
-	defer fs.mu.Unlock()
-	if last := fs.shown[key]; last.turn != 0 && last.tree == now.tree && last.own == now.own && slices.Equal(last.layers, now.layers) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if last := t.shown[key]; last.turn != 0 && last.tree == now.tree && last.own == now.own && slices.Equal(last.layers, now.layers) {
 		return last.turn
 	}
-	if len(fs.shown) >= maxShown {
-		clear(fs.shown)
+	if len(t.shown) >= maxShown {
+		clear(t.shown)
 	}
-	fs.turns++
-	now.turn = fs.turns
-	fs.shown[key] = now
+	t.given++
+	now.turn = t.given
+	t.shown[key] = now
 	return now.turn
 }
