@@ -3,6 +3,7 @@ package p9l
 import (
 	"fmt"
 	"math/rand"
+	"strings"
 	"testing"
 
 	"github.com/hugelgupf/p9/linux"
@@ -79,6 +80,83 @@ func TestFlushOfQueued(t *testing.T) {
 	c.Must(wire.Tclunk, 8, p9ltest.Body(uint32(0)))
 	if n := len(g.started); n != 0 {
 		t.Errorf("%d requests that were flushed in the queue ran", n)
+	}
+}
+
+// TestQueueBytesComeBack fills the queue, and takes out of it what is there in each
+// way there is: then as much goes in as before.
+func TestQueueBytesComeBack(t *testing.T) {
+	g := newHeldTree()
+	c := dialHeld(t, g, Limits{Running: 1, QueueBytes: 8192})
+	const first = uint16(100)
+	taken := func(tag uint16) bool { // or refused
+		t.Helper()
+		c.Send(wire.Tmkdir, tag, mkdirBody)
+		c.Send(wire.Tflush, 1, p9ltest.Body(uint16(1))) // answered at once, and behind a refusal
+		text := wire.Text(c.Recv())
+		if text == "Rflush tag 1" {
+			return true
+		}
+		if !strings.HasSuffix(text, "EAGAIN") {
+			t.Fatalf("reply: %s", text)
+		}
+		c.Next("Rflush tag 1")
+		return false
+	}
+	run := func() {
+		t.Helper()
+		if !taken(first) {
+			t.Fatal("no request is taken")
+		}
+		<-g.started
+	}
+	fill := func() (queued uint16) {
+		t.Helper()
+		for taken(first + 1 + queued) {
+			queued++
+		}
+		return queued
+	}
+	run()
+	room := fill()
+	if room < 5 {
+		t.Fatalf("only %d requests fit", room)
+	}
+	again := func(what string) {
+		t.Helper()
+		if n := fill(); n != room {
+			t.Fatalf("after %s %d requests fit, %d before", what, n, room)
+		}
+	}
+
+	for tag := range room {
+		c.Send(wire.Tflush, 1, p9ltest.Body(first+1+tag))
+		c.Next("Rflush tag 1")
+	}
+	again("flushes")
+
+	for range room + 1 {
+		g.pass <- struct{}{}
+	}
+	for range room + 1 {
+		c.Next("Rmkdir tag * dir")
+	}
+	for range room { // of those that ran beside the first
+		<-g.started
+	}
+	run()
+	again("they ran")
+
+	c.Must(wire.Tversion, wire.NoTag, p9ltest.Body(uint32(8192), wire.Dialect))
+	g.pass <- struct{}{}
+	c.Start(0)
+	run()
+	again("a new session")
+	for range room + 1 {
+		g.pass <- struct{}{}
+	}
+	for range room + 1 {
+		c.Next("Rmkdir tag * dir")
 	}
 }
 
