@@ -10,7 +10,7 @@ import (
 // Checks through the query file: every package with the reason why its context
 // does not resolve, as far as the caller may know.
 func TestQueryCheck(t *testing.T) {
-	p := newPlace(t, map[string]string{"user:bob": `allow = ["broken", "app"]`})
+	p := newFixture(t, map[string]string{"user:bob": `allow = ["broken", "app"]`})
 	for who, want := range map[string]string{
 		"root": `[{"name":"app","version":"1","architecture":"all","ok":true},` +
 			`{"name":"broken","version":"1","architecture":"all","ok":false,"reason":"broken needs nowhere: not installed"},` +

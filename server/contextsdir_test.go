@@ -16,7 +16,7 @@ import (
 
 // TestContextsDirectory tells who finds what in the directory of contexts.
 func TestContextsDirectory(t *testing.T) {
-	p := newPlace(t, map[string]string{
+	p := newFixture(t, map[string]string{
 		"user:bob":   `allow = ["app", "lib"]`,
 		"group:dev":  `toplevel = ["app"]`,
 		"user:alice": `toplevel = ["other"]`,
@@ -98,7 +98,7 @@ func TestContextsDirectory(t *testing.T) {
 
 // TestContextsLive has a change seen in the entry that it is for, at once.
 func TestContextsLive(t *testing.T) {
-	p := newPlace(t, map[string]string{"user:alice": `toplevel = ["other"]`, "user:bob": `toplevel = ["other"]`})
+	p := newFixture(t, map[string]string{"user:alice": `toplevel = ["other"]`, "user:bob": `toplevel = ["other"]`})
 	dir := p.attach("root", "contexts")
 	alice, err := walk(dir, "user:alice/usr")
 	if err != nil {
@@ -126,7 +126,7 @@ func TestContextsLive(t *testing.T) {
 // different ones for directories of different contexts; a file's is the same
 // wherever its content is.
 func TestContextsQIDs(t *testing.T) {
-	p := newPlace(t, map[string]string{"user:alice": `toplevel = ["app"]`, "user:bob": `toplevel = ["app"]`})
+	p := newFixture(t, map[string]string{"user:alice": `toplevel = ["app"]`, "user:bob": `toplevel = ["app"]`})
 	dir := p.attach("root", "contexts").(p9l.PartWalker)
 	seen := make(map[uint64]string)
 	qids := make(map[string]p9.QID)
@@ -196,7 +196,7 @@ func checkDirents(t *testing.T, f p9.File, path string) {
 
 // TestContextsOverTheWire reads a listing as the engine sends it.
 func TestContextsOverTheWire(t *testing.T) {
-	p := newPlace(t, map[string]string{"user:alice": `toplevel = ["app"]`})
+	p := newFixture(t, map[string]string{"user:alice": `toplevel = ["app"]`})
 	attach := attachAs{p.FS, asking("root", "contexts")}
 	c := p9ltest.Serve(t, &p9l.Server{Attacher: attach, Log: p9ltest.Log(t)})()
 	c.Start(0)

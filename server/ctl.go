@@ -194,14 +194,14 @@ type ctlFile struct {
 	p9.DefaultWalkGetAttr
 	ctlMeta
 
-	again func(ctlMeta) p9.File // makes another handle
+	clone func(ctlMeta) p9.File // makes another handle
 }
 
 func (f *ctlFile) WalkPart(qids []p9.QID, names []string, _ bool) ([]p9.QID, p9.File, error) {
 	if len(names) > 0 {
 		return qids, nil, syscall.ENOTDIR
 	}
-	return qids, f.again(f.ctlMeta), nil
+	return qids, f.clone(f.ctlMeta), nil
 }
 
 func (f *ctlFile) Walk(names []string) ([]p9.QID, p9.File, error) {
@@ -248,7 +248,7 @@ type queryFile struct {
 }
 
 func newQueryFile(m ctlMeta) p9.File {
-	return &queryFile{ctlFile: ctlFile{ctlMeta: m, again: newQueryFile}}
+	return &queryFile{ctlFile: ctlFile{ctlMeta: m, clone: newQueryFile}}
 }
 
 func (f *queryFile) SetAttr(valid p9.SetAttrMask, _ p9.SetAttr) error { return truncate(valid) }

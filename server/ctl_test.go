@@ -56,7 +56,7 @@ func readAll(f p9.File) string {
 }
 
 // show returns the content of a file of the control directory, or the errno.
-func (p *place) show(who, path string) string {
+func (p *fixture) show(who, path string) string {
 	p.Helper()
 	f, err := walk(p.attach(who, "ctl"), path)
 	if err == nil {
@@ -71,7 +71,7 @@ func (p *place) show(who, path string) string {
 
 // order writes commands into the control file, and returns the results and the
 // errno of the write.
-func (p *place) order(who, text string) (results, errno string) {
+func (p *fixture) order(who, text string) (results, errno string) {
 	p.Helper()
 	f, err := walk(p.attach(who, "ctl"), "ctl")
 	if err == nil {
@@ -89,7 +89,7 @@ func (p *place) order(who, text string) (results, errno string) {
 
 // TestWhoCommands tells who sees what of the control directory.
 func TestWhoCommands(t *testing.T) {
-	p := newPlace(t, map[string]string{"group:wheel": `members = ["bob"]`})
+	p := newFixture(t, map[string]string{"group:wheel": `members = ["bob"]`})
 	const all, little = "conflicts contexts ctl events metrics packages query rejected status", "query"
 	for _, c := range []struct {
 		admins []string
@@ -138,7 +138,7 @@ func TestWhoCommands(t *testing.T) {
 // TestControlAttributes has the modes that keep others out on a mount that
 // speaks for one user.
 func TestControlAttributes(t *testing.T) {
-	p := newPlace(t, nil)
+	p := newFixture(t, nil)
 	p.config.Admins = []string{"alice"}
 	for who, uid := range map[string]p9.UID{"root": 0, "root as nobody/": 0, "alice": 1001} {
 		for name, mode := range map[string]p9.FileMode{"ctl": 0o600, "events": 0o400, "status": 0o400, "query": 0o666, "contexts": 0o555} {
@@ -155,7 +155,7 @@ func TestControlAttributes(t *testing.T) {
 }
 
 func TestControlTexts(t *testing.T) {
-	p := newPlace(t, map[string]string{
+	p := newFixture(t, map[string]string{
 		"user:alice": "toplevel = [\"other\", \"app\", \"gone\"]\ndeny = [\"lib=1\"]",
 		"user:bad":   `toplevel = 17`,
 		"system":     `prefer = ["app"]`,
@@ -206,7 +206,7 @@ func TestControlTexts(t *testing.T) {
 
 // TestControlSnapshot reads a file while what it tells of changes.
 func TestControlSnapshot(t *testing.T) {
-	p := newPlace(t, nil)
+	p := newFixture(t, nil)
 	f, err := walk(p.attach("root", "ctl"), "packages")
 	if err != nil {
 		t.Fatal(err)
@@ -238,7 +238,7 @@ func TestControlSnapshot(t *testing.T) {
 
 // TestCommands gives commands and looks at what they say and do.
 func TestCommands(t *testing.T) {
-	p := newPlace(t, map[string]string{"user:alice": "# of alice\ntoplevel = [\"other\"] # one\n", "system": ""})
+	p := newFixture(t, map[string]string{"user:alice": "# of alice\ntoplevel = [\"other\"] # one\n", "system": ""})
 	root, bob := p.attach("alice", ""), p.attach("bob", "")
 	has := func(f p9.File, path string) bool {
 		_, err := walk(f, path)
@@ -338,7 +338,7 @@ func TestCommands(t *testing.T) {
 
 // TestCommandFile writes and reads as different clients do.
 func TestCommandFile(t *testing.T) {
-	p := newPlace(t, nil)
+	p := newFixture(t, nil)
 	open := func() p9.File {
 		f, err := walk(p.attach("root", "ctl"), "ctl")
 		if err == nil {
@@ -436,7 +436,7 @@ func TestCommandFile(t *testing.T) {
 
 // TestCommandLog has everything that changes in the log, with who did it.
 func TestCommandLog(t *testing.T) {
-	p := newPlace(t, nil)
+	p := newFixture(t, nil)
 	var text strings.Builder
 	p.config.Log, p.control.level = leveled(zerolog.New(&text).Level(zerolog.InfoLevel))
 	p.config.Admins = []string{"alice"}

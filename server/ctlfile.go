@@ -45,7 +45,7 @@ type commandFile struct {
 }
 
 func newCommandFile(m ctlMeta) p9.File {
-	return &commandFile{ctlFile: ctlFile{ctlMeta: m, again: newCommandFile}, base: -1}
+	return &commandFile{ctlFile: ctlFile{ctlMeta: m, clone: newCommandFile}, base: -1}
 }
 
 func (f *commandFile) SetAttr(valid p9.SetAttrMask, _ p9.SetAttr) error { return truncate(valid) }

@@ -43,7 +43,7 @@ func FuzzControl(f *testing.F) {
 	if err := fs.Settle(ctx); err != nil {
 		f.Fatal(err)
 	}
-	fs.contexts.Directory = town{}
+	fs.contexts.Directory = fakeUsers{}
 	as := visitor{caller: caller{Trusted: true}, admin: true, by: "fuzz"}
 	f.Fuzz(func(t *testing.T, line string) {
 		before := contents(t, state, packages)

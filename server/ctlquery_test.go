@@ -15,7 +15,7 @@ import (
 )
 
 // tell gives a command as a query, and returns what came of it.
-func (p *place) tell(who string, words ...string) (result api.CommandResult, failed api.Answer) {
+func (p *fixture) tell(who string, words ...string) (result api.CommandResult, failed api.Answer) {
 	p.Helper()
 	question, err := json.Marshal(api.Query{Op: api.OpCommand, Words: words})
 	if err != nil {
@@ -32,7 +32,7 @@ func (p *place) tell(who string, words ...string) (result api.CommandResult, fai
 
 // TestCommandQueries gives commands as queries, whose results have fields.
 func TestCommandQueries(t *testing.T) {
-	p := newPlace(t, map[string]string{"user:alice": "toplevel = [\"other\"]\n"})
+	p := newFixture(t, map[string]string{"user:alice": "toplevel = [\"other\"]\n"})
 	p.config.Admins = []string{"alice"}
 
 	if r, a := p.tell("bob", "help"); a.Error != api.ForAdmins || a.Errno != uint32(linux.EACCES) || r.Text != "" {
@@ -107,7 +107,7 @@ func TestCommandQueries(t *testing.T) {
 
 // TestContextFileQuery asks for context files that are there and that are not.
 func TestContextFileQuery(t *testing.T) {
-	p := newPlace(t, map[string]string{"system": "# all\n"})
+	p := newFixture(t, map[string]string{"system": "# all\n"})
 	get := func(who, name string) (f api.ContextFile, a api.Answer) {
 		a = p.ask(who, fmt.Sprintf(`{"op":"contextfile","context":%q}`, name))
 		if a.Error == "" && json.Unmarshal(a.Result, &f) != nil {
@@ -131,7 +131,7 @@ func TestContextFileQuery(t *testing.T) {
 
 // TestMergeResults counts conflicts.
 func TestMergeResults(t *testing.T) {
-	p := newPlace(t, nil)
+	p := newFixture(t, nil)
 	const path = "/etc/conf"
 	merge := func() api.CommandResult {
 		t.Helper()

@@ -38,11 +38,11 @@ type textFile struct {
 
 // textMaker returns what makes handles of a file whose content write writes.
 func textMaker(write func(*control, visitor, io.Writer) error) func(ctlMeta) p9.File {
-	var again func(ctlMeta) p9.File
-	again = func(m ctlMeta) p9.File {
-		return &textFile{ctlFile: ctlFile{ctlMeta: m, again: again}, write: write}
+	var clone func(ctlMeta) p9.File
+	clone = func(m ctlMeta) p9.File {
+		return &textFile{ctlFile: ctlFile{ctlMeta: m, clone: clone}, write: write}
 	}
-	return again
+	return clone
 }
 
 func (f *textFile) Open(mode p9.OpenFlags) (p9.QID, uint32, error) {

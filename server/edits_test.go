@@ -19,7 +19,7 @@ import (
 
 // ships installs a version of a package with one configuration file, in the place
 // of the one before.
-func (p *place) ships(version, conf string) {
+func (p *fixture) ships(version, conf string) {
 	p.Helper()
 	old, _ := filepath.Glob(filepath.Join(p.packages, "conf_*"))
 	p.install(mkpkg.Spec{Name: "conf", Version: version, Files: []mkpkg.File{{Path: "etc/conf", Body: conf, Conffile: true}}})
@@ -32,7 +32,7 @@ func (p *place) ships(version, conf string) {
 }
 
 // edit replaces the configuration file as a client of root's does.
-func (p *place) edit(content string) {
+func (p *fixture) edit(content string) {
 	p.Helper()
 	_, f, err := p.attach("root", "user:root").Walk([]string{"etc", "conf"})
 	if err != nil {
@@ -48,7 +48,7 @@ func (p *place) edit(content string) {
 }
 
 // status is the state of the edited files, a line each.
-func (p *place) status() string {
+func (p *fixture) status() string {
 	p.Helper()
 	a := p.ask("root", `{"op": "edits", "context": "user:root"}`)
 	var rows []api.EditRow
@@ -63,7 +63,7 @@ func (p *place) status() string {
 }
 
 // conf is what the client finds.
-func (p *place) conf() string {
+func (p *fixture) conf() string {
 	p.Helper()
 	_, f, err := p.attach("root", "user:root").Walk([]string{"etc", "conf"})
 	if err != nil {
@@ -78,7 +78,7 @@ func (p *place) conf() string {
 	return string(buf[:n])
 }
 
-func (p *place) configure(words ...string) string {
+func (p *fixture) configure(words ...string) string {
 	p.Helper()
 	as, err := p.attachments.identify(asking("root", ""))
 	if err != nil {
@@ -93,7 +93,7 @@ func (p *place) configure(words ...string) string {
 
 // TestEdits is the life of an edited file under three versions of its package.
 func TestEdits(t *testing.T) {
-	p := newPlace(t, nil)
+	p := newFixture(t, nil)
 	want := func(status, conf string) {
 		t.Helper()
 		if got := p.status(); got != status {
@@ -168,7 +168,7 @@ func TestEdits(t *testing.T) {
 // TestEditsUnawaited merges and compares while nobody waits for it: nothing changes,
 // and who asks again gets the answer.
 func TestEditsUnawaited(t *testing.T) {
-	p := newPlace(t, nil)
+	p := newFixture(t, nil)
 	p.ships("1", "a\nb\nc\n")
 	p.edit("MINE\nb\nc\n")
 	p.ships("2", "a\nb\nTHEIRS\n")

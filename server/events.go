@@ -165,7 +165,7 @@ type eventReader struct {
 }
 
 func newEventReader(m ctlMeta) p9.File {
-	return &eventReader{ctlFile: ctlFile{ctlMeta: m, again: newEventReader}}
+	return &eventReader{ctlFile: ctlFile{ctlMeta: m, clone: newEventReader}}
 }
 
 func (f *eventReader) Open(mode p9.OpenFlags) (p9.QID, uint32, error) {

@@ -24,7 +24,7 @@ import (
 )
 
 // readEvents opens the events as somebody. The file is closed with the test.
-func (p *place) readEvents(who string) *listener {
+func (p *fixture) readEvents(who string) *listener {
 	p.Helper()
 	f, err := walk(p.attach(who, "ctl"), "events")
 	if err == nil {
@@ -34,12 +34,12 @@ func (p *place) readEvents(who string) *listener {
 		p.Fatal(err)
 	}
 	p.Cleanup(func() { f.Close() })
-	return &listener{place: p, f: f.(*eventReader)}
+	return &listener{fixture: p, f: f.(*eventReader)}
 }
 
 // A listener reads events as a client does that fills its buffers.
 type listener struct {
-	*place
+	*fixture
 	f    *eventReader
 	off  int64
 	text string // read and not yet taken
@@ -98,7 +98,7 @@ func (l *listener) expect(want api.Event) api.Event {
 
 // TestEventStream tells what happens as it happens.
 func TestEventStream(t *testing.T) {
-	p := newPlace(t, map[string]string{"user:alice": ""})
+	p := newFixture(t, map[string]string{"user:alice": ""})
 	l := p.readEvents("root")
 	p.install(mkpkg.Spec{Name: "new", Version: "1"})
 	if e := l.expect(api.Event{Event: api.EventPackageLive}); e.Package != "new=1" || e.File != "new_1.deb" || e.Architecture != "all" || e.Number == 0 || e.Time.IsZero() {
@@ -154,7 +154,7 @@ func TestEventStream(t *testing.T) {
 // TestEventReaders has two readers, of which each gets all that comes after it
 // was opened, and one that is too slow.
 func TestEventReaders(t *testing.T) {
-	p := newPlace(t, nil)
+	p := newFixture(t, nil)
 	slow, first := p.readEvents("root"), p.readEvents("root")
 	say := func(text string) { p.control.events.add(api.Event{Event: api.EventCommand, Command: text}) }
 	say("one")
@@ -186,7 +186,7 @@ func TestEventReaders(t *testing.T) {
 
 // TestEventOffsets reads as the engine does, at offsets and without waiting.
 func TestEventOffsets(t *testing.T) {
-	p := newPlace(t, nil)
+	p := newFixture(t, nil)
 	f := p.readEvents("root").f
 	b := make([]byte, 30)
 	if _, err := f.ReadNow(b, 0); !errors.Is(err, syscall.EAGAIN) {
@@ -269,7 +269,7 @@ func TestRefusalsAreFew(t *testing.T) {
 
 // TestEventsOverTheWire waits, is flushed, and ends with the connection.
 func TestEventsOverTheWire(t *testing.T) {
-	p := newPlace(t, nil)
+	p := newFixture(t, nil)
 	c := p9ltest.Serve(t, &p9l.Server{Attacher: attachAs{p.FS, asking("root", "ctl")}, Log: p9ltest.Log(t)})()
 	c.Start(0)
 	c.Must(wire.Twalk, 1, p9ltest.Body(uint32(0), uint32(1), []string{"events"}))

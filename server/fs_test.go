@@ -24,12 +24,12 @@ import (
 	"github.com/packagefs/packagefs/server/p9l/p9ltest"
 )
 
-// town is the user database of these tests.
-type town struct{}
+// fakeUsers is the user database of these tests.
+type fakeUsers struct{}
 
 var people = []context.User{{Name: "root", UID: 0}, {Name: "alice", UID: 1001}, {Name: "bob", UID: 1002}, {Name: "nobody", UID: 65534}}
 
-func (town) User(s string) (context.User, error) {
+func (fakeUsers) User(s string) (context.User, error) {
 	for _, u := range people {
 		if u.Name == s || fmt.Sprint(u.UID) == s {
 			return u, nil
@@ -38,16 +38,16 @@ func (town) User(s string) (context.User, error) {
 	return context.User{}, context.ErrUnknown
 }
 
-func (d town) UserByID(uid uint32) (context.User, error) { return d.User(fmt.Sprint(uid)) }
+func (d fakeUsers) UserByID(uid uint32) (context.User, error) { return d.User(fmt.Sprint(uid)) }
 
-func (town) Group(s string) (context.Group, error) {
+func (fakeUsers) Group(s string) (context.Group, error) {
 	if s == "dev" || s == "2000" {
 		return context.Group{Name: "dev", GID: 2000}, nil
 	}
 	return context.Group{}, context.ErrUnknown
 }
 
-func (d town) Groups(u context.User) ([]context.Group, error) {
+func (d fakeUsers) Groups(u context.User) ([]context.Group, error) {
 	if u.Name == "alice" {
 		g, err := d.Group("dev")
 		return []context.Group{g}, err
@@ -55,16 +55,16 @@ func (d town) Groups(u context.User) ([]context.Group, error) {
 	return nil, nil
 }
 
-// place is a running FS with three packages: an application, and two versions
+// A fixture is a running FS with three packages: an application, and two versions
 // of the library that it needs.
-type place struct {
+type fixture struct {
 	*testing.T
 	*FS
 	packages, state string
 }
 
-func newPlace(t *testing.T, files map[string]string) *place {
-	p := &place{T: t, packages: t.TempDir(), state: t.TempDir()}
+func newFixture(t *testing.T, files map[string]string) *fixture {
+	p := &fixture{T: t, packages: t.TempDir(), state: t.TempDir()}
 	p.install(mkpkg.Spec{Name: "app", Version: "1", Depends: []string{"lib (>= 2)"}, Files: []mkpkg.File{
 		{Path: "usr/bin/app", Body: "app"}, {Path: "usr/share/doc/notes", Body: "notes of app"}}})
 	p.install(mkpkg.Spec{Name: "lib", Version: "1", Files: []mkpkg.File{{Path: "usr/lib/lib.so", Body: "lib 1"}}})
@@ -85,7 +85,7 @@ func newPlace(t *testing.T, files map[string]string) *place {
 		t.Fatal(err)
 	}
 	p.FS = fs
-	fs.contexts.Directory = town{}
+	fs.contexts.Directory = fakeUsers{}
 	ctx, cancel := stdcontext.WithCancel(stdcontext.Background())
 	ended := make(chan error)
 	go func() { ended <- fs.Serve(ctx) }()
@@ -99,14 +99,14 @@ func newPlace(t *testing.T, files map[string]string) *place {
 	return p
 }
 
-func (p *place) settle() {
+func (p *fixture) settle() {
 	p.Helper()
 	if err := p.Settle(stdcontext.Background()); err != nil {
 		p.Fatal(err)
 	}
 }
 
-func (p *place) install(spec mkpkg.Spec) {
+func (p *fixture) install(spec mkpkg.Spec) {
 	p.Helper()
 	var b strings.Builder
 	if err := mkpkg.Deb(&b, spec); err != nil {
@@ -116,7 +116,7 @@ func (p *place) install(spec mkpkg.Spec) {
 }
 
 // drop renames a file into the package directory.
-func (p *place) drop(name, data string) {
+func (p *fixture) drop(name, data string) {
 	p.Helper()
 	tmp := filepath.Join(p.TempDir(), "x")
 	if err := errors.Join(os.WriteFile(tmp, []byte(data), 0o600), os.Rename(tmp, filepath.Join(p.packages, name))); err != nil {
@@ -124,7 +124,7 @@ func (p *place) drop(name, data string) {
 	}
 }
 
-func (p *place) context(name, text string) {
+func (p *fixture) context(name, text string) {
 	p.Helper()
 	tmp := filepath.Join(p.TempDir(), "x")
 	if err := errors.Join(os.WriteFile(tmp, []byte(text), 0o600), os.Rename(tmp, filepath.Join(p.state, "contexts", name+".toml"))); err != nil {
@@ -137,7 +137,7 @@ func (p *place) context(name, text string) {
 func asking(who, aname string) p9l.AttachRequest {
 	peer, as, _ := strings.Cut(who, " as ")
 	req := p9l.AttachRequest{Aname: aname, UID: p9l.NoUID}
-	if u, err := (town{}).User(peer); err == nil {
+	if u, err := (fakeUsers{}).User(peer); err == nil {
 		req.Peer = p9l.Peer{Network: "unix", HasCred: true, UID: u.UID}
 	} else if peer == "7777" {
 		req.Peer = p9l.Peer{Network: "unix", HasCred: true, UID: 7777}
@@ -153,7 +153,7 @@ func asking(who, aname string) p9l.AttachRequest {
 
 // TestAttach tells in stories who may attach to what.
 func TestAttach(t *testing.T) {
-	p := newPlace(t, map[string]string{
+	p := newFixture(t, map[string]string{
 		"user:bob":   `allow = ["app", "lib"]`,
 		"group:dev":  `toplevel = ["app"]`,
 		"user:alice": `toplevel = ["other"]`,
@@ -228,7 +228,7 @@ func TestAttach(t *testing.T) {
 }
 
 // attachText attaches, and returns the packages that are seen or the errno.
-func (p *place) attachText(req p9l.AttachRequest) string {
+func (p *fixture) attachText(req p9l.AttachRequest) string {
 	f, err := p.FS.Attach(req)
 	if err != nil {
 		for name, e := range map[string]linux.Errno{"ENOENT": linux.ENOENT, "EACCES": linux.EACCES, "ENOPKG": linux.ENOPKG, "EINVAL": linux.EINVAL, "EIO": linux.EIO} {
@@ -258,7 +258,7 @@ func (p *place) attachText(req p9l.AttachRequest) string {
 	return strings.Join(out, " ")
 }
 
-func (p *place) attach(who, aname string) p9.File {
+func (p *fixture) attach(who, aname string) p9.File {
 	p.Helper()
 	f, err := p.FS.Attach(asking(who, aname))
 	if err != nil {
@@ -269,7 +269,7 @@ func (p *place) attach(who, aname string) p9.File {
 
 // TestLive changes packages and context files under attached trees.
 func TestLive(t *testing.T) {
-	p := newPlace(t, map[string]string{"user:alice": `toplevel = ["other"]`})
+	p := newFixture(t, map[string]string{"user:alice": `toplevel = ["other"]`})
 	root, lib := p.attach("alice", ""), p.attach("alice", "package:lib")
 	has := func(f p9.File, path string) bool {
 		_, _, err := f.Walk(strings.Split(path, "/"))
@@ -300,7 +300,7 @@ func TestLive(t *testing.T) {
 	p.until("it comes back", func() bool { return has(lib, "usr/lib/lib.so") })
 }
 
-func (p *place) until(what string, ok func() bool) {
+func (p *fixture) until(what string, ok func() bool) {
 	p.Helper()
 	for end := time.Now().Add(p9ltest.Patience); time.Now().Before(end); time.Sleep(time.Millisecond) {
 		if ok() {
@@ -312,7 +312,7 @@ func (p *place) until(what string, ok func() bool) {
 }
 
 func TestTreesAreShared(t *testing.T) {
-	p := newPlace(t, map[string]string{"user:alice": `toplevel = ["app"]`, "user:bob": `toplevel = ["app"]`})
+	p := newFixture(t, map[string]string{"user:alice": `toplevel = ["app"]`, "user:bob": `toplevel = ["app"]`})
 	tree := func(who string) any {
 		name, _ := attachname.Parse("user:" + who)
 		b := &binding{at: p.attachments, name: name, as: caller{Trusted: true}}
@@ -331,7 +331,7 @@ func TestTreesAreShared(t *testing.T) {
 }
 
 // ask sends a query through the file that clients use.
-func (p *place) ask(who, query string) api.Answer {
+func (p *fixture) ask(who, query string) api.Answer {
 	p.Helper()
 	_, f, err := p.attach(who, "ctl").Walk([]string{"query"})
 	if err != nil {
@@ -362,7 +362,7 @@ func (p *place) ask(who, query string) api.Answer {
 }
 
 func TestQueries(t *testing.T) {
-	p := newPlace(t, map[string]string{
+	p := newFixture(t, map[string]string{
 		"user:bob": `allow = ["app", "lib"]`, "user:alice": `toplevel = ["other", "app"]`,
 	})
 	p.drop("junk", "junk")
@@ -412,7 +412,7 @@ func TestQueries(t *testing.T) {
 }
 
 func TestControlDirectory(t *testing.T) {
-	p := newPlace(t, nil)
+	p := newFixture(t, nil)
 	f := p.attach("bob", "ctl")
 	if _, _, err := f.Open(p9.ReadOnly); err != nil {
 		t.Fatal(err)

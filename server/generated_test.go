@@ -17,7 +17,7 @@ import (
 
 // override writes an override file in one step, or takes it away if the text is
 // empty.
-func (p *place) override(name, text string) {
+func (p *fixture) override(name, text string) {
 	p.Helper()
 	file := filepath.Join(p.state, "overrides", name+".toml")
 	tmp := filepath.Join(p.TempDir(), "x")
@@ -45,7 +45,7 @@ func leads(f p9.File, path string) string {
 }
 
 // explained returns why a context has what it has at a path.
-func (p *place) explained(context, path string) string {
+func (p *fixture) explained(context, path string) string {
 	p.Helper()
 	var x api.PathExplain
 	a := p.ask("root", `{"op": "explain", "context": "`+context+`", "path": "`+path+`"}`)
@@ -58,7 +58,7 @@ func (p *place) explained(context, path string) string {
 // TestAlternatives tells in stories where a link leads, over changes of packages,
 // override files and contexts.
 func TestAlternatives(t *testing.T) {
-	p := newPlace(t, map[string]string{
+	p := newFixture(t, map[string]string{
 		"user:alice": `toplevel = ["mawk", "gawk", "busybox"]`,
 		"user:bob":   "toplevel = [\"mawk\", \"gawk\", \"busybox\"]\nprefer = [\"gawk\"]",
 		"group:dev":  `toplevel = ["gawk"]`,
@@ -157,7 +157,7 @@ func list2(t *testing.T, root p9.File, path string) string {
 
 // TestShells lists the shells of trees.
 func TestShells(t *testing.T) {
-	p := newPlace(t, map[string]string{
+	p := newFixture(t, map[string]string{
 		"user:alice": `toplevel = ["bash", "dash"]`, "user:bob": `toplevel = ["dash"]`, "group:base": `toplevel = ["bash", "base"]`, "group:open": `toplevel = ["app"]`,
 	})
 	p.install(mkpkg.Spec{Name: "bash", Version: "1", Files: []mkpkg.File{
@@ -220,7 +220,7 @@ func TestShells(t *testing.T) {
 
 // TestServices enables units as their files say, and tells of what it cannot.
 func TestServices(t *testing.T) {
-	p := newPlace(t, map[string]string{"user:alice": `toplevel = ["ssh", "getty", "mask"]`, "user:bob": `toplevel = ["getty"]`})
+	p := newFixture(t, map[string]string{"user:alice": `toplevel = ["ssh", "getty", "mask"]`, "user:bob": `toplevel = ["getty"]`})
 	unit := func(name, install string) mkpkg.File {
 		return mkpkg.File{Path: "lib/systemd/system/" + name, Body: "[Unit]\nWantedBy=no.target\n[Install]\n" + install}
 	}
@@ -279,7 +279,7 @@ func TestServices(t *testing.T) {
 
 // TestInfoDirectory lists manuals.
 func TestInfoDirectory(t *testing.T) {
-	p := newPlace(t, map[string]string{"user:alice": `toplevel = ["ed", "odd"]`, "user:bob": `toplevel = ["odd"]`})
+	p := newFixture(t, map[string]string{"user:alice": `toplevel = ["ed", "odd"]`, "user:bob": `toplevel = ["odd"]`})
 	p.install(mkpkg.Spec{Name: "ed", Version: "1", Files: []mkpkg.File{
 		{Path: "usr/share/info/ed.info", Body: "This is ed.info\n\nINFO-DIR-SECTION Basics\nSTART-INFO-DIR-ENTRY\n* Ed: (ed).  The editor\n             of the system.\n* Red: (ed)Red.\nEND-INFO-DIR-ENTRY\n* Not: (this).\n"},
 	}})
@@ -301,7 +301,7 @@ func TestInfoDirectory(t *testing.T) {
 // TestPrograms shows users the programs that an override file names, where the
 // context hides dependencies.
 func TestPrograms(t *testing.T) {
-	p := newPlace(t, map[string]string{"user:alice": `toplevel = ["suite"]`, "user:bob": "toplevel = [\"suite\"]\ndependencies = \"visible\""})
+	p := newFixture(t, map[string]string{"user:alice": `toplevel = ["suite"]`, "user:bob": "toplevel = [\"suite\"]\ndependencies = \"visible\""})
 	p.install(mkpkg.Spec{Name: "suite", Version: "1", Depends: []string{"lib (>= 2)"}, Files: []mkpkg.File{
 		{Path: "usr/bin/suite", Body: "suite", Mode: 0o755}, {Path: "usr/bin/suite-helper", Body: "helper", Mode: 0o755},
 		{Path: "usr/bin/helper", Target: "suite-helper"}, {Path: "usr/lib/suite/libsuite.so", Body: "library", Mode: 0o755},

@@ -47,7 +47,7 @@ func TestLaunchers(t *testing.T) {
 		foreign = "amd64"
 	}
 	long := "l" + strings.Repeat("ong", 75)
-	p := newPlace(t, map[string]string{
+	p := newFixture(t, map[string]string{
 		"user:alice": `toplevel = ["app", "broken", "lone", "old", "g++", "two", "` + long + `"]`,
 		"user:bob":   "toplevel = [\"app\", \"old\"]\ndependencies = \"visible\"",
 		"group:dev":  `toplevel = ["app"]`,
@@ -112,7 +112,7 @@ func TestLaunchers(t *testing.T) {
 // TestLaunchersOfHidden has all packages in sight, and two with one path: a program
 // is itself only where what it needs is served.
 func TestLaunchersOfHidden(t *testing.T) {
-	p := newPlace(t, map[string]string{"user:alice": ``, "user:bob": `prefer = ["new-python"]`})
+	p := newFixture(t, map[string]string{"user:alice": ``, "user:bob": `prefer = ["new-python"]`})
 	for name, body := range map[string]string{"old-python": "python 2", "new-python": "python 3"} {
 		p.install(mkpkg.Spec{Name: name, Version: "1", Files: []mkpkg.File{
 			{Path: "usr/bin/python", Body: body, Mode: 0o755}, {Path: "usr/share/" + name, Body: name},
@@ -142,7 +142,7 @@ func TestLaunchersOfHidden(t *testing.T) {
 // TestLaunchersLive changes what programs need under attached trees whose own
 // packages stay, and whose directories are shared.
 func TestLaunchersLive(t *testing.T) {
-	p := newPlace(t, map[string]string{
+	p := newFixture(t, map[string]string{
 		"user:alice": `toplevel = ["tool", "lib=2"]`,
 		"user:bob":   "toplevel = [\"tool\", \"lib=2\"]\ndependencies = \"visible\"",
 	})
@@ -245,7 +245,7 @@ func TestLaunchersLive(t *testing.T) {
 
 // TestInterpreter looks at what every tree has for launchers to start.
 func TestInterpreter(t *testing.T) {
-	p := newPlace(t, map[string]string{"user:alice": `toplevel = ["evil"]`, "group:dev": `toplevel = []`})
+	p := newFixture(t, map[string]string{"user:alice": `toplevel = ["evil"]`, "group:dev": `toplevel = []`})
 	p.install(mkpkg.Spec{Name: "evil", Version: "1", Files: []mkpkg.File{
 		{Path: "usr/", Mode: 0o711}, {Path: enterPath, Body: "evil", Mode: 0o4755}, {Path: "usr/libexec/packagefs/root", Target: "/"},
 	}})

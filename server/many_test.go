@@ -49,7 +49,7 @@ func BenchmarkAttachKnown(b *testing.B) {
 	if err := fs.Settle(ctx); err != nil {
 		b.Fatal(err)
 	}
-	fs.contexts.Directory = town{}
+	fs.contexts.Directory = fakeUsers{}
 	i := 0
 	attach := func() {
 		f, err := fs.Attach(p9l.AttachRequest{

@@ -20,7 +20,7 @@ func (a oracleAttacher) Attach() (p9.File, error) { return a.FS.Attach(asking("r
 // TestOracleUnion sends random requests to both servers over the merged tree of
 // real packages, in which directories and files come from several.
 func TestOracleUnion(t *testing.T) {
-	p := newPlace(t, map[string]string{"user:root": `mutable = "none"`})
+	p := newFixture(t, map[string]string{"user:root": `mutable = "none"`})
 	for _, spec := range []mkpkg.Spec{
 		{Name: "a", Version: "1", Files: []mkpkg.File{
 			{Path: "usr/bin/env", Body: "#!env\n", Mode: 0o755}, {Path: "usr/bin/python", Target: "python3.11"},

@@ -10,7 +10,7 @@ import (
 )
 
 // posixUsers are the users of the POSIX cases.
-type posixUsers struct{ town }
+type posixUsers struct{ fakeUsers }
 
 func (d posixUsers) UserByID(uid uint32) (context.User, error) {
 	for _, u := range posix.Users() {
@@ -18,7 +18,7 @@ func (d posixUsers) UserByID(uid uint32) (context.User, error) {
 			return context.User{Name: "posix", UID: uid}, nil
 		}
 	}
-	return d.town.UserByID(uid)
+	return d.fakeUsers.UserByID(uid)
 }
 
 func (posixUsers) Groups(u context.User) ([]context.Group, error) {
@@ -36,7 +36,7 @@ func (posixUsers) Groups(u context.User) ([]context.Group, error) {
 // TestPosixDirect runs the POSIX cases over 9P with no kernel in between, most of
 // them as an ordinary user: the server is the only one that checks anything.
 func TestPosixDirect(t *testing.T) {
-	p := newPlace(t, map[string]string{"group:posix": "mutable = \"own\"\n"})
+	p := newFixture(t, map[string]string{"group:posix": "mutable = \"own\"\n"})
 	p.contexts.Directory = posixUsers{}
 	s := direct.New(posix.Users()[0])
 	for _, mount := range []string{"one", "two"} {

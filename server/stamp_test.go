@@ -14,7 +14,7 @@ import (
 // TestStamps has a stamp of each context that is another one after each change of
 // what it shows, in whichever way it is attached to, and of that alone.
 func TestStamps(t *testing.T) {
-	p := newPlace(t, map[string]string{"user:alice": `toplevel = ["tool"]`, "user:bob": "toplevel = [\"other\"]\ndependencies = \"visible\""})
+	p := newFixture(t, map[string]string{"user:alice": `toplevel = ["tool"]`, "user:bob": "toplevel = [\"other\"]\ndependencies = \"visible\""})
 	p.install(program("tool", "1", "tool itself", "lib"))
 	p.settle()
 	dir := p.attach("root", "contexts")
@@ -105,7 +105,7 @@ func TestStamps(t *testing.T) {
 // TestStampsNeverComeBack brings a tree back that is still in use elsewhere: what a
 // client learned in between, with the stamp from before, must not hold then.
 func TestStampsNeverComeBack(t *testing.T) {
-	p := newPlace(t, map[string]string{"user:alice": "toplevel = [\"app\"]\ndependencies = \"visible\"", "user:bob": "toplevel = [\"app\"]\ndependencies = \"visible\""})
+	p := newFixture(t, map[string]string{"user:alice": "toplevel = [\"app\"]\ndependencies = \"visible\"", "user:bob": "toplevel = [\"app\"]\ndependencies = \"visible\""})
 	dir := p.attach("root", "contexts")
 	stamp := func(name string) uint64 {
 		t.Helper()
@@ -157,7 +157,7 @@ func TestStampsNeverComeBack(t *testing.T) {
 // TestStampsEnd has no stamp for who may not look any more, and none of what is
 // not the top of a tree.
 func TestStampsEnd(t *testing.T) {
-	p := newPlace(t, map[string]string{"user:alice": ""})
+	p := newFixture(t, map[string]string{"user:alice": ""})
 	dir := p.attach("alice", "contexts")
 	top, err := walk(dir, "package:other")
 	if err != nil {
@@ -187,7 +187,7 @@ func TestStampsEnd(t *testing.T) {
 
 // TestStampOverTheWire asks with and without the bit that asks for a stamp.
 func TestStampOverTheWire(t *testing.T) {
-	p := newPlace(t, nil)
+	p := newFixture(t, nil)
 	c := p9ltest.Serve(t, &p9l.Server{Attacher: attachAs{p.FS, asking("root", "all")}})()
 	c.Start(1)
 	ask := func(fid uint32, mask uint64) (valid, version uint64) {

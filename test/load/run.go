@@ -26,22 +26,22 @@ func (w Workload) RunCount(c *Conn, t *Tree, inFlight, count int) (Result, error
 }
 
 func (w Workload) run(c *Conn, t *Tree, inFlight int, enough func(Result) bool) (Result, error) {
-	places := make([]struct {
+	slots := make([]struct {
 		op   operation
 		step int
 		kind byte
 		more bool
 	}, inFlight)
-	for i := range places {
-		places[i].op = w.make(c, t)
-		if err := places[i].op.open(c, i); err != nil {
+	for i := range slots {
+		slots[i].op = w.make(c, t)
+		if err := slots[i].op.open(c, i); err != nil {
 			return Result{}, fmt.Errorf("%s: %w", w.Name, err)
 		}
 	}
 	var result Result
 	start := time.Now()
-	for i := range places {
-		places[i].kind, places[i].more = places[i].op.send(0)
+	for i := range slots {
+		slots[i].kind, slots[i].more = slots[i].op.send(0)
 	}
 	for active := inFlight; active > 0; {
 		if c.in.Buffered() == 0 {
@@ -56,7 +56,7 @@ func (w Workload) run(c *Conn, t *Tree, inFlight int, enough func(Result) bool) 
 		if int(tag) >= inFlight {
 			return result, fmt.Errorf("%s: a reply for tag %d, which is not in flight", w.Name, tag)
 		}
-		p := &places[tag]
+		p := &slots[tag]
 		n, again, err := p.op.check(p.step, body, checkType(p.kind, kind, body))
 		if err != nil {
 			return result, fmt.Errorf("%s, step %d: %w", w.Name, p.step, err)
@@ -76,8 +76,8 @@ func (w Workload) run(c *Conn, t *Tree, inFlight int, enough func(Result) bool) 
 		}
 		p.kind, p.more = p.op.send(p.step)
 	}
-	for i := range places {
-		if err := places[i].op.close(); err != nil {
+	for i := range slots {
+		if err := slots[i].op.close(); err != nil {
 			return result, fmt.Errorf("%s: %w", w.Name, err)
 		}
 	}

@@ -27,11 +27,11 @@ type Workload struct {
 	make func(c *Conn, t *Tree) operation
 }
 
-// An operation is what one place in flight does, over and over. Its fids are
+// An operation is what one slot does, over and over. Its fids are
 // its own.
 type operation interface {
 	// open makes ready what the operation needs, before the clock runs.
-	open(c *Conn, place int) error
+	open(c *Conn, at int) error
 	// send appends the message of a step and says of what type it is; more is
 	// unset for the operation's last step.
 	send(step int) (kind byte, more bool)
@@ -46,34 +46,34 @@ type operation interface {
 // Workloads are all of them, in the order of the table.
 func Workloads() []Workload {
 	return []Workload{
-		{"stat", func(c *Conn, t *Tree) operation { return &stat{place{c: c}, t} }},
-		{"missed lookup", func(c *Conn, t *Tree) operation { return &miss{place{c: c}, t} }},
-		{"open, read 4 KiB, close", func(c *Conn, t *Tree) operation { return &readFile{place{c: c}, t} }},
-		{"readdir", func(c *Conn, t *Tree) operation { return &readDir{place: place{c: c}, t: t} }},
-		{"big reads", func(c *Conn, t *Tree) operation { return &readBig{place: place{c: c}, t: t} }},
-		{"random 4 KiB reads", func(c *Conn, t *Tree) operation { return &readBig{place: place{c: c}, t: t, random: 4096} }},
+		{"stat", func(c *Conn, t *Tree) operation { return &stat{slot{c: c}, t} }},
+		{"missed lookup", func(c *Conn, t *Tree) operation { return &miss{slot{c: c}, t} }},
+		{"open, read 4 KiB, close", func(c *Conn, t *Tree) operation { return &readFile{slot{c: c}, t} }},
+		{"readdir", func(c *Conn, t *Tree) operation { return &readDir{slot: slot{c: c}, t: t} }},
+		{"big reads", func(c *Conn, t *Tree) operation { return &readBig{slot: slot{c: c}, t: t} }},
+		{"random 4 KiB reads", func(c *Conn, t *Tree) operation { return &readBig{slot: slot{c: c}, t: t, random: 4096} }},
 	}
 }
 
-// A place has a tag and two fids of its own.
-type place struct {
+// A slot is an operation in flight: it has a tag and two fids of its own.
+type slot struct {
 	c    *Conn
 	tag  uint16
 	fid  uint32
 	rand *rand.Rand
 }
 
-func (p *place) open(c *Conn, at int) error {
+func (p *slot) open(c *Conn, at int) error {
 	p.c, p.tag, p.fid = c, uint16(at), uint32(1+at)
 	p.rand = rand.New(rand.NewPCG(1, uint64(at)))
 	return nil
 }
 
-func (p *place) close() error { return nil }
+func (p *slot) close() error { return nil }
 
-func (p *place) pick(list []string) string { return list[p.rand.IntN(len(list))] }
+func (p *slot) pick(list []string) string { return list[p.rand.IntN(len(list))] }
 
-func (p *place) walk(path string) byte {
+func (p *slot) walk(path string) byte {
 	names := strings.Split(path, "/")
 	p.c.begin(wire.Twalk, p.tag)
 	p.c.u32(rootFID)
@@ -87,7 +87,7 @@ func (p *place) walk(path string) byte {
 }
 
 // ofFid sends a message that has nothing but the fid before its fields.
-func (p *place) ofFid(kind byte, fields ...uint32) byte {
+func (p *slot) ofFid(kind byte, fields ...uint32) byte {
 	p.c.begin(kind, p.tag)
 	p.c.u32(p.fid)
 	for _, f := range fields {
@@ -98,7 +98,7 @@ func (p *place) ofFid(kind byte, fields ...uint32) byte {
 }
 
 // at sends Tread and Treaddir.
-func (p *place) at(kind byte, offset uint64, count uint32) byte {
+func (p *slot) at(kind byte, offset uint64, count uint32) byte {
 	p.c.begin(kind, p.tag)
 	p.c.u32(p.fid)
 	p.c.u64(offset)
@@ -125,7 +125,7 @@ func data(body []byte) ([]byte, error) {
 }
 
 type stat struct {
-	place
+	slot
 	t *Tree
 }
 
@@ -162,7 +162,7 @@ func (s *stat) check(step int, body []byte, answered error) (int, bool, error) {
 const MissingNames = 1_000_000
 
 type miss struct {
-	place
+	slot
 	t *Tree
 }
 
@@ -184,7 +184,7 @@ func (m *miss) check(_ int, _ []byte, answered error) (int, bool, error) {
 }
 
 type readFile struct {
-	place
+	slot
 	t *Tree
 }
 
@@ -218,7 +218,7 @@ func (r *readFile) check(step int, body []byte, answered error) (int, bool, erro
 }
 
 type readDir struct {
-	place
+	slot
 	t      *Tree
 	offset uint64
 	names  int
@@ -271,9 +271,9 @@ func (r *readDir) check(step int, body []byte, answered error) (int, bool, error
 }
 
 // readBig reads the big file: from one end to the other in pieces as large as
-// the connection allows, or pieces of random bytes at random places.
+// the connection allows, or pieces of random bytes at random slots.
 type readBig struct {
-	place
+	slot
 	t      *Tree
 	random uint32
 	offset uint64
@@ -283,7 +283,7 @@ type readBig struct {
 }
 
 func (r *readBig) open(c *Conn, at int) error {
-	if err := r.place.open(c, at); err != nil {
+	if err := r.slot.open(c, at); err != nil {
 		return err
 	}
 	r.count = c.msize - wire.IOHeader
