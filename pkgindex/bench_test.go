@@ -158,7 +158,7 @@ func BenchmarkImportNative(b *testing.B) {
 			}
 			defer s.Close()
 			for b.Loop() {
-				if _, _, err := s.importFile(f, info.Size(), fileID(info)); err != nil {
+				if _, _, err := s.importFile(f, info.Size(), fileID(info), origin{}); err != nil {
 					b.Fatal(err)
 				}
 			}

@@ -166,12 +166,12 @@ func (b *builder) leadsTo(p, target string) bool {
 }
 
 // finish returns the whole index file.
-func (b *builder) finish(m pkgmeta.Meta, payload int64) ([]byte, error) {
+func (b *builder) finish(m pkgmeta.Meta, payload int64, from origin) ([]byte, error) {
 	meta, err := json.Marshal(m)
 	if err != nil {
 		return nil, fmt.Errorf("encode metadata: %w", err)
 	}
-	h := head{aliases: b.aliases.Sum(), payload: uint64(payload), meta: uint32(len(meta)), inodes: uint32(len(b.inodes))}
+	h := head{aliases: b.aliases.Sum(), payload: uint64(payload), meta: uint32(len(meta)), inodes: uint32(len(b.inodes)), origin: from}
 	body := b.body(&h)
 	h.bodySum = crc32.Checksum(body, crcTable)
 	out := append(make([]byte, 0, headSize+len(meta)+len(body)), h.encode(meta)...)

@@ -14,19 +14,31 @@ import (
 	"slices"
 	"syscall"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/packagefs/packagefs/pkgindex/format"
 	"github.com/packagefs/packagefs/pkgindex/pfs"
 	"github.com/packagefs/packagefs/pkgindex/pkgmeta"
 )
 
 // fileID names the index of a package file: inode number, size and time of last
-// modification, which a rename leaves alone and everything else changes.
+// modification, which a rename leaves alone. Whoever may write the file can give
+// other bytes the same: whether the index is believed, its origin tells.
 func fileID(info fs.FileInfo) string {
 	var ino uint64
 	if st, ok := info.Sys().(*syscall.Stat_t); ok {
 		ino = st.Ino
 	}
 	return fmt.Sprintf("%x-%x-%x", ino, info.Size(), info.ModTime().UnixNano())
+}
+
+// changeOf is when a file was last changed, in nanoseconds since 1970. A rename
+// changes a file, and so does everything else; nobody can set this time.
+func changeOf(info fs.FileInfo) int64 {
+	if st, ok := info.Sys().(*syscall.Stat_t); ok {
+		return unix.TimespecToNsec(unix.Timespec(st.Ctim))
+	}
+	return 0
 }
 
 // errChanged says that a package file was written to while it was read.
@@ -109,9 +121,9 @@ func (im *importer) Write(b []byte) (int, error) {
 	return n, nil
 }
 
-// importFile reads the package file f, whose fileID is id, and leaves its index
-// and payload in the state directory.
-func (s *Store) importFile(f *os.File, size int64, id string) (pkgmeta.Meta, head, error) {
+// importFile reads the package file f, whose fileID is id and of which from
+// tells, and leaves its index and payload in the state directory.
+func (s *Store) importFile(f *os.File, size int64, id string, from origin) (pkgmeta.Meta, head, error) {
 	path := f.Name()
 	tmp, err := os.CreateTemp(filepath.Dir(s.payloadPath(id)), tempPrefix)
 	if err != nil {
@@ -125,14 +137,14 @@ func (s *Store) importFile(f *os.File, size int64, id string) (pkgmeta.Meta, hea
 		out: bufio.NewWriterSize(tmp, 1<<20), hash: sha256.New(),
 	}
 	err = s.readInto(im, f, size, filepath.Base(path))
-	if now, statErr := os.Stat(path); statErr == nil && fileID(now) != id {
+	if now, statErr := os.Lstat(path); statErr == nil && fileID(now) != id {
 		return pkgmeta.Meta{}, head{}, errChanged
 	}
 	if err != nil {
 		return pkgmeta.Meta{}, head{}, err
 	}
 	im.meta.Services = slices.Sorted(maps.Keys(im.services))
-	h, err := s.commit(id, im, tmp)
+	h, err := s.commit(id, im, tmp, from)
 	if err != nil {
 		return pkgmeta.Meta{}, head{}, &storeError{err}
 	}
@@ -156,7 +168,7 @@ const tempPrefix = ".making-"
 
 // commit makes the payload durable, then the index: an index is never there
 // without its payload.
-func (s *Store) commit(id string, im *importer, payload *os.File) (head, error) {
+func (s *Store) commit(id string, im *importer, payload *os.File, from origin) (head, error) {
 	if err := im.out.Flush(); err != nil {
 		return head{}, err
 	}
@@ -166,7 +178,7 @@ func (s *Store) commit(id string, im *importer, payload *os.File) (head, error) 
 	if err := commitFile(payload, s.payloadPath(id), durable); err != nil {
 		return head{}, err
 	}
-	data, err := im.builder.finish(im.meta, im.offset)
+	data, err := im.builder.finish(im.meta, im.offset, from)
 	if err != nil {
 		return head{}, err
 	}

@@ -12,6 +12,7 @@ import (
 	"unsafe"
 
 	"github.com/packagefs/packagefs/pkgindex/pkgmeta"
+	"github.com/packagefs/packagefs/pkgindex/signature"
 )
 
 // An index file is a head, the package's metadata as JSON, and a body of four
@@ -20,9 +21,9 @@ import (
 // that a start reads no more than these.
 const (
 	indexMagic   = "pfsindex"
-	indexVersion = 1
+	indexVersion = 2
 
-	headSize  = 96
+	headSize  = 144
 	dirSize   = 8
 	entrySize = 12
 	inodeSize = 80
@@ -48,6 +49,14 @@ type head struct {
 	files    uint32 // regular files, hard links not counted
 	bodySum  uint32
 	installd uint64 // bytes in regular files
+	origin
+}
+
+// An origin is what of a package file an index was made of. Only while the file
+// is the same by both is the index believed.
+type origin struct {
+	change int64            // when the file was last changed, in nanoseconds since 1970
+	digest signature.Digest // of the whole file; zero for a native one that was read in place
 }
 
 func (h *head) bodySize() int64 {
@@ -70,6 +79,8 @@ func (h *head) encode(meta []byte) []byte {
 	le.PutUint32(b[52:], h.files)
 	le.PutUint32(b[56:], h.bodySum)
 	le.PutUint64(b[64:], h.installd)
+	le.PutUint64(b[72:], uint64(h.change))
+	copy(b[80:], h.digest[:])
 	le.PutUint32(b[12:], crc32.Update(crc32.Checksum(b[16:], crcTable), crcTable, meta))
 	return b
 }
@@ -88,6 +99,7 @@ func decodeHead(b []byte) (h head, err error) {
 		dirs: le.Uint32(b[36:]), entries: le.Uint32(b[40:]), inodes: le.Uint32(b[44:]),
 		strings: le.Uint32(b[48:]), files: le.Uint32(b[52:]), bodySum: le.Uint32(b[56:]),
 		installd: le.Uint64(b[64:]),
+		origin:   origin{int64(le.Uint64(b[72:])), signature.Digest(b[80:headSize])},
 	}
 	if h.meta > maxMeta || h.dirs == 0 {
 		return h, fmt.Errorf("%w: impossible sizes", errIndex)

@@ -83,7 +83,7 @@ func (s *Store) setState(imp *imported, state contentsState) error {
 
 // openPackage opens the package file, which must be the one that was indexed.
 func (imp *imported) openPackage() (*os.File, int64, error) {
-	f, err := os.Open(imp.path)
+	f, err := openPackageFile(imp.path)
 	if err != nil {
 		return nil, 0, err
 	}

@@ -105,7 +105,7 @@ func (s *Store) index(ctx context.Context, staging string, progress func(done, t
 			return nil, fmt.Errorf("%s: files of such names are no package files", e.Name())
 		}
 		path := filepath.Join(staging, e.Name())
-		files = append(files, &staged{name: e.Name(), result: result{job: job{path: path, id: fileID(info)}}})
+		files = append(files, &staged{name: e.Name(), result: result{job: job{path: path, id: fileID(info), change: changeOf(info)}}})
 	}
 	if len(files) == 0 {
 		return nil, errors.New("there is no package file")
@@ -186,7 +186,16 @@ func (inv *inventory) commitInstall(dir, name string, files []*staged) (decided 
 		// It may or may not survive a crash; without one it is decided.
 		inv.store.config.Log.Warn().Err(err).Msg("package directory cannot be synced")
 	}
-	names, err := moveOut(dir, committed)
+	byName := make(map[string]*staged)
+	for _, f := range files {
+		byName[f.name] = f
+	}
+	names, err := moveOut(dir, committed, func(from, to string) error {
+		if f := byName[filepath.Base(from)]; f != nil {
+			return inv.store.move(f, from, to)
+		}
+		return os.Rename(from, to)
+	})
 	for _, name := range names {
 		inv.look(dir, name, false)
 	}
@@ -209,7 +218,7 @@ func (inv *inventory) checkInstall(dir string, files []*staged) error {
 		switch now := inv.signedNow(f.path); {
 		case err != nil:
 			refuse("%w", err)
-		case fileID(info) != f.id || now != f.signed:
+		case fileID(info) != f.id || changeOf(info) != f.head.change || now != f.signed:
 			refuse("%w", errors.New("the file, its signature or the trusted keys changed meanwhile; try again"))
 		case seen[id] != "":
 			refuse("%s (%s) is in %s as well", id.Ref, id.architecture, seen[id])
@@ -225,8 +234,8 @@ func (inv *inventory) checkInstall(dir string, files []*staged) error {
 }
 
 // moveOut moves the files of a directory in dir into dir, signatures first, and
-// returns the names of those that are there now.
-func moveOut(dir, from string) (names []string, err error) {
+// returns the names of those that are there now. rename moves one.
+func moveOut(dir, from string, rename func(from, to string) error) (names []string, err error) {
 	entries, err := os.ReadDir(filepath.Join(dir, from))
 	if err != nil {
 		return nil, err
@@ -241,7 +250,7 @@ func moveOut(dir, from string) (names []string, err error) {
 		return cmp.Or(rank(a)-rank(b), strings.Compare(a.Name(), b.Name()))
 	})
 	for _, e := range entries {
-		if err := os.Rename(filepath.Join(dir, from, e.Name()), filepath.Join(dir, e.Name())); err != nil {
+		if err := rename(filepath.Join(dir, from, e.Name()), filepath.Join(dir, e.Name())); err != nil {
 			return names, err
 		}
 		names = append(names, e.Name())
@@ -351,7 +360,7 @@ func (s *Store) leftovers() (all []leftover, err error) {
 			case !e.IsDir():
 				continue
 			case strings.HasPrefix(name, staging.DecidedPrefix):
-				end = func() error { _, err := moveOut(dir, name); return err }
+				end = func() error { _, err := moveOut(dir, name, os.Rename); return err }
 			case strings.HasPrefix(name, removingPrefix):
 				end = func() error { return moveBack(dir, name) }
 			case strings.HasPrefix(name, removedPrefix), strings.HasPrefix(name, staging.Prefix) && !locked(path):

@@ -53,6 +53,7 @@ type file struct {
 	path     string
 	dir      int // index into Config.Packages
 	id       string
+	change   int64     // as changeOf has it
 	imported *imported // nil until it is indexed
 	reason   string    // why it is set aside, or empty
 	faulty   bool      // it was read, and the reason is a fault of its own
@@ -145,7 +146,7 @@ func (inv *inventory) drop(path string) {
 // finish takes the result of a job, unless the file has changed since.
 func (inv *inventory) finish(r *result) {
 	f := inv.files[r.path]
-	if f == nil || f.id != r.id || f.signed != r.signed || !f.queued {
+	if f == nil || f.id != r.id || f.change != r.change || f.signed != r.signed || !f.queued {
 		if r.err == nil && !inv.uses(r.id) {
 			inv.dead = append(inv.dead, inv.store.newImported(r.path, r.id, r.meta, r.head))
 		}
@@ -155,7 +156,10 @@ func (inv *inventory) finish(r *result) {
 	inv.pending--
 	inv.setAside(f, "")
 	f.signer = r.signer
-	if f.imported != nil && r.indexed && r.err == nil { // only its signature was in question
+	if r.err == nil {
+		f.change = r.head.change // it may have got other attributes since it was looked at
+	}
+	if f.imported != nil && r.indexed && r.err == nil { // only whether it is the same, or its signature, was in question
 		inv.touched[f.imported.identity()] = true
 		if f.remake {
 			f.remake = false
@@ -164,7 +168,7 @@ func (inv *inventory) finish(r *result) {
 		return
 	}
 	if f.imported != nil {
-		f = &file{path: f.path, dir: f.dir, id: f.id, signed: f.signed, signer: r.signer}
+		f = &file{path: f.path, dir: f.dir, id: f.id, change: f.change, signed: f.signed, signer: r.signer}
 		inv.set(f)
 	}
 	if r.err == nil {
@@ -193,12 +197,12 @@ func (inv *inventory) reimport(imp *imported, why error) {
 	if why != nil {
 		inv.store.config.Log.Warn().Err(why).Str("package", imp.meta.Ref.String()).Msg("index is made again")
 	}
-	if f.queued { // because of its signature, or for this
+	if f.queued { // to be looked at again, or for this
 		f.remake = true
 		return
 	}
-	inv.recheck(f, f.signed)
-	inv.queue = append(inv.queue, job{path: f.path, id: f.id, signed: f.signed})
+	inv.recheck(f, f.signed, f.change)
+	inv.queue = append(inv.queue, job{path: f.path, id: f.id, change: f.change, signed: f.signed})
 }
 
 // byFile orders package files: in the order of the package directories, then by

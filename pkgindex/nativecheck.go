@@ -77,5 +77,5 @@ func (inv *inventory) applyCheck(imp *imported, err error) {
 		return
 	}
 	inv.store.config.Log.Error().Err(err).Str("file", filepath.Base(f.path)).Msg("package file is set aside")
-	inv.set(&file{path: f.path, dir: f.dir, id: f.id, faulty: true, reason: fmt.Sprintf("%v: %v", err, errDamaged)})
+	inv.set(&file{path: f.path, dir: f.dir, id: f.id, change: f.change, faulty: true, reason: fmt.Sprintf("%v: %v", err, errDamaged)})
 }

@@ -47,7 +47,7 @@ const (
 
 // readOverride reads and checks an override file.
 func readOverride(file string, aliases pkgpath.Aliases) (*override, error) {
-	data, err := dirwatch.ReadComplete(file, maxOverrideSize+1)
+	data, err := dirwatch.ReadComplete(file, maxOverrideSize+1, 0)
 	if err != nil {
 		return nil, err
 	}

@@ -38,7 +38,6 @@ func (inv *inventory) publish() {
 		if !inv.uses(imp.id) {
 			os.Remove(inv.store.indexPath(imp.id))
 			os.Remove(inv.store.payloadPath(imp.id))
-			os.Remove(inv.store.digestPath(imp.id))
 		}
 	}
 	inv.dead = nil

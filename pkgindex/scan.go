@@ -129,7 +129,7 @@ func (inv *inventory) look(dir, name string, begun bool) {
 		return
 	}
 	path := filepath.Join(dir, name)
-	info, err := os.Stat(path)
+	info, err := os.Lstat(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		inv.drop(path)
 		return
@@ -140,12 +140,14 @@ func (inv *inventory) look(dir, name string, begun bool) {
 		}
 		return
 	}
-	f := &file{path: path, dir: slices.Index(inv.store.config.Packages, dir), id: fileID(info), signed: inv.signedNow(path)}
+	f := &file{path: path, dir: slices.Index(inv.store.config.Packages, dir), id: fileID(info), change: changeOf(info), signed: inv.signedNow(path)}
 	have := inv.files[path]
 	switch {
+	case info.Mode()&fs.ModeSymlink != 0:
+		f.reason = errSymlink.Error()
 	case !info.Mode().IsRegular():
 		f.reason = "not a regular file"
-	case have != nil && have.id == f.id && have.signed == f.signed && (have.imported != nil || have.queued || have.faulty):
+	case have != nil && have.id == f.id && have.change == f.change && have.signed == f.signed && (have.imported != nil || have.queued || have.faulty):
 		return
 	case begun:
 		f.reason = "it is still being written; it is read when its writer closes it"
@@ -155,18 +157,19 @@ func (inv *inventory) look(dir, name string, begun bool) {
 		inv.find(f)
 	}
 	if have != nil && have.id == f.id && have.imported != nil && have.reason == "" && f.queued {
-		// It stays until it is known what the other signature is worth.
-		inv.recheck(have, f.signed)
-		inv.queue = append(inv.queue, job{path: path, id: f.id, signed: f.signed, indexed: true})
+		// It stays until it is known whether it is the same, and what the signature is worth.
+		inv.recheck(have, f.signed, f.change)
+		inv.queue = append(inv.queue, job{path: path, id: f.id, change: f.change, signed: f.signed, indexed: true})
 		return
 	}
 	inv.set(f)
 	if f.queued {
-		inv.queue = append(inv.queue, job{path: path, id: f.id, signed: f.signed, indexed: inv.store.hasIndex(path, f.id)})
+		inv.queue = append(inv.queue, job{path: path, id: f.id, change: f.change, signed: f.signed, indexed: inv.store.hasIndex(path, f.id)})
 	}
 }
 
-// find takes what an earlier import left for f, or says that it must be read.
+// find takes what an earlier import left for f, or says that it must be read. If f
+// was renamed while it was served, both: it is served until it was read.
 func (inv *inventory) find(f *file) {
 	imp, err := inv.store.openImported(f.path, f.id)
 	if errors.Is(err, errDamaged) {
@@ -180,19 +183,18 @@ func (inv *inventory) find(f *file) {
 		f.queued = true
 		return
 	}
-	if f.signed.by == "" {
-		f.imported = imp
-		inv.mayCheck(imp)
+	f.queued = imp.head.change != f.change || f.signed.by != "" && imp.head.digest == (signature.Digest{})
+	if f.queued && !inv.uses(f.id) {
 		return
 	}
-	digest, err := inv.store.readDigest(f.id)
-	if err != nil {
-		f.queued = true
-		return
-	}
-	if f.signer, err = inv.store.checkDigest(f.path, digest); err != nil {
-		f.reason, f.faulty = err.Error(), !errors.Is(err, errChanged)
-		return
+	if f.signed.by != "" {
+		f.signer, err = inv.store.checkDigest(f.path, imp.head.digest)
+		if err != nil && !f.queued {
+			f.reason, f.faulty = err.Error(), !errors.Is(err, errChanged)
+		}
+		if err != nil {
+			return
+		}
 	}
 	f.imported = imp
 	inv.mayCheck(imp)

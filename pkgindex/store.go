@@ -83,8 +83,9 @@ type Store struct {
 // A job is one package file to read: to index, and to check the signature of.
 type job struct {
 	path, id string
+	change   int64  // as changeOf has it
 	signed   signed // with a signature, it is checked
-	indexed  bool   // there is an index: only the signature is checked
+	indexed  bool   // there is an index: it is to be made only if the file is another
 }
 
 type result struct {

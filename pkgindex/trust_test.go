@@ -114,9 +114,9 @@ func TestRequiredSignatures(t *testing.T) {
 	s.because("renamed without its signature", "!b.deb", "it is not signed")
 	s.must(os.Rename(s.path("a.deb.minisig"), s.path("b.deb.minisig")))
 	s.expect("renamed with it", "hello=2")
-	// The digest that was kept is damaged: it is made again.
+	// The digest that was kept is damaged: the index is made again.
 	s.stop()
-	digests, err := filepath.Glob(filepath.Join(s.state, "index", "*.digest"))
+	digests, err := filepath.Glob(filepath.Join(s.state, "index", "*.index"))
 	s.must(err)
 	if len(digests) != 1 {
 		t.Errorf("digests: %q", digests)
@@ -124,7 +124,7 @@ func TestRequiredSignatures(t *testing.T) {
 	for _, d := range digests {
 		text, err := os.ReadFile(d)
 		s.must(err)
-		text[0] ^= 1
+		text[100] ^= 1 // in the digest
 		s.must(os.WriteFile(d, text, 0o600))
 	}
 	s.start()
@@ -181,14 +181,14 @@ func TestSignedInPlace(t *testing.T) {
 	s.sign(key, "x.pfs", ours)
 	s.write("x.pfs", ours)
 	s.expect("signed", "x=1")
-	s.overwrite("x.pfs", theirs)
+	payload, off := s.payload("x", "usr/a")
+	defer payload.Close()
+	s.exchange("x.pfs", theirs)
+	if n, err := payload.ReadAt([]byte{0}, off); err == nil || n != 0 {
+		t.Error("what nobody signed is read")
+	}
 	for _, when := range []string{"changed", "after a restart"} {
-		s.expect(when, "x=1")
-		payload, off := s.payload("x", "usr/a")
-		if n, err := payload.ReadAt([]byte{0}, off); err == nil || n != 0 {
-			t.Errorf("%s: what nobody signed is read", when)
-		}
-		payload.Close()
+		s.because(when, "!x.pfs", "does not match its signature")
 		s.restart()
 	}
 	s.must(os.Remove(s.path("x.pfs")))
@@ -207,4 +207,99 @@ func (s *shop) overwrite(name string, data []byte) {
 	s.must(err)
 	s.must(os.Chtimes(f.Name(), info.ModTime(), info.ModTime()))
 	s.must(f.Close())
+}
+
+// exchange gives a file other bytes, of which only the time of its last change
+// tells.
+func (s *shop) exchange(name string, data []byte) {
+	s.Helper()
+	before, err := os.Stat(s.path(name))
+	s.must(err)
+	s.overwrite(name, data)
+	after, err := os.Stat(s.path(name))
+	s.must(err)
+	if !os.SameFile(before, after) || before.Size() != after.Size() || !before.ModTime().Equal(after.ModTime()) {
+		s.Fatalf("%s: it can be seen that its bytes are others", name)
+	}
+}
+
+// TestExchangedBytes: as mallory, who may write the package directory: drop in evil
+// bytes while nobody asks for signatures; then put good ones of the same size into
+// the same file, set its time back, and lay their signature beside it. What is shown
+// as signed is what was signed.
+func TestExchangedBytes(t *testing.T) {
+	public, key := signer(t)
+	evil, good := stored(t, "evil"), stored(t, "good")
+	for _, running := range []bool{false, true} {
+		t.Run(map[bool]string{false: "while no server runs", true: "under a server"}[running], func(t *testing.T) {
+			s := &shop{T: t, dir: t.TempDir(), state: t.TempDir(), trust: t.TempDir()}
+			s.trustKey(public, "me.pub")
+			s.start()
+			s.write("a.deb", evil)
+			s.expect("unsigned", "hello=1")
+			if got := s.read("hello", "usr/bin/hello"); got != "evil" {
+				t.Fatalf("got %q", got)
+			}
+			if !running {
+				s.stop()
+			}
+			s.exchange("a.deb", good)
+			s.sign(key, "a.deb", good)
+			if s.require = true; !running {
+				s.start()
+			}
+			s.expect("signed", "hello=1")
+			if got := s.read("hello", "usr/bin/hello"); got != "good" {
+				t.Errorf("as a signed package: %q", got)
+			}
+			if p := s.store.Set().Packages[0]; p.Signer == nil {
+				t.Error("nobody knows that it is signed")
+			}
+		})
+	}
+}
+
+// TestExchangedBytesUnsigned: the same where no signatures are: what is served is
+// what is there. A file that got other attributes only is not read into a new index.
+func TestExchangedBytesUnsigned(t *testing.T) {
+	s := newShop(t)
+	s.write("a.deb", stored(t, "one!"))
+	s.expect("copied in", "hello=1")
+	s.stop()
+	s.exchange("a.deb", stored(t, "two!"))
+	s.start()
+	s.expect("other bytes", "hello=1")
+	if got := s.read("hello", "usr/bin/hello"); got != "two!" {
+		t.Errorf("got %q", got)
+	}
+	index := s.indexFile()
+	s.must(os.Chmod(s.path("a.deb"), 0o640))
+	s.expect("other attributes", "hello=1")
+	s.must(os.Rename(s.path("a.deb"), s.path("b.deb")))
+	s.expect("another name", "hello=1")
+	s.restart()
+	s.expect("another start", "hello=1")
+	if !os.SameFile(index, s.indexFile()) {
+		t.Error("the index was made again of the same bytes")
+	}
+}
+
+// indexFile is the index of the only package.
+func (s *shop) indexFile() os.FileInfo {
+	s.Helper()
+	names, err := filepath.Glob(filepath.Join(s.state, "index", "*.index"))
+	if s.must(err); len(names) != 1 {
+		s.Fatalf("indexes: %q", names)
+	}
+	info, err := os.Stat(names[0])
+	s.must(err)
+	return info
+}
+
+// stored is a package file whose size depends on that of the content only.
+func stored(t *testing.T, content string) []byte {
+	t.Helper()
+	spec := hello("1", content)
+	spec.Compression = mkpkg.Plain
+	return deb(t, spec)
 }

@@ -71,7 +71,7 @@ func (imp *imported) reread() (*Index, error) {
 	if err != nil {
 		return nil, err
 	}
-	if h != imp.head {
+	if h.origin = imp.head.origin; h != imp.head {
 		return nil, fmt.Errorf("%w: it is that of another package file", errIndex)
 	}
 	return readIndex(f, h)

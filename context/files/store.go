@@ -265,7 +265,7 @@ var errWriting error = &editError{"somebody writes its file at this moment; try 
 
 // readSmall reads a file of at most maxFileSize bytes and one more.
 func readSmall(path string) ([]byte, error) {
-	data, err := dirwatch.ReadComplete(path, maxFileSize+1)
+	data, err := dirwatch.ReadComplete(path, maxFileSize+1, 0)
 	switch {
 	case errors.Is(err, dirwatch.ErrWriting):
 		return nil, errWriting

@@ -102,21 +102,21 @@ func TestReadComplete(t *testing.T) {
 	if _, err := f.WriteString("half"); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := ReadComplete(name, 100); !errors.Is(err, ErrWriting) {
+	if _, err := ReadComplete(name, 100, 0); !errors.Is(err, ErrWriting) {
 		t.Errorf("while it is written: %v", err)
 	}
 	if err := f.Close(); err != nil {
 		t.Fatal(err)
 	}
 	for limit, want := range map[int64]string{100: "half", 2: "ha"} {
-		if got, err := ReadComplete(name, limit); string(got) != want || err != nil {
+		if got, err := ReadComplete(name, limit, 0); string(got) != want || err != nil {
 			t.Errorf("at most %d bytes: %q, %v", limit, got, err)
 		}
 	}
-	if _, err := ReadComplete(dir, 1); !errors.Is(err, ErrNotRegular) {
+	if _, err := ReadComplete(dir, 1, 0); !errors.Is(err, ErrNotRegular) {
 		t.Errorf("a directory: %v", err)
 	}
-	if _, err := ReadComplete(name+"x", 1); !errors.Is(err, os.ErrNotExist) {
+	if _, err := ReadComplete(name+"x", 1, 0); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("nothing: %v", err)
 	}
 }
@@ -152,7 +152,7 @@ func TestReadAtOnce(t *testing.T) {
 				complete = complete || e.Op == Complete
 			}
 		}
-		if data, err := ReadComplete(name, 100); err != nil || string(data) != "whole" {
+		if data, err := ReadComplete(name, 100, 0); err != nil || string(data) != "whole" {
 			t.Fatalf("%q, %v", data, err)
 		}
 	}

@@ -22,8 +22,9 @@ const closing = 32 * time.Millisecond
 
 // ReadComplete reads up to limit bytes of a regular file. It fails with ErrWriting
 // rather than read a part of what somebody writes, and waits for a moment only.
-func ReadComplete(path string, limit int64) ([]byte, error) {
-	f, err := os.OpenFile(path, os.O_RDONLY|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
+// flags are more flags of open.
+func ReadComplete(path string, limit int64, flags int) ([]byte, error) {
+	f, err := os.OpenFile(path, os.O_RDONLY|unix.O_NONBLOCK|unix.O_CLOEXEC|flags, 0)
 	if err != nil {
 		return nil, err
 	}
@@ -35,17 +36,24 @@ func ReadComplete(path string, limit int64) ([]byte, error) {
 	if !info.Mode().IsRegular() {
 		return nil, ErrNotRegular
 	}
-	// A lease is refused while somebody has the file open for writing, and holds
-	// up who opens it until it is closed here. Not every file system has leases.
+	if _, err := Lease(f); err != nil {
+		return nil, err
+	}
+	return io.ReadAll(io.LimitReader(f, limit))
+}
+
+// Lease takes a lease on f, which holds up who opens it to write until f is closed.
+// It fails with ErrWriting if somebody has it open for writing, and waits for a
+// moment only. Not every file system has leases.
+func Lease(f *os.File) (leased bool, err error) {
 	for pause := time.Millisecond; ; pause *= 2 {
 		_, err := unix.FcntlInt(f.Fd(), unix.F_SETLEASE, unix.F_RDLCK)
 		if err != unix.EAGAIN {
-			break
+			return err == nil, nil
 		}
 		if pause > closing {
-			return nil, ErrWriting
+			return false, ErrWriting
 		}
 		time.Sleep(pause)
 	}
-	return io.ReadAll(io.LimitReader(f, limit))
 }
