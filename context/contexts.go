@@ -33,6 +33,7 @@ type Contexts struct {
 // somebody nobody vouches for.
 type Caller struct {
 	Trusted bool  // speaks for everybody
+	Network bool  // vouched for by nothing but the network that the caller comes from
 	User    *User // who is vouched for, or nil
 }
 

@@ -3,7 +3,6 @@ package server
 import (
 	"errors"
 	"fmt"
-	"net/netip"
 	"os"
 	"strconv"
 	"strings"
@@ -98,16 +97,19 @@ func (at *attachments) credOf(as caller) (*union.Cred, error) {
 	return cred, nil
 }
 
-// identify decides for whom a connection speaks. Root, the user who runs the
-// server, and trusted networks speak for whomever they name; where they name
-// nobody by number, as the kernel does when it mounts, they may attach to
-// everything. Others speak for themselves.
+// nobody is who root of a trusted network is here, unless more was said of it.
+const nobody = 65534
+
+// identify decides for whom a connection speaks. Whom the kernel knows is judged by
+// that alone: root and the user who runs the server speak for whomever they name;
+// where they name nobody by number, as the kernel does when it mounts, they may
+// attach to everything. Others speak for themselves, and peers in trusted networks
+// for the users whom they name.
 func (at *attachments) identify(req p9l.AttachRequest) (caller, error) {
-	trusted := req.Peer.HasCred && (req.Peer.UID == 0 || req.Peer.UID == uint32(os.Geteuid())) || at.trusts(req.Peer)
 	switch {
-	case !trusted && !req.Peer.HasCred:
-		return caller{}, nil
-	case !trusted:
+	case req.Peer.HasCred && (req.Peer.UID == 0 || req.Peer.UID == uint32(os.Geteuid())):
+		return at.speaking(req)
+	case req.Peer.HasCred:
 		u, err := at.userByID(req.Peer.UID)
 		if err != nil {
 			return caller{}, err
@@ -116,6 +118,27 @@ func (at *attachments) identify(req p9l.AttachRequest) (caller, error) {
 			return caller{}, fmt.Errorf("attach: user %s cannot speak for another (n_uname %d, uname %q): %w", u.Name, req.UID, req.Uname, syscall.EACCES)
 		}
 		return caller{User: &u}, nil
+	}
+	n := believes(at.config.TrustNetworks, req.Peer)
+	if n == nil {
+		return caller{}, nil
+	}
+	as, err := at.speaking(req)
+	if err != nil {
+		return caller{}, err
+	}
+	as.Network = true
+	if as.Trusted = as.Trusted && n.Root; as.Trusted || as.User != nil && as.User.UID != 0 {
+		return as, nil
+	}
+	u, err := at.userByID(nobody)
+	as.User = &u
+	return as, err
+}
+
+// speaking returns for whom a peer speaks that speaks for everybody.
+func (at *attachments) speaking(req p9l.AttachRequest) (caller, error) {
+	switch {
 	case req.UID != p9l.NoUID:
 		u, err := at.userByID(req.UID)
 		return caller{User: &u, Trusted: req.UID == 0}, err
@@ -140,20 +163,6 @@ func (at *attachments) userByID(uid uint32) (context.User, error) {
 		return context.User{Name: strconv.FormatUint(uint64(uid), 10), UID: uid}, nil
 	}
 	return u, err
-}
-
-// trusts says whether the peer's address is in a trusted network.
-func (at *attachments) trusts(p p9l.Peer) bool {
-	addr, err := netip.ParseAddrPort(p.Address)
-	if err != nil {
-		return false
-	}
-	for _, n := range at.config.TrustNetworks {
-		if n.Contains(addr.Addr().Unmap().WithZone("")) {
-			return true
-		}
-	}
-	return false
 }
 
 // A binding is one attach to a context. It is the union.Stacker of its files.

@@ -98,9 +98,12 @@ func (ctl *control) visitor(req p9l.AttachRequest, as caller) visitor {
 func (v *visitor) everything() caller { return caller{Trusted: true, User: v.User} }
 
 // isAdmin says whether a caller may command the server: those who are trusted,
-// who runs the server, and whom the configuration names.
+// who runs the server, and whom the configuration names. A network that they come
+// from is no reason to believe that they are one of these.
 func (ctl *control) isAdmin(as caller) bool {
 	switch {
+	case as.Network:
+		return false
 	case as.Trusted:
 		return true
 	case as.User == nil:

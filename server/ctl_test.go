@@ -104,7 +104,10 @@ func TestWhoCommands(t *testing.T) {
 		{nil, "alice as /1001", little},
 		{nil, "192.0.2.1", little},
 		{nil, "192.0.2.1 as root/0", little},
-		{nil, "10.1.2.3", all},
+		{nil, "10.1.2.3", little},
+		{nil, "10.3.2.3", little}, // root there speaks for everybody, and commands nothing
+		{nil, "10.3.2.3 as /0", little},
+		{[]string{"alice"}, "10.3.2.3 as /1001", little},
 		{nil, "10.1.2.3 as /1001", little},
 		{nil, "7777", little},
 		{[]string{"alice"}, "alice", all},

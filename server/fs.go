@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"net/netip"
 	"path/filepath"
 	"time"
 
@@ -40,10 +39,10 @@ type Config struct {
 	Trust             string
 	RequireSignatures bool
 
-	TrustNetworks []netip.Prefix // TCP peers in these speak for everybody
+	TrustNetworks []TrustNetwork // TCP peers in these are believed who their users are
 
-	// Admins may command the server, beside root, who runs it, and trusted
-	// networks: NAME of a user or of a group, or user:NAME or group:NAME, where
+	// Admins may command the server, beside root and who runs it, on this machine
+	// only: NAME of a user or of a group, or user:NAME or group:NAME, where
 	// a number does as well.
 	Admins []string
 

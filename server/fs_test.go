@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"net/netip"
 	"os"
 	"path/filepath"
 	"slices"
@@ -79,7 +78,7 @@ func newFixture(t *testing.T, files map[string]string) *fixture {
 	}
 	fs, err := New(Config{
 		Packages: []string{p.packages}, State: p.state, Listen: []string{"unix:" + filepath.Join(t.TempDir(), "s")},
-		TrustNetworks: []netip.Prefix{netip.MustParsePrefix("10.1.0.0/16")},
+		TrustNetworks: trusted(t, "10.1.0.0/16", "10.3.0.0/16,root", "10.4.0.0/16,insecure"),
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -142,13 +141,29 @@ func asking(who, aname string) p9l.AttachRequest {
 	} else if peer == "7777" {
 		req.Peer = p9l.Peer{Network: "unix", HasCred: true, UID: 7777}
 	} else {
-		req.Peer = p9l.Peer{Network: "tcp", Address: peer + ":999"}
+		addr := peer
+		if !strings.Contains(peer, ":") {
+			addr += ":999"
+		}
+		addr, local := strings.CutSuffix(addr, "!")
+		req.Peer = p9l.Peer{Network: "tcp", Address: addr, Local: local}
 	}
 	if uname, uid, ok := strings.Cut(as, "/"); ok {
 		req.Uname = uname
 		fmt.Sscan(uid, &req.UID)
 	}
 	return req
+}
+
+func trusted(t testing.TB, all ...string) []TrustNetwork {
+	t.Helper()
+	out := make([]TrustNetwork, len(all))
+	for i, s := range all {
+		if err := out[i].UnmarshalText([]byte(s)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return out
 }
 
 // TestAttach tells in stories who may attach to what.
@@ -218,7 +233,21 @@ func TestAttach(t *testing.T) {
 		{"192.0.2.1", "group:open", "other=1"},
 		{"10.1.2.3 as /1001", "", "app=1 other=1"},
 		{"10.1.2.3 as /1001", "user:bob", "EACCES"},
-		{"10.1.2.3", "all", "app=1 broken=1 lib=2 lib=1 other=1"},
+		// A trusted network vouches for ordinary users: its root is nobody here.
+		{"10.1.2.3 as /0", "", "app=1 broken=1 lib=2 other=1"},
+		{"10.1.2.3 as /0", "user:alice", "EACCES"},
+		{"10.1.2.3 as root/", "user:alice", "EACCES"},
+		{"10.1.2.3 as alice/", "user:alice", "app=1 other=1"},
+		{"10.1.2.3", "user:alice", "EACCES"},
+		{"10.3.2.3 as /0", "user:alice", "app=1 other=1"},
+		{"10.3.2.3", "all", "app=1 broken=1 lib=2 lib=1 other=1"},
+		// as mallory: any process of that machine can take a port above 1023.
+		{"10.1.2.3:1024 as /1001", "user:alice", "EACCES"},
+		{"10.3.2.3:40000 as /0", "user:alice", "EACCES"},
+		{"10.4.2.3:40000 as /1001", "user:alice", "app=1 other=1"},
+		{"10.4.2.3:40000 as /0", "user:alice", "EACCES"},
+		// as mallory: over loopback, with the socket closed before it is looked for.
+		{"10.3.2.3:999! as /0", "user:alice", "EACCES"},
 		{"10.2.0.1", "all", "EACCES"},
 	} {
 		if got := p.attachText(asking(story.who, story.aname)); got != story.want {

@@ -6,7 +6,6 @@ import (
 	"io"
 	"io/fs"
 	"net"
-	"net/netip"
 	"os"
 	"path/filepath"
 	"strings"
@@ -34,7 +33,7 @@ type ServeCmd struct {
 	Trust             string `placeholder:"DIR" help:"Directory of public keys of minisign, NAME.pub: a package file with a signature beside it is served only if one of these keys made it."`
 	RequireSignatures bool   `help:"With --trust: serve no package file that is not signed."`
 
-	TrustNetwork []netip.Prefix `placeholder:"CIDR" help:"Believe TCP clients in this network who they say they are, as in 10.0.0.0/24; may be given several times."`
+	TrustNetwork []server.TrustNetwork `placeholder:"CIDR[,OPTION]" sep:"none" help:"Believe TCP clients in this network who their users are, as in 10.0.0.0/24, if they come from a port below 1024: root there is nobody here, and commands nothing. Options: insecure, from any port; root, root there speaks for everybody. May be given several times."`
 
 	NoGenerate []string `placeholder:"NAME" enum:"alternatives,services,shells,info,ld.so.cache" sep:"none" help:"Do not generate these files from what is in a tree: alternatives, services, shells, info or ld.so.cache; may be given several times."`
 

@@ -26,6 +26,10 @@ type Peer struct {
 	HasCred  bool
 	UID, GID uint32
 	PID      int32 // 0 where not known; GID and PID come from unix sockets only
+
+	// Local says that a TCP peer has an address of this machine. It has no
+	// credentials if its socket was closed before it was looked for.
+	Local bool
 }
 
 func (p Peer) String() string {
@@ -68,7 +72,7 @@ func PeerOf(nc net.Conn) Peer {
 		return p
 	case *net.TCPConn:
 		p := Peer{Network: "tcp", Address: nc.RemoteAddr().String()}
-		p.UID, p.HasCred = tcpOwner(nc)
+		p.Local, p.UID, p.HasCred = tcpOwner(nc)
 		p.GID = NoUID
 		return p
 	}
@@ -81,13 +85,13 @@ func PeerOf(nc net.Conn) Peer {
 
 // tcpOwner finds the user who owns the peer's end of a connection that stays
 // on this machine.
-func tcpOwner(nc *net.TCPConn) (uid uint32, ok bool) {
+func tcpOwner(nc *net.TCPConn) (local bool, uid uint32, ok bool) {
 	remote, rok := nc.RemoteAddr().(*net.TCPAddr)
-	local, lok := nc.LocalAddr().(*net.TCPAddr)
-	if !rok || !lok || !isOwnAddress(remote.IP) {
-		return 0, false
+	here, hok := nc.LocalAddr().(*net.TCPAddr)
+	if !rok || !hok || !isOwnAddress(remote.IP) {
+		return false, 0, false
 	}
-	from, to := plain(remote.AddrPort()), plain(local.AddrPort())
+	from, to := plain(remote.AddrPort()), plain(here.AddrPort())
 	for _, name := range []string{"/proc/net/tcp", "/proc/net/tcp6"} {
 		f, err := os.Open(name)
 		if err != nil {
@@ -96,10 +100,10 @@ func tcpOwner(nc *net.TCPConn) (uid uint32, ok bool) {
 		uid, ok = socketOwner(f, from, to)
 		f.Close()
 		if ok {
-			return uid, true
+			return true, uid, true
 		}
 	}
-	return 0, false
+	return true, 0, false
 }
 
 func isOwnAddress(ip net.IP) bool {

@@ -77,10 +77,7 @@ type call struct {
 func Dial(ctx context.Context, addr Addr, o Options) (*Conn, error) {
 	ctx, cancel := context.WithTimeout(ctx, dialTimeout)
 	defer cancel()
-	d := net.Dialer{KeepAliveConfig: net.KeepAliveConfig{
-		Enable: true, Idle: 15 * time.Second, Interval: 5 * time.Second, Count: 3,
-	}}
-	nc, err := d.DialContext(ctx, addr.Network, addr.Address)
+	nc, err := dial(ctx, addr)
 	if err != nil {
 		return nil, err
 	}

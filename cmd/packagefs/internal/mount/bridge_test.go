@@ -441,7 +441,7 @@ func TestKernelOptions(t *testing.T) {
 		},
 		{
 			Options{Server: client.Addr{Network: "tcp", Address: "127.0.0.1:5640"}, MessageSize: 8192, Cache: "loose", Access: "any"},
-			"127.0.0.1", "version=9p2000.L,uname=root,trans=tcp,port=5640,access=any,cache=loose,msize=8192,negtimeout=1000",
+			"127.0.0.1", "version=9p2000.L,uname=root,trans=tcp,port=5640,privport,access=any,cache=loose,msize=8192,negtimeout=1000",
 		},
 	} {
 		source, options, err := c.o.kernel(ctx)

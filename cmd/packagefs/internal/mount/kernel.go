@@ -103,7 +103,8 @@ func (o *Options) kernel(ctx context.Context) (source, options string, err error
 			return "", "", err
 		}
 		source = ip
-		opts = append(opts, "trans=tcp", "port="+port)
+		// A server that trusts this network wants a port that only root can take.
+		opts = append(opts, "trans=tcp", "port="+port, "privport")
 	default:
 		return "", "", fmt.Errorf("the kernel's 9P client cannot reach %s", o.Server)
 	}
