@@ -1,6 +1,7 @@
 package server
 
 import (
+	"syscall"
 	"testing"
 
 	"github.com/packagefs/packagefs/context"
@@ -46,6 +47,10 @@ func TestPosixDirect(t *testing.T) {
 		}
 		t.Cleanup(func() { conn.Close() })
 		s.Mount(mount, conn, "group:posix")
+	}
+	// Nobody has said whose the top is, so it is root's.
+	if err := s.Me().Mkdir("/one/mine", 0o755); err != syscall.EACCES {
+		t.Errorf("mkdir at the top: %v, want EACCES", err)
 	}
 	root := s.Root()
 	if err := root.Mkdir("/one/cases", 0o777); err != nil {

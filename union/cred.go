@@ -41,12 +41,3 @@ func (c *Cred) owns(a fileAttr) bool { return c.root() || c.UID == a.uid }
 
 // in says whether c is in a group.
 func (c *Cred) in(gid uint32) bool { return c.root() || slices.Contains(c.GIDs, gid) }
-
-// mayDir is may for a merged directory, which has the mode of one contributor.
-func (c *Cred) mayDir(d *dir, permission uint32) bool {
-	if c == nil || d.attrs < 0 {
-		return true
-	}
-	i := d.from[d.attrs].layer.Inode(d.from[d.attrs].ino)
-	return c.may(attrOfInode(&i), permission)
-}

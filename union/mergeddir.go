@@ -279,13 +279,7 @@ func (e *entry) mutable(dir, name string) bool {
 
 // may says whether who has a permission for the directory.
 func (p *mergedDir) may(who *Cred, permission uint32) bool {
-	if who == nil || who.UID == 0 {
-		return true
-	}
-	if len(p.ups) == 0 {
-		return who.mayDir(p.dir, permission)
-	}
-	return who.may(p.ups[0].dir.inode, permission)
+	return who.root() || who.may(p.attr(), permission)
 }
 
 // attr is what permissions for the directory depend on.

@@ -154,6 +154,9 @@ func ownerCases() []Case {
 			d.is("rename", d.as(ben, func(u Calls) error { return u.Rename(s+"/x", s+"/z") }), unix.EPERM)
 			d.is("rename over", d.as(ben, func(u Calls) error { return u.Rename(s+"/y", s+"/x") }), unix.EPERM)
 			d.ok(d.as(ann, func(u Calls) error { return u.Unlink(s + "/x") }))
+			d.ok(d.Rename(s+"/y", s+"/x")) // by root
+			d.ok(d.Chown(s, cid.UID, cid.GID))
+			d.ok(d.as(cid, func(u Calls) error { return u.Unlink(s + "/x") })) // by the directory's owner
 		}},
 		{"chmod by others", func(d *Dir) {
 			s := d.shared(0o777)
