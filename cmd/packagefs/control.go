@@ -49,7 +49,7 @@ func (e *Env) query(q api.Query, result any) error {
 		return err
 	}
 	if a.Error != "" {
-		return answerError{fmt.Sprintf("%s: %s", q.Op, a.Error), syscall.Errno(a.Errno)}
+		return &answerError{Text: fmt.Sprintf("%s: %s", q.Op, a.Error), Errno: syscall.Errno(a.Errno)}
 	}
 	return decode(q.Op, a.Result, result)
 }
@@ -81,19 +81,19 @@ func (c *control) command(words ...string) (result api.CommandResult, err error)
 		err = decode(api.OpCommand, a.Result, &result)
 	}
 	if err == nil && a.Error != "" {
-		err = answerError{a.Error, syscall.Errno(a.Errno)}
+		err = &answerError{Text: a.Error, Errno: syscall.Errno(a.Errno)}
 	}
 	return result, err
 }
 
 // An answerError is what the server said in words, with the errno it goes with.
 type answerError struct {
-	text  string
-	errno syscall.Errno
+	Text  string
+	Errno syscall.Errno
 }
 
-func (e answerError) Error() string { return e.text }
-func (e answerError) Unwrap() error { return e.errno }
+func (e *answerError) Error() string { return e.Text }
+func (e *answerError) Unwrap() error { return e.Errno }
 
 // ask writes a question and reads the answer.
 func (c *control) ask(q api.Query) (a api.Answer, err error) {

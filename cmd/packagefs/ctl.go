@@ -33,38 +33,44 @@ func (c *CtlCmd) Run(env *Env) error {
 		return err
 	}
 	defer ctl.close()
+	r := commandRunner{env, ctl}
 	switch len(c.Words) {
 	case 0:
-		return ctl.lines(isTerminal(env.Stdin))
+		return r.lines(isTerminal(env.Stdin))
 	case 1:
-		return ctl.printLine(c.Words[0])
+		return r.line(c.Words[0])
 	}
-	return ctl.print(c.Words)
+	return r.run(c.Words)
 }
 
-// print gives a command and prints the results in words.
-func (c *control) print(words []string) error {
-	result, err := c.command(words...)
-	_, werr := io.WriteString(c.env.Stdout, result.Text)
+// A commandRunner gives commands to the server and prints the results in words.
+type commandRunner struct {
+	env *Env
+	ctl *control
+}
+
+func (r commandRunner) run(words []string) error {
+	result, err := r.ctl.command(words...)
+	_, werr := io.WriteString(r.env.Stdout, result.Text)
 	return errors.Join(err, werr)
 }
 
-// printLine is print with a command as a line.
-func (c *control) printLine(line string) error {
+// line runs a command that is one line.
+func (r commandRunner) line(line string) error {
 	if strings.Contains(line, "\n") {
 		return usagef("a command is one line; write the end of a line within a word as \"\\n\", in quotes")
 	}
 	words, err := api.SplitCommand(line)
 	if err != nil {
-		return answerError{err.Error(), syscall.EINVAL}
+		return &answerError{Text: err.Error(), Errno: syscall.EINVAL}
 	}
-	return c.print(words)
+	return r.run(words)
 }
 
 // lines runs the lines of standard input. Where they are typed, one that fails
 // does not end them.
-func (c *control) lines(typed bool) error {
-	in := bufio.NewReader(c.env.Stdin)
+func (r commandRunner) lines(typed bool) error {
+	in := bufio.NewReader(r.env.Stdin)
 	for number := 1; ; number++ {
 		line, err := in.ReadString('\n')
 		if line == "" && err == io.EOF {
@@ -73,12 +79,12 @@ func (c *control) lines(typed bool) error {
 		if err != nil && err != io.EOF {
 			return fmt.Errorf("standard input: %w", err)
 		}
-		err = c.printLine(strings.TrimRight(line, "\r\n"))
-		var answer answerError
+		err = r.line(strings.TrimRight(line, "\r\n"))
+		var answer *answerError
 		switch {
 		case err == nil:
 		case typed && errors.As(err, &answer):
-			fmt.Fprintf(c.env.Stderr, "packagefs: %v\n", err)
+			fmt.Fprintf(r.env.Stderr, "packagefs: %v\n", err)
 		default:
 			return fmt.Errorf("line %d: %w", number, err)
 		}

@@ -40,7 +40,7 @@ func (e *Env) addrOr(standard func() client.Addr) (client.Addr, error) {
 	}
 	a, err := client.ParseAddr(e.Server)
 	if err != nil {
-		return a, usageError{err}
+		return a, usage(err)
 	}
 	return a, nil
 }

@@ -2,14 +2,11 @@ package main
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"io"
 	"os"
 	"os/signal"
 	"path/filepath"
 	"slices"
-	"strings"
 	"syscall"
 
 	"github.com/alecthomas/kong"
@@ -56,7 +53,7 @@ func run(args []string, stdin io.Reader, stdout, stderr io.Writer) (code int) {
 	}()
 	kctx, globals, err := parse(args, stdout, stderr)
 	if err != nil {
-		return fail(stderr, usageError{err})
+		return fail(stderr, usage(err))
 	}
 	env := &Env{Context: ctx, Stdin: stdin, Stdout: stdout, Stderr: stderr, globals: globals, deathSignal: deathSignal}
 	return fail(stderr, kctx.Run(env))
@@ -76,13 +73,13 @@ func parse(args []string, stdout, stderr io.Writer) (*kong.Context, *globals, er
 			return kctx, &entry.globals, nil
 		}
 	}
-	var cli CLI
-	parser, err := newParser(&cli, stdout, stderr)
+	var all CLI
+	parser, err := newParser(&all, stdout, stderr)
 	if err != nil {
 		panic(err)
 	}
 	kctx, err := parser.Parse(args)
-	return kctx, &cli.globals, err
+	return kctx, &all.globals, err
 }
 
 // newParser makes the command line parser. It panics with exitNow where the
@@ -96,28 +93,6 @@ func newParser(cli any, stdout, stderr io.Writer) (*kong.Kong, error) {
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true, NoExpandSubcommands: true, WrapUpperBound: 100}),
 		kong.ExplicitGroups(groups),
 	)
-}
-
-// fail prints an error and gives the exit status that belongs to it.
-func fail(stderr io.Writer, err error) int {
-	var usage usageError
-	code := 1
-	if status := (statusError{}); errors.As(err, &status) {
-		code = status.status
-	}
-	switch {
-	case err == nil:
-		return 0
-	case errors.Is(err, syscall.EPIPE):
-		return 1 // the reader of our output has gone, and knows
-	case errors.As(err, &usage):
-		fmt.Fprintf(stderr, "packagefs: %v\nTry: packagefs --help\n", err)
-		return 2
-	}
-	for line := range strings.SplitSeq(err.Error(), "\n") { // of errors.Join
-		fmt.Fprintf(stderr, "packagefs: %s\n", line)
-	}
-	return code
 }
 
 // launcher is the whole program where it is called as the interpreter of a

@@ -205,28 +205,3 @@ func TestCompletionAll(t *testing.T) {
 		}
 	}
 }
-
-func TestSizeText(t *testing.T) {
-	for n, want := range map[int64]string{0: "0 B", 999: "999 B", 1000: "1.0 kB", 999_949: "999.9 kB", 999_950: "1.0 MB", 5_300_000_000: "5.3 GB"} {
-		if got := sizeText(n); got != want {
-			t.Errorf("%d: %s, want %s", n, got, want)
-		}
-	}
-}
-
-func TestPrintable(t *testing.T) {
-	for s, want := range map[string]string{"a b": "a b", "ü": "ü", "a\tb": `"a\tb"`, "\x1b[31m": `"\x1b[31m"`, "\xff": `"\xff"`} {
-		if got := printable(s); got != want {
-			t.Errorf("%q: %s, want %s", s, got, want)
-		}
-	}
-}
-
-func TestModeText(t *testing.T) {
-	for mode, want := range map[uint32]string{0o755: "-rwxr-xr-x", 0o4755: "-rwsr-xr-x", 0o2644: "-rw-r-Sr--", 0o1777: "-rwxrwxrwt", 0o1770: "-rwxrwx--T", 0: "----------"} {
-		r := fileRow{Type: "file", Mode: mode}
-		if got := r.modeText(); got != want {
-			t.Errorf("%o: %s, want %s", mode, got, want)
-		}
-	}
-}

@@ -102,11 +102,11 @@ func kindName(kernel bool) string {
 func (c *MountCmd) check() error {
 	switch {
 	case !c.Union && len(c.Mountpoints) > 1:
-		return usageError{errors.New("one mount point; give --union to stack the tree on several directories")}
+		return usagef("one mount point; give --union to stack the tree on several directories")
 	case !c.Union && (c.Upper != "" || c.Root != "/"):
-		return usageError{errors.New("--upper and --root go with --union")}
+		return usagef("--upper and --root go with --union")
 	case c.Union && c.ReadOnly && c.Upper != "":
-		return usageError{errors.New("--read-only and --upper exclude each other")}
+		return usagef("--read-only and --upper exclude each other")
 	}
 	return nil
 }

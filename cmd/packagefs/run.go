@@ -66,7 +66,7 @@ func contextOf(base string, packages []string, alone bool) (string, error) {
 	name, err := attachname.Parse(base)
 	switch {
 	case err != nil:
-		return "", usageError{err}
+		return "", usage(err)
 	case name.Kind == attachname.KindControl, name.Kind == attachname.KindContexts:
 		return "", usagef("%s has no programs: want user:NAME, group:NAME, package:NAME[=VERSION] or all", base)
 	}
@@ -87,7 +87,7 @@ func enterContext(e *Env, o enter.Options) (err error) {
 		return err
 	}
 	o.Env, o.DeathSignal = os.Environ(), e.deathSignal
-	return statusError{explainEnter(e, o.Context, enter.Enter(e, o)), 126}
+	return withStatus(explainEnter(e, o.Context, enter.Enter(e, o)), 126)
 }
 
 // idleTime is how long what is mounted for a user is kept, if the user says so.
@@ -142,7 +142,7 @@ func (c *EnterCmd) Run(env *Env) error {
 func launch(e *Env, pkg string, command []string) error {
 	name, err := attachname.Parse("package:" + pkg)
 	if err != nil {
-		return usageError{err}
+		return usage(err)
 	}
 	at := enter.Locate(command[0])
 	if e.Server == "" && at.Server.Network != "" {

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/alecthomas/kong"
 	"github.com/rs/zerolog"
 )
 
@@ -80,20 +81,6 @@ func TestProgress(t *testing.T) {
 	}
 }
 
-func TestByteSize(t *testing.T) {
-	for in, want := range map[string]byteSize{"0": 0, "4096": 4096, "64k": 64 << 10, "1M": 1 << 20, "2G": 2 << 30} {
-		var b byteSize
-		if err := b.UnmarshalText([]byte(in)); err != nil || b != want {
-			t.Errorf("%s: %d, %v", in, b, err)
-		}
-	}
-	for _, in := range []string{"", "k", "-1", "3G", "1T", "4294967295G", "1.5M"} {
-		if err := new(byteSize).UnmarshalText([]byte(in)); err == nil {
-			t.Errorf("%q is taken", in)
-		}
-	}
-}
-
 // TestServeConfig has the flags arrive where they belong.
 func TestServeConfig(t *testing.T) {
 	t.Setenv("PACKAGEFS_SERVER", "")
@@ -102,15 +89,18 @@ func TestServeConfig(t *testing.T) {
 		--admin alice --admin group:wheel --metrics 9100
 		--max-connections 1 --max-connections-per-peer 2 --max-fids 3 --max-requests 4
 		--max-msize 5k --max-unread 6M --first-message-timeout 7s`)
-	var cli CLI
-	parser, err := newParser(&cli, nil, nil)
+	var line struct {
+		globals
+		Serve ServeCmd `cmd:""`
+	}
+	parser, err := kong.New(&line)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if _, err := parser.Parse(args); err != nil {
 		t.Fatal(err)
 	}
-	c, err := cli.Serve.config(&Env{globals: &cli.globals, Stderr: new(bytes.Buffer)})
+	c, err := line.Serve.config(&Env{globals: &line.globals, Stderr: new(bytes.Buffer)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -124,8 +114,8 @@ func TestServeConfig(t *testing.T) {
 
 	t.Setenv("XDG_STATE_HOME", "/state")
 	t.Setenv("XDG_RUNTIME_DIR", "/runtime")
-	empty := CLI{Serve: ServeCmd{Packages: []string{"p"}}}
-	if c, err = empty.Serve.config(&Env{globals: &empty.globals, Stderr: new(bytes.Buffer)}); err != nil {
+	empty := ServeCmd{Packages: []string{"p"}}
+	if c, err = empty.config(&Env{globals: new(globals), Stderr: new(bytes.Buffer)}); err != nil {
 		t.Fatal(err)
 	}
 	if len(c.Listen) != 1 || !strings.HasSuffix(c.Listen[0], "/packagefs/9p.sock") || !strings.HasSuffix(c.State, "/packagefs") {
