@@ -6,6 +6,8 @@ import (
 	"strings"
 
 	"github.com/alecthomas/kong"
+
+	"github.com/packagefs/packagefs/cmd/packagefs/internal/cli"
 )
 
 // CompletionCmd prints completion scripts.
@@ -21,7 +23,7 @@ func (*CompletionCmd) Help() string {
   packagefs completion fish > /usr/share/fish/vendor_completions.d/packagefs.fish`
 }
 
-func (c *CompletionCmd) Run(env *Env) error {
+func (c *CompletionCmd) Run(env *cli.Env) error {
 	parser, err := newParser(new(CLI), io.Discard, io.Discard)
 	if err != nil {
 		return err

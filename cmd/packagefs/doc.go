@@ -3,10 +3,19 @@
 // decides what is there: every attach names a context, and the context decides
 // which packages make up the tree.
 //
-// The command serve runs the server; all others are its clients and reach it
-// only through 9P, so they work over the network as they do on one machine.
-// Each command has a file of its own, with a struct for its flags and a Run
-// that calls one function and prints.
+// Each command has a file of its own, with a struct for its flags and a Run that
+// calls one function and prints. They lie in packages by what they need:
+//
+//	cli    what all of them have: flags, connection, errors, output
+//	ask    clients: they look, ask and command, through 9P alone
+//	local  mount, run, shell, enter, login, doctor: what this machine finds at its paths
+//	pack   build, convert, sign, keygen: package files are made
+//	check  contexts are resolved, at the server or here
+//	serve  the server
+//	demo   a server with its clients
+//
+// Behind local are mount (9P to FUSE and the kernel), enter (into a context) and login.
+// Nothing but check, serve and demo has to do with the store, the solver or unions.
 //
 // The exit status is 0, 1 if the command failed, and 2 if it was called in a
 // wrong way. Answers go to standard output, in columns or, with --json, as one

@@ -11,13 +11,15 @@ import (
 
 	"github.com/alecthomas/kong"
 
+	"github.com/packagefs/packagefs/cmd/packagefs/internal/cli"
 	"github.com/packagefs/packagefs/cmd/packagefs/internal/enter"
+	"github.com/packagefs/packagefs/cmd/packagefs/internal/local"
 	"github.com/packagefs/packagefs/cmd/packagefs/internal/mount"
 )
 
 func main() {
 	switch filepath.Base(os.Args[0]) { // as what the program is called
-	case launcherName:
+	case local.LauncherName:
 		os.Exit(launcher(os.Args))
 	case enter.KeeperName:
 		os.Exit(enter.Keep(os.Args))
@@ -53,16 +55,16 @@ func run(args []string, stdin io.Reader, stdout, stderr io.Writer) (code int) {
 	}()
 	kctx, globals, err := parse(args, stdout, stderr)
 	if err != nil {
-		return fail(stderr, usage(err))
+		return cli.Fail(stderr, cli.Usage(err))
 	}
-	env := &Env{Context: ctx, Stdin: stdin, Stdout: stdout, Stderr: stderr, globals: globals, deathSignal: deathSignal}
-	return fail(stderr, kctx.Run(env))
+	env := &cli.Env{Context: ctx, Stdin: stdin, Stdout: stdout, Stderr: stderr, Globals: globals, DeathSignal: deathSignal}
+	return cli.Fail(stderr, kctx.Run(env))
 }
 
 // parse reads a command line. To make the parser for all commands takes longer than
 // to enter a context, so what begins with the name of such a command is read by a
 // parser for these alone, if it can be.
-func parse(args []string, stdout, stderr io.Writer) (*kong.Context, *globals, error) {
+func parse(args []string, stdout, stderr io.Writer) (*kong.Context, *cli.Globals, error) {
 	var entry EntryCLI
 	if len(args) > 0 && slices.Contains(entryCommands, args[0]) {
 		parser, err := newParser(&entry, stdout, stderr)
@@ -70,7 +72,7 @@ func parse(args []string, stdout, stderr io.Writer) (*kong.Context, *globals, er
 			panic(err)
 		}
 		if kctx, err := parser.Parse(args); err == nil {
-			return kctx, &entry.globals, nil
+			return kctx, &entry.Globals, nil
 		}
 	}
 	var all CLI
@@ -79,7 +81,7 @@ func parse(args []string, stdout, stderr io.Writer) (*kong.Context, *globals, er
 		panic(err)
 	}
 	kctx, err := parser.Parse(args)
-	return kctx, &all.globals, err
+	return kctx, &all.Globals, err
 }
 
 // newParser makes the command line parser. It panics with exitNow where the
@@ -99,9 +101,9 @@ func newParser(cli any, stdout, stderr io.Writer) (*kong.Kong, error) {
 // launcher.
 func launcher(args []string) int {
 	if len(args) < 3 {
-		return fail(os.Stderr, usagef("%s is what launchers begin with; it wants NAME=VERSION and a program", args[0]))
+		return cli.Fail(os.Stderr, cli.Usagef("%s is what launchers begin with; it wants NAME=VERSION and a program", args[0]))
 	}
-	env := &Env{Context: context.Background(), Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr,
-		globals: &globals{Server: os.Getenv("PACKAGEFS_SERVER")}, deathSignal: enter.DeathSignal()}
-	return fail(os.Stderr, launch(env, args[1], args[2:]))
+	env := &cli.Env{Context: context.Background(), Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr,
+		Globals: &cli.Globals{Server: os.Getenv("PACKAGEFS_SERVER")}, DeathSignal: enter.DeathSignal()}
+	return cli.Fail(os.Stderr, local.Launch(env, args[1], args[2:]))
 }

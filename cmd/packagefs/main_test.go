@@ -12,13 +12,15 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 
+	"github.com/packagefs/packagefs/cmd/packagefs/internal/demo"
 	"github.com/packagefs/packagefs/cmd/packagefs/internal/enter"
+	"github.com/packagefs/packagefs/cmd/packagefs/internal/local"
 	"github.com/packagefs/packagefs/cmd/packagefs/internal/mount"
 )
 
 func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){
-		"packagefs": main, launcherName: main, enter.KeeperName: main, enter.TryName: main, enter.FailedName: main,
+		"packagefs": main, local.LauncherName: main, enter.KeeperName: main, enter.TryName: main, enter.FailedName: main,
 		mount.GuardName: main,
 	})
 }
@@ -67,12 +69,12 @@ func writePackages(ts *testscript.TestScript, neg bool, args []string) {
 	dir := ts.MkAbs(args[0])
 	ts.Check(os.MkdirAll(dir, 0o755))
 	count := 0
-	for _, p := range append(demoPackages, demoHello) {
-		if len(args) > 1 && !strings.Contains(strings.Join(args[1:], " "), p.file) {
+	for _, p := range append(demo.Packages, demo.Hello) {
+		if len(args) > 1 && !strings.Contains(strings.Join(args[1:], " "), p.File) {
 			continue
 		}
 		count++
-		_, err := p.write(dir)
+		_, err := p.Write(dir)
 		ts.Check(err)
 	}
 	if count == 0 || len(args) > 1 && count != len(args)-1 {

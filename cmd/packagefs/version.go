@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"runtime"
 	"runtime/debug"
+
+	"github.com/packagefs/packagefs/cmd/packagefs/internal/cli"
 )
 
 // VersionCmd prints the version.
@@ -40,10 +42,10 @@ func readVersion() versionInfo {
 	return v
 }
 
-func (c *VersionCmd) Run(env *Env) error {
+func (c *VersionCmd) Run(env *cli.Env) error {
 	v := readVersion()
 	if c.JSON {
-		return printObject(env.Stdout, v)
+		return cli.PrintObject(env.Stdout, v)
 	}
 	revision := ""
 	if v.Revision != "" {

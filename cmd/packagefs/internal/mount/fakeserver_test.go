@@ -18,6 +18,7 @@ import (
 
 	"github.com/hugelgupf/p9/fsimpl/templatefs"
 	"github.com/hugelgupf/p9/p9"
+
 	"github.com/packagefs/packagefs/server/p9l"
 	"github.com/packagefs/packagefs/server/p9l/client"
 )
