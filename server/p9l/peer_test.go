@@ -87,6 +87,44 @@ func TestSocketOwner(t *testing.T) {
 	}
 }
 
+// TestSocketOwnerOther has rows that are nearly those of the connection: with another
+// end, or with what is no address.
+func TestSocketOwnerOther(t *testing.T) {
+	const rest = " 01 00000000:00000000 00:00000000 00000000  1001        0 4242 1\n"
+	from, to := netip.MustParseAddrPort("127.0.0.1:4660"), netip.MustParseAddrPort("127.0.0.1:80")
+	for ends, want := range map[string]bool{
+		"0100007F:1234 0100007F:0050":   true,
+		"0100007F:1234 0100007F:0051":   false,
+		"0100007F:1234 0200007F:0050":   false,
+		"0100007F:1235 0100007F:0050":   false,
+		"0100007F:1234 0100007F0:0050":  false,
+		"0100007F:1234 0100007F00:0050": false,
+		"0100007F:1234 0100007F:XX":     false,
+	} {
+		uid, ok := socketOwner(strings.NewReader("   0: "+ends+rest), from, to)
+		if ok != want || want && uid != 1001 {
+			t.Errorf("%s: user %d, %v", ends, uid, ok)
+		}
+	}
+}
+
+func TestOwnAddress(t *testing.T) {
+	for text, want := range map[string]bool{"127.0.0.1": true, "127.5.5.5": true, "::1": true, "192.0.2.1": false, "2001:db8::1": false} {
+		if got := isOwnAddress(net.ParseIP(text)); got != want {
+			t.Errorf("%s is this machine's: %v, want %v", text, got, want)
+		}
+	}
+	addrs, err := net.InterfaceAddrs()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, a := range addrs {
+		if n, ok := a.(*net.IPNet); ok && !isOwnAddress(n.IP) {
+			t.Errorf("%s is not this machine's", n.IP)
+		}
+	}
+}
+
 func TestPeerKey(t *testing.T) {
 	for _, c := range []struct {
 		a, b Peer
