@@ -8,8 +8,9 @@ import (
 	"time"
 )
 
-// getentTime bounds how long the system may take to find a user or group.
-const getentTime = 5 * time.Second
+// getentTime bounds how long the system may take to find a user or group. A name service
+// in the network asks its servers in turn, for some seconds each.
+const getentTime = 20 * time.Second
 
 // getent asks the system's name service for one entry, and returns its fields. A
 // program does it, since the name service is for programs in C: without cgo, os/user
