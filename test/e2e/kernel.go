@@ -1,10 +1,12 @@
 package e2e
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"strconv"
 	"testing"
+	"time"
 
 	"github.com/packagefs/packagefs/test/guest"
 	"github.com/packagefs/packagefs/test/harness"
@@ -23,15 +25,36 @@ func testKernelControl(t *testing.T) {
 }
 
 // The kernel's own client. Each group of tests has a guest, and what they do is in
-// package guest.
+// package guest. A choice of them runs on a newer kernel, too.
 func testKernelGuests(t *testing.T) {
+	g := newGuest(t)
+	runGuests(t, g, guest.Groups...)
+	g.Kernel = harness.FetchKernel(t, newerSuite)
+	runGuests(t, g, guest.Chosen)
+}
+
+// newGuest prepares what the guest's tests want.
+func newGuest(t *testing.T) harness.Guest {
+	t.Helper()
 	dir := t.TempDir()
-	binary := harness.GuestProgram(t)
+	g := harness.Guest{Binary: harness.GuestProgram(t),
+		Env: map[string]string{harness.GuestDataEnv: dir, "FSX_SEED": os.Getenv("FSX_SEED")}}
 	prepareGuestData(t, dir)
-	for _, group := range guest.Groups {
+	return g
+}
+
+// runGuests runs each group in a guest, at the same time as others.
+func runGuests(t *testing.T, g harness.Guest, groups ...harness.Group) {
+	machine := "User Mode Linux"
+	if g.Kernel != nil {
+		machine = "Linux " + g.Kernel.Release
+	}
+	for _, group := range groups {
 		t.Run(group.Name, func(t *testing.T) {
 			t.Parallel()
-			harness.Guest{Binary: binary, Env: map[string]string{harness.GuestDataEnv: dir, "FSX_SEED": os.Getenv("FSX_SEED")}}.Run(t, group)
+			start := time.Now()
+			g.Run(t, group)
+			fmt.Printf("%s, in %s: %.0f s\n", t.Name(), machine, time.Since(start).Seconds())
 		})
 	}
 }

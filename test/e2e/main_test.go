@@ -17,3 +17,4 @@ func TestMain(m *testing.M) { os.Exit(harness.Main(m)) }
 func TestEndToEnd(t *testing.T) { EndToEnd.Run(t) }
 func TestFUSE(t *testing.T)     { FUSE.Run(t) }
 func TestKernel(t *testing.T)   { Kernel.Run(t) }
+func TestKernels(t *testing.T)  { Kernels(t) }

@@ -42,22 +42,50 @@ func prepareMachine() error {
 			return fmt.Errorf("mount %s: %w", m.where, err)
 		}
 	}
-	if err := loadModules("9p", "9pnet_fd", "fuse", "overlay", "loop"); err != nil {
+	ready := prepareQEMU
+	if os.Getenv(harness.GuestKernelEnv) == "" {
+		ready = prepareUML
+	}
+	if err := ready(); err != nil {
 		return err
 	}
 	_, err := harness.Command("ip", "link", "set", "lo", "up")
 	return err
 }
 
+// prepareQEMU gives the machine its own devices.
+func prepareQEMU() error {
+	mounts := []struct{ what, where, options string }{
+		{"devtmpfs", "/dev", ""}, {"devpts", "/dev/pts", "mode=620,ptmxmode=666"}, {"tmpfs", "/dev/shm", "mode=1777"},
+	}
+	for _, m := range mounts {
+		if err := os.MkdirAll(m.where, 0o755); err != nil {
+			return err
+		}
+		if err := unix.Mount(m.what, m.where, m.what, 0, m.options); err != nil {
+			return fmt.Errorf("mount %s: %w", m.where, err)
+		}
+	}
+	return os.Chmod("/dev/fuse", 0o666) // as systemd has it
+}
+
+// prepareUML loads what is under test. The devices are those of the machine outside.
+func prepareUML() error { return loadModules("9p", "9pnet_fd", "fuse", "overlay", "loop") }
+
+// release is the kernel's.
+func release() string {
+	var uts unix.Utsname
+	if err := unix.Uname(&uts); err != nil {
+		panic(err) // it fails for a bad pointer alone
+	}
+	return unix.ByteSliceToString(uts.Release[:])
+}
+
 // loadModules loads kernel modules with what they depend on, as the kernel's
 // modules.dep says. Debian keeps the guest kernel's modules where modprobe
 // does not look.
 func loadModules(names ...string) error {
-	var uts unix.Utsname
-	if err := unix.Uname(&uts); err != nil {
-		return err
-	}
-	dir := filepath.Join("/usr/lib/uml/modules", unix.ByteSliceToString(uts.Release[:]))
+	dir := filepath.Join("/usr/lib/uml/modules", release())
 	deps, err := os.ReadFile(filepath.Join(dir, "modules.dep"))
 	if err != nil {
 		return err

@@ -72,14 +72,36 @@ func testAttachErrors(t *testing.T) {
 	}
 }
 
-// packagefs mount uses the kernel's client where there is one. Without -c it mounts
-// the user's own context, which has every package here.
+// packagefs mount uses the kernel's client where there is one.
 func testMountCommand(t *testing.T) {
 	s := guestServer(t, "package:kinds")
-	for _, context := range []string{"package:kinds", ""} {
-		at := harness.MountCommand(t, s, context, runDir(t))
-		checkFileSystem(t, at, unix.V9FS_MAGIC)
-		harness.CheckTree(t, at, wanted(t, "package:kinds"))
+	at := harness.MountCommand(t, s, "package:kinds", runDir(t))
+	checkFileSystem(t, at, unix.V9FS_MAGIC)
+	harness.CheckTree(t, at, wanted(t, "package:kinds"))
+}
+
+// Without -c it is the user's own context, which has every package here; and run
+// mounts the directory of contexts.
+func testMountOwn(t *testing.T) {
+	s := guestServer(t, "package:kinds")
+	at := runDir(t)
+	for _, c := range []struct {
+		args  []string
+		point string
+		magic int64
+	}{
+		{[]string{"mount", at}, at, unix.V9FS_MAGIC},
+		{[]string{"mount", "--kernel", at}, at, unix.V9FS_MAGIC},
+		{[]string{"mount", "--kernel", "--union", "/opt"}, "/opt", unix.OVERLAYFS_SUPER_MAGIC},
+	} {
+		if out, err := s.Run(c.args...); err != nil {
+			t.Fatalf("%v: %s", err, out)
+		}
+		checkMounted(t, s, c.point, c.magic)
+	}
+	out, err := s.Run("run", "-p", "kinds", "--", "cat", "/opt/kinds/one", "/proc/self/mountinfo")
+	if err != nil || !strings.HasPrefix(out, "1") || !strings.Contains(out, "/contexts ro,nodev,relatime - 9p ") {
+		t.Errorf("in a context, of the kernel's client: %v: %s", err, out)
 	}
 }
 
@@ -109,16 +131,23 @@ func testMountRefused(t *testing.T) {
 				t.Errorf("mount %v does not say %q: %s", c.args, part, out)
 			}
 		}
-		checkFileSystem(t, c.point, c.magic)
-		if err := harness.Holds(filepath.Join(c.point, strings.TrimPrefix("/opt/kinds/one", c.point)), "1"); err != nil {
-			t.Error(err)
-		}
-		if out, err := s.Run("umount", c.point); err != nil {
-			t.Fatalf("%v: %s", err, out)
-		}
+		checkMounted(t, s, c.point, c.magic)
 	}
 	if out, err := mount("--kernel", at); err == nil {
 		t.Errorf("an option that the kernel's client refuses is taken: %s", out)
+	}
+}
+
+// checkMounted looks at the package kinds, on a mount of its tree or of its /opt, and
+// takes the mount away.
+func checkMounted(t *testing.T, s *harness.Server, at string, magic int64) {
+	t.Helper()
+	checkFileSystem(t, at, magic)
+	if err := harness.Holds(filepath.Join(at, strings.TrimPrefix("/opt/kinds/one", at)), "1"); err != nil {
+		t.Error(err)
+	}
+	if out, err := s.Run("umount", at); err != nil {
+		t.Fatalf("%v: %s", err, out)
 	}
 }
 

@@ -37,15 +37,6 @@ func testUnion(t *testing.T) {
 		t.Errorf("mounts are left:\n%s\nbefore:\n%s", now, before)
 	}
 
-	// Without -c it is the user's own context.
-	if out, err := s.Run("mount", "--kernel", "--union", "/opt"); err != nil {
-		t.Fatalf("%v: %s", err, out)
-	}
-	if err := harness.Holds("/opt/kinds/one", "1"); err != nil {
-		t.Error(err)
-	}
-	union("umount", "/opt")
-
 	// The second of two cannot be stacked: the first is not either.
 	if out, err := s.Run("-c", "package:hello", "mount", "--kernel", "--union", "/usr", "/srv"); err == nil {
 		t.Errorf("a directory that the tree has not was stacked: %s", out)

@@ -14,7 +14,9 @@
 // dbench, random operations against a model (package fsx; FSX_SEED in the environment
 // repeats a run), and the build of GNU hello.
 //
-// A Guest is a machine in User Mode Linux that runs a Group of package guest's tests.
+// A Guest is a virtual machine that runs a Group of package guest's tests: in User Mode
+// Linux, or with a Kernel of another Debian suite in QEMU, which FetchKernel fetches as
+// package files are fetched. Both have this machine's files as their root.
 //
 // Nothing here skips a test: what is missing is a failure that names it.
 package harness

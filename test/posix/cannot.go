@@ -1,15 +1,26 @@
 package posix
 
+import "fmt"
+
 // CannotFUSE has what the FUSE mount cannot do.
 var CannotFUSE = map[string]string{
 	"rename with exchange": "9P has no exchange of names",
 }
 
-// CannotKernel has what the mount of the Linux kernel's own client cannot do.
-var CannotKernel = map[string]string{
-	"rename with exchange":              "9P has no exchange of names",
-	"rename without replacing anything": "the client knows no flags of renameat2",
-	"times are set to the nanosecond":   "the client keeps whole seconds of the times that it sets",
+// CannotKernel has what the mount of the Linux kernel's own client cannot do, as
+// packagefs mount makes it (cache=mmap). The release is the kernel's, as uname has it.
+func CannotKernel(release string) map[string]string {
+	cannot := map[string]string{
+		"rename with exchange":              "9P has no exchange of names",
+		"rename without replacing anything": "the client knows no flags of renameat2",
+		"times are set to the nanosecond":   "the client keeps whole seconds of the times that it sets",
+	}
+	var major, minor int
+	fmt.Sscanf(release, "%d.%d", &major, &minor)
+	if major > 6 || major == 6 && minor >= 12 { // not on 6.1; between the two none was tried
+		cannot["append from two clients"] = "the client opens for reading and writing in place of appending, and says itself where the end is"
+	}
+	return cannot
 }
 
 // CannotDirect has what is not to be had over 9P without a kernel. The rest is the

@@ -224,15 +224,11 @@ func sparse(d *Dir, at int64) {
 func appendTwo(d *Dir) {
 	d.file("x", "")
 	const each = 50
+	// Both have it open before one writes, so that neither learns of the other's.
+	files := []int{d.open(d.Path+"/x", unix.O_WRONLY|unix.O_APPEND), d.open(d.Other+"/x", unix.O_WRONLY|unix.O_APPEND)}
 	var wg sync.WaitGroup
-	for _, path := range []string{d.Path, d.Other} {
+	for _, fd := range files {
 		wg.Go(func() {
-			fd, err := d.Open(path+"/x", unix.O_WRONLY|unix.O_APPEND, 0)
-			if err != nil {
-				d.Error(err)
-				return
-			}
-			defer d.Close(fd)
 			for range each {
 				if _, err := d.Write(fd, []byte("0123456789\n")); err != nil {
 					d.Error(err)
