@@ -171,11 +171,22 @@ func (b *builder) finish(m pkgmeta.Meta, payload int64, from origin) ([]byte, er
 	if err != nil {
 		return nil, fmt.Errorf("encode metadata: %w", err)
 	}
+	if len(meta) > maxMeta {
+		relations := len(m.Depends) + len(m.Provides) + len(m.Conflicts) + len(m.Replaces)
+		return nil, &sizeError{len(meta), relations}
+	}
 	h := head{aliases: b.aliases.Sum(), payload: uint64(payload), meta: uint32(len(meta)), inodes: uint32(len(b.inodes)), origin: from}
 	body := b.body(&h)
 	h.bodySum = crc32.Checksum(body, crcTable)
 	out := append(make([]byte, 0, headSize+len(meta)+len(body)), h.encode(meta)...)
 	return append(append(out, meta...), body...), nil
+}
+
+// A sizeError says that a package says more of itself than an index may have.
+type sizeError struct{ size, relations int }
+
+func (e *sizeError) Error() string {
+	return fmt.Sprintf("its metadata is too large: %d bytes, with %d relations to other packages; %d bytes are the most", e.size, e.relations, maxMeta)
 }
 
 // index returns the index without going through a file.

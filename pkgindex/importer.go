@@ -145,7 +145,9 @@ func (s *Store) importFile(f *os.File, size int64, id string, from origin) (pkgm
 	}
 	im.meta.Services = slices.Sorted(maps.Keys(im.services))
 	h, err := s.commit(id, im, tmp, from)
-	if err != nil {
+	if tooLarge := (*sizeError)(nil); errors.As(err, &tooLarge) {
+		return pkgmeta.Meta{}, head{}, format.Describe(filepath.Base(path), tooLarge)
+	} else if err != nil {
 		return pkgmeta.Meta{}, head{}, &storeError{err}
 	}
 	return im.meta, h, nil

@@ -61,6 +61,7 @@ type imported struct {
 	store   *Store
 	broken  func(*imported, error) // called once when index or payload cannot be read
 	reclaim atomic.Bool            // broken was called
+	gone    atomic.Bool            // the store removes what it had of the package file
 	serial  uint64                 // another for each imported of the store
 
 	damage atomic.Pointer[string] // what was found wrong when contents were read, or nil
@@ -83,8 +84,12 @@ func (imp *imported) files() (*Index, error) {
 		defer f.Close()
 		imp.index, err = readIndex(f, imp.head)
 	}
-	if err != nil {
-		return nil, imp.lost(fmt.Errorf("index of %s: %w", imp.meta.Ref, err))
+	switch {
+	case err != nil && imp.gone.Load():
+		return nil, fmt.Errorf("index of %s: %w", imp.meta.Ref, ErrGone)
+	case err != nil:
+		// The error is not wrapped: no file of the package is said not to exist.
+		return nil, imp.lost(fmt.Errorf("index of %s: %v", imp.meta.Ref, err))
 	}
 	return imp.index, nil
 }
@@ -144,7 +149,9 @@ func (p *Package) Loaded() bool {
 }
 
 // Layers returns the package's trees, the first winning where two have one
-// path: what the override file adds, then the package file's own.
+// path: what the override file adds, then the package file's own. It fails with
+// ErrGone if the package was removed; any other error says nothing of what files
+// the package has, and its index is being made again.
 func (p *Package) Layers() ([]Layer, error) {
 	if p.synthetic != nil {
 		return []Layer{{Index: p.synthetic.index, Package: p, Salt: p.ID}}, nil

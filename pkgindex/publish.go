@@ -34,6 +34,7 @@ func (inv *inventory) publish() {
 		}
 	}
 	for _, imp := range inv.dead {
+		imp.gone.Store(true)
 		inv.store.payloads.forget(imp)
 		if !inv.uses(imp.id) {
 			os.Remove(inv.store.indexPath(imp.id))

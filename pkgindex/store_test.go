@@ -389,3 +389,41 @@ func TestOneServerAState(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 }
+
+// TestSymlinkToSecret: as mallory, who may write the package directory but not read
+// the secret: lay a symlink to it there. The server, who may, does not read it, and
+// tells nothing of it; nor of one that lies there as it is.
+func TestSymlinkToSecret(t *testing.T) {
+	s := newShop(t)
+	secret := filepath.Join(t.TempDir(), "secret")
+	s.must(os.WriteFile(secret, []byte("root:$6$hash:"), 0o600))
+	s.must(os.Symlink(secret, s.path("a.deb")))
+	s.must(os.Link(secret, s.path("b.deb")))
+	whole := filepath.Join(t.TempDir(), "whole.deb")
+	s.must(os.WriteFile(whole, deb(t, hello("1", "one")), 0o600))
+	s.must(os.Symlink(whole, s.path("c.deb")))
+	s.expect("symlinks", "!a.deb !b.deb !c.deb")
+	for _, r := range s.store.Set().Rejected {
+		if strings.Contains(r.Reason, "root") {
+			t.Errorf("%s: %s", r.File, r.Reason)
+		}
+		if r.File != "b.deb" && !strings.Contains(r.Reason, "it is a symlink, and those are not followed; put the file itself here") {
+			t.Errorf("%s: %s", r.File, r.Reason)
+		}
+	}
+}
+
+// TestTooManyRelations: 400,000 relations are a fault of the package and not of the
+// disk, and its author is told what is too large.
+func TestTooManyRelations(t *testing.T) {
+	s := newShop(t)
+	spec := hello("1", "one")
+	for i := range 400_000 {
+		spec.Depends = append(spec.Depends, fmt.Sprintf("p%d", i))
+	}
+	s.write("a.deb", deb(t, spec))
+	s.expect("many relations", "!a.deb")
+	if reason := s.store.Set().Rejected[0].Reason; !strings.Contains(reason, "its metadata is too large") || !strings.Contains(reason, "400000 relations") || strings.Contains(reason, "state directory") {
+		t.Errorf("reason: %s", reason)
+	}
+}

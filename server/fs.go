@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"os"
 	"path/filepath"
 	"time"
 
@@ -165,8 +166,23 @@ func (fs *FS) openStores() (err error) {
 		return err
 	}
 	fs.changes.files = fs.files.Snapshot()
+	fs.warnReadable()
 	fs.files.Subscribe(fs.changes.contextsChanged)
 	return nil
+}
+
+// warnReadable tells of package directories that anybody may list, though contexts
+// keep packages from somebody: they would read them there.
+func (fs *FS) warnReadable() {
+	if !fs.files.Snapshot().Confines() {
+		return
+	}
+	for _, dir := range fs.config.Packages {
+		if info, err := os.Stat(dir); err == nil && info.Mode().Perm()&0o004 != 0 {
+			fs.config.Log.Warn().Str("directory", dir).
+				Msg("everybody can read the package directory, also packages that their context does not show; chmod it to 0711, or 0700")
+		}
+	}
 }
 
 // close undoes open, for an FS that does not come to serve.

@@ -1,6 +1,7 @@
 package union
 
 import (
+	"errors"
 	"math/rand/v2"
 	"slices"
 	"strings"
@@ -62,8 +63,9 @@ func (t *Tree) count() (files, bytes uint64) {
 }
 
 // top returns the root, for which it reads the packages' indexes at the first
-// call. A package whose index cannot be read is left out: the store makes the
-// index again, and with it the next generation. With wait unset it fails with
+// call. Where the index of a package cannot be read it fails, lest a file seem not to
+// be there: the store makes the index again, and with it the next generation. A
+// package that was removed meanwhile is left out. With wait unset it fails with
 // errWait where a disk would have to be read.
 func (t *Tree) top(wait bool) (*dir, error) {
 	if wait {
@@ -84,8 +86,10 @@ func (t *Tree) top(wait bool) (*dir, error) {
 			return nil, errWait
 		}
 		layers, err := p.Layers()
-		if err != nil {
+		if errors.Is(err, pkgindex.ErrGone) {
 			continue
+		} else if err != nil {
+			return nil, err
 		}
 		for _, l := range layers {
 			from = append(from, contributor{layer: l, dir: pkgindex.RootDir})

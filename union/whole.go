@@ -1,6 +1,8 @@
 package union
 
 import (
+	"errors"
+
 	"github.com/packagefs/packagefs/pkgindex"
 	"github.com/packagefs/packagefs/pkgindex/pkgmeta"
 )
@@ -13,8 +15,10 @@ func (t *Tree) HasWhole(p *pkgindex.Package) (bool, error) {
 		return is.(bool), nil
 	}
 	layers, err := p.Layers()
-	if err != nil {
+	if errors.Is(err, pkgindex.ErrGone) {
 		return false, nil // it is left out of the tree
+	} else if err != nil {
+		return false, err
 	}
 	top, err := t.top(true)
 	if err != nil {

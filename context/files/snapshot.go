@@ -19,6 +19,16 @@ type Snapshot struct {
 	groupOf map[string][]string // groups that list a member, by the member as written
 }
 
+// Confines says whether some context is kept from packages.
+func (s *Snapshot) Confines() bool {
+	for _, e := range s.files {
+		if e.File != nil && (e.File.Allow != nil || len(e.File.Deny) > 0) {
+			return true
+		}
+	}
+	return false
+}
+
 // An Entry is one file of a Snapshot.
 type Entry struct {
 	Base   string            // its base name

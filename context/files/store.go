@@ -50,7 +50,7 @@ func open(dir string, log zerolog.Logger, now func() time.Time) (*Store, error) 
 	if dir == "" {
 		return s, nil
 	}
-	if err := os.MkdirAll(dir, 0o755); err != nil {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("contexts directory: %w", err)
 	}
 	var err error
