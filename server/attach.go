@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"os"
 	"strconv"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -63,7 +62,7 @@ func (at *attachments) stack(set *pkgindex.Set, name attachname.Name, as caller)
 func (at *attachments) noteRefused(req p9l.AttachRequest, err error) {
 	at.refused.Add(1)
 	reason := err.Error()
-	if why := reasonOf(err); why != "" && !strings.Contains(reason, why) {
+	if why := reasonOf(err); why != "" {
 		reason += ": " + why
 	}
 	by := req.Peer.String()
@@ -233,10 +232,10 @@ func (b *binding) refresh() (*union.Stack, error) {
 	return next.stack, next.err
 }
 
-// reasonOf returns what is for the log only in an error.
+// reasonOf returns what is for the log only in an error: its text does not say it.
 func reasonOf(err error) string {
 	var e *attachname.Error
-	if errors.As(err, &e) {
+	if errors.As(err, &e) && e.Class != attachname.ErrSyntax {
 		return e.Reason
 	}
 	return ""
