@@ -31,6 +31,10 @@ type View struct {
 	// of a package that one comes first, for it is what somebody started.
 	Preferred []*pkgindex.Package
 
+	// Added are those of Packages that only the attach name brings, with all that is
+	// there for these: without it the context would not have them. nil for none.
+	Added map[*pkgindex.Package]bool
+
 	// Missing lists what the context asks for and does not get.
 	Missing []Missing
 
@@ -114,7 +118,42 @@ func (m *memo) build(s *subject) (*View, error) {
 		v.Preferred = slices.Concat(toplevelOf(members), v.Preferred)
 	}
 	v.Key = hex.EncodeToString(digest.Sum(nil)[:16])
-	return v, nil
+	v.Added, err = m.addedTo(s, b.bare(), v.Packages)
+	return v, err
+}
+
+// bare is the attach name without what it adds to the context.
+func (b *builder) bare() attachname.Name {
+	if b.name.Kind == attachname.KindPackage {
+		return b.name.With(b.members[0].pkg.Ref)
+	}
+	return b.name.With()
+}
+
+// addedTo returns which of packages, those of a subject, that of the bare name has
+// not.
+func (m *memo) addedTo(s *subject, bare attachname.Name, packages []*pkgindex.Package) (map[*pkgindex.Package]bool, error) {
+	if bare.Selection() == s.name.Selection() {
+		return nil, nil
+	}
+	base, err := m.view(&subject{name: bare, rules: s.rules, may: s.may})
+	if err != nil {
+		return nil, err
+	}
+	var added map[*pkgindex.Package]bool
+	has := make(map[*pkgindex.Package]bool, len(base.Packages))
+	for _, p := range base.Packages {
+		has[p] = true
+	}
+	for _, p := range packages {
+		if !has[p] {
+			if added == nil {
+				added = make(map[*pkgindex.Package]bool)
+			}
+			added[p] = true
+		}
+	}
+	return added, nil
 }
 
 // toplevelOf returns the toplevel packages among members.

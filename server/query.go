@@ -375,6 +375,7 @@ func (ctl *control) explainPath(q *inquiry) (any, error) {
 	} else if i := slices.Index(v.Packages, first.Package); i >= 0 {
 		out.Why = v.Why[i].String()
 	}
+	out.Attributes, out.Otherwise = dirAttributes(ctl.trees.of(v, nil), q.Path, served)
 	for _, c := range served[1:] {
 		out.Also = append(out.Also, c.Package.Ref.String())
 	}
@@ -386,6 +387,22 @@ func (ctl *control) explainPath(q *inquiry) (any, error) {
 		out.Hides = append(out.Hides, api.PathHidden{Package: c.Package.Ref.String(), Why: why})
 	}
 	return out, nil
+}
+
+// dirAttributes tells owner and mode of the directory at a path, and which of those
+// that have it say otherwise; nothing of what is no directory.
+func dirAttributes(t *union.Tree, path string, from []union.Candidate) (text string, otherwise []string) {
+	mode, uid, gid, ok := t.DirAttr(path)
+	if !ok {
+		return "", nil
+	}
+	text = fmt.Sprintf("%04o %d:%d", mode, uid, gid)
+	for _, c := range from {
+		if says := fmt.Sprintf("%04o %d:%d", c.Inode.Mode, c.Inode.UID, c.Inode.GID); says != text && !c.Inode.Implicit {
+			otherwise = append(otherwise, c.Package.Ref.String()+" says "+says)
+		}
+	}
+	return text, otherwise
 }
 
 func (ctl *control) queryContexts(q *inquiry) (any, error) {

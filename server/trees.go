@@ -63,6 +63,7 @@ func (ts *trees) of(v *context.View, prev *union.Tree) *union.Tree {
 type treeKey struct {
 	view      string // View.Key
 	launchers bool   // there may be some
+	added     string // which of the packages the attach name adds
 
 	// Alternatives that override files declare, nil for none, and what tells
 	// apart which packages are preferred there.
@@ -73,13 +74,20 @@ type treeKey struct {
 func (ts *trees) keyOf(v *context.View) treeKey {
 	key := treeKey{view: v.Key, launchers: v.Closures != nil, alternatives: ts.packages.Set().Alternatives}
 	if key.alternatives != nil {
-		var ids []byte
-		for _, p := range v.Preferred {
-			ids = binary.LittleEndian.AppendUint64(ids, p.ID)
-		}
-		key.preferred = string(ids)
+		key.preferred = idsOf(v.Preferred)
+	}
+	if v.Added != nil {
+		key.added = idsOf(slices.DeleteFunc(slices.Clone(v.Packages), func(p *pkgindex.Package) bool { return !v.Added[p] }))
 	}
 	return key
+}
+
+func idsOf(packages []*pkgindex.Package) string {
+	var ids []byte
+	for _, p := range packages {
+		ids = binary.LittleEndian.AppendUint64(ids, p.ID)
+	}
+	return string(ids)
 }
 
 // generatorsFor returns what makes files for the trees of a view, with its key.
@@ -109,7 +117,7 @@ const minSweep = 1024
 // extrasFor returns what the trees of a view, with its key, have beside its packages. prev is
 // what the last tree of the view has, or nil.
 func (ts *trees) extrasFor(v *context.View, key treeKey, prev *union.Tree) union.Extras {
-	x := union.Extras{Generators: ts.generatorsFor(v, key)}
+	x := union.Extras{Generators: ts.generatorsFor(v, key), Added: v.Added}
 	if v.Closures == nil {
 		return x
 	}

@@ -458,7 +458,7 @@ func (p *mergedDir) mutable() bool {
 	}
 	for i := range p.dir.from {
 		c := &p.dir.from[i]
-		if !c.layer.Package.MutableIn(p.path, "", c.layer.Inode(c.ino)) {
+		if c.added || !c.layer.Package.MutableIn(p.path, "", c.layer.Inode(c.ino)) {
 			return false
 		}
 	}

@@ -258,6 +258,8 @@ func (d *dir) fill(attr *p9.Attr) {
 		c := &d.from[d.attrs]
 		fill(attr, c.layer.Inode(c.ino))
 	}
+	attr.Mode = p9.ModeDirectory | p9.FileMode(d.attr.mode)
+	attr.UID, attr.GID = p9.UID(d.attr.uid), p9.GID(d.attr.gid)
 }
 
 // upAttr sets the attributes of a directory that layers have. Only where

@@ -6,6 +6,9 @@
 // looks, and kept. A package that comes first in the order wins where two have
 // a file at one path; directories merge; a directory and a non-directory at one
 // path do not, and the first in order wins whole. Symlinks are never followed.
+// Owner and mode of a directory that several packages have, and of the standard ones,
+// no package decides alone: see dir.decide. What an attach name adds to a context
+// gives no rights in the layer of the context.
 //
 // A Stack puts mutable layers over a Tree. A layer (Mutable) is a directory in
 // overlayfs's own format that holds what clients changed: copies of mutable files,

@@ -11,6 +11,11 @@ import (
 type Extras struct {
 	Generators []Generator
 	Launchers  Launchers // nil: every file is served itself
+
+	// Added are the packages that an attach name adds to a context. They give nobody a
+	// right in the layer of the context: what they have cannot be changed, their own
+	// directories only root writes in, and those of others they leave as they are.
+	Added map[*pkgindex.Package]bool
 }
 
 // A Generator adds files to trees that no package has: always the same, or made
@@ -32,7 +37,7 @@ type Generator interface {
 // NewTree is the function NewTree for a tree with extras.
 func (x Extras) NewTree(packages []*pkgindex.Package, prev *Tree) *Tree {
 	t := NewTree(packages, prev)
-	t.generators, t.launchers = x.Generators, x.Launchers
+	t.generators, t.launchers, t.added = x.Generators, x.Launchers, x.Added
 	return t
 }
 
@@ -46,14 +51,14 @@ func (t *Tree) generate() []*pkgindex.Package {
 		return nil
 	}
 	var all []*pkgindex.Package
-	bare := &Tree{packages: t.packages, prev: t.prev}
+	bare := &Tree{packages: t.packages, prev: t.prev, added: t.added}
 	for _, g := range t.generators {
 		p := g.Generate(bare)
 		if p == nil {
 			continue
 		}
 		all = append(all, p)
-		bare = NewTree(slices.Concat(all, t.packages), bare)
+		bare = Extras{Added: t.added}.NewTree(slices.Concat(all, t.packages), bare)
 	}
 	if bare.root != nil {
 		t.prev = bare.root.merged()

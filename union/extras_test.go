@@ -69,7 +69,7 @@ func TestGenerated(t *testing.T) {
 		t.Errorf("a look that must not wait generates: %v", err)
 	}
 	root := attach(t, stacker)
-	const want = `/etc dir 0711
+	const want = `/etc dir 0755
 /etc/shells file 0644 "/usr/bin/sh\n"
 /usr dir 0755
 /usr/bin dir 0755

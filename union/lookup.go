@@ -60,9 +60,19 @@ func (c *Candidate) Same(o *Candidate) bool {
 
 func aliasLink(i *pkgindex.Inode) bool { return i.Implicit && i.Type == pkgmeta.Symlink }
 
+// DirAttr returns mode, user and group of the directory at p, absolute or relative, as
+// the tree's packages make them together. It returns false where there is none.
+func (t *Tree) DirAttr(p string) (mode, uid, gid uint32, ok bool) {
+	d, e, err := t.find(cleanPath(p), true)
+	if err != nil || e != nil {
+		return 0, 0, 0, false
+	}
+	return d.attr.mode, d.attr.uid, d.attr.gid, true
+}
+
 // Lookup returns what the tree's packages have at p, absolute or relative, each
 // list in the order of the tree: what is served, which for a directory is all
-// that contribute, the one whose attributes it has first, and what that hides. It fails with ENOENT or ENOTDIR where
+// that contribute, the one whose times it has first, and what that hides. It fails with ENOENT or ENOTDIR where
 // the tree has nothing, and may wait for a disk.
 func (t *Tree) Lookup(p string) (served, hidden []Candidate, err error) {
 	p = cleanPath(p)

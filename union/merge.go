@@ -20,10 +20,11 @@ type contributor struct {
 	layer pkgindex.Layer
 	dir   pkgindex.DirID
 	ino   pkgindex.InodeID
+	added bool // by the attach name, to a context: see decide
 }
 
 func equalContributors(c, o contributor) bool {
-	return c.layer.Index == o.layer.Index && c.layer.Package == o.layer.Package && c.dir == o.dir
+	return c.layer.Index == o.layer.Index && c.layer.Package == o.layer.Package && c.dir == o.dir && c.added == o.added
 }
 
 // dir is a merged directory. Trees share it.
@@ -31,7 +32,8 @@ type dir struct {
 	path  string        // relative and clean; "" for the root
 	qid   p9.QID        // its version differs where other packages contribute
 	from  []contributor // in the order of the tree
-	attrs int           // which of from has the directory's attributes, -1 for none
+	attr  fileAttr      // owner and mode
+	attrs int           // which of from has the directory's other attributes, -1 for none
 
 	mu   sync.Mutex // guards the merging and prev
 	prev *dir       // the merged directory at this path in an earlier tree, until this one is merged
@@ -51,32 +53,40 @@ func newDir(path string, from []contributor, prev *dir) *dir {
 	d := &dir{path: path, from: from, prev: prev, attrs: -1}
 	d.qid = p9.QID{Type: p9.TypeDir, Path: pathIno(path)}
 	h := fnv.New64a()
-	var b [12]byte
+	var b [13]byte
 	for i := range from {
 		c := &from[i]
 		binary.LittleEndian.PutUint64(b[:], c.layer.Ino(c.ino))
 		binary.LittleEndian.PutUint32(b[8:], c.layer.Stamp())
+		if b[12] = 0; c.added {
+			b[12] = 1
+		}
 		h.Write(b[:])
 		if d.attrs < 0 || c.rank() > from[d.attrs].rank() {
 			d.attrs = i
 		}
 	}
+	d.attr = d.decide()
 	sum := h.Sum64()
 	d.qid.Version = max(uint32(sum)^uint32(sum>>32), 1) // 0 stands for a file that changes
 	return d
 }
 
-// rank says whose attributes a merged directory has: what a package file has
-// itself comes before what only had to be there for something below it, and that
-// before what had to be there for something generated.
-func (c *contributor) rank() int {
+// rank says whose attributes a merged directory has, as far as one package decides:
+// what a package file has itself comes before what only had to be there for something
+// below it, and that before what had to be there for something generated; what the
+// attach name adds comes last.
+func (c *contributor) rank() (rank int) {
 	switch {
 	case !c.layer.Inode(c.ino).Implicit:
-		return 2
+		rank = 2
 	case !c.layer.Package.Synthetic():
-		return 1
+		rank = 1
 	}
-	return 0
+	if c.added {
+		rank -= 3
+	}
+	return rank
 }
 
 // merged returns d if it was merged, else the merged directory of an earlier
@@ -108,6 +118,7 @@ type entry struct {
 	program   bool // a tree may show it as a launcher
 	inner     bool // a tree with launchers does not show it
 	synthetic bool // of a package that a server adds
+	added     bool // of a package that the attach name adds
 }
 
 func (e *entry) qid() p9.QID {
@@ -254,7 +265,7 @@ func (d *dir) mergeName(group []named, before *entryList) entry {
 		}
 	}
 	e := entry{name: win.name, layer: &d.from[win.from].layer, ino: win.ino, shared: len(group) > 1}
-	e.synthetic = e.layer.Package.Synthetic()
+	e.synthetic, e.added = e.layer.Package.Synthetic(), d.from[win.from].added
 	if e.layer.Type(e.ino) != pkgmeta.Directory {
 		inode := e.layer.Inode(e.ino)
 		e.program, e.inner = e.layer.Package.Program(d.path, e.name, inode), e.layer.Package.Inner(d.path, e.name, inode)
@@ -263,7 +274,7 @@ func (d *dir) mergeName(group []named, before *entryList) entry {
 	from := make([]contributor, 0, len(group))
 	for _, n := range group {
 		if l := d.from[n.from].layer; l.Type(n.ino) == pkgmeta.Directory {
-			from = append(from, contributor{layer: l, dir: l.Dir(n.ino), ino: n.ino})
+			from = append(from, contributor{layer: l, dir: l.Dir(n.ino), ino: n.ino, added: d.from[n.from].added})
 		}
 	}
 	var prev *dir

@@ -272,9 +272,10 @@ func (p *mergedDir) fileQID(f *lookupResult, name string) (q p9.QID) {
 	return q
 }
 
-// mutable says whether users may change the file, which is that name in dir.
+// mutable says whether users may change the file, which is that name in dir. They do
+// so in the layer of a context, where a package that the attach name adds has no say.
 func (e *entry) mutable(dir, name string) bool {
-	return e.layer.Package.MutableIn(dir, name, e.layer.Inode(e.ino))
+	return !e.added && e.layer.Package.MutableIn(dir, name, e.layer.Inode(e.ino))
 }
 
 // may says whether who has a permission for the directory.
@@ -287,12 +288,7 @@ func (p *mergedDir) attr() fileAttr {
 	if len(p.ups) > 0 {
 		return p.ups[0].dir.inode
 	}
-	if p.dir.attrs < 0 {
-		return fileAttr{mode: 0o755}
-	}
-	c := &p.dir.from[p.dir.attrs]
-	i := c.layer.Inode(c.ino)
-	return attrOfInode(&i)
+	return p.dir.attr
 }
 
 func attrOfInode(i *pkgindex.Inode) fileAttr { return fileAttr{i.Mode, i.UID, i.GID} }

@@ -23,6 +23,7 @@ type Tree struct {
 	packages   []*pkgindex.Package
 	generators []Generator
 	launchers  Launchers // nil for none
+	added      map[*pkgindex.Package]bool
 
 	lists sync.Map // of directories with launchers: *entryList → *direntList
 	shown sync.Map // *pkgindex.Package → bool: see HasWhole
@@ -92,7 +93,7 @@ func (t *Tree) top(wait bool) (*dir, error) {
 			return nil, err
 		}
 		for _, l := range layers {
-			from = append(from, contributor{layer: l, dir: pkgindex.RootDir})
+			from = append(from, contributor{layer: l, dir: pkgindex.RootDir, added: t.added[p]})
 		}
 	}
 	if t.prev != nil && slices.EqualFunc(t.prev.from, from, equalContributors) {

@@ -264,7 +264,7 @@ func TestMerge(t *testing.T) {
 	for _, c := range []struct{ order, want string }{
 		{"one two", `
 /bin link 0777 -> usr/bin
-/etc dir 0700
+/etc dir 0755
 /etc/conf file 0644 "one"
 /usr dir 0755
 /usr/bin dir 0755

@@ -89,7 +89,7 @@ type PathExplain struct {
 	Context string `json:"context"`
 	Path    string `json:"path"`
 	Type    string `json:"type"`
-	Package string `json:"package"` // name=version; of a directory, the package that sets its attributes
+	Package string `json:"package"` // name=version; of a directory, the first that has it itself
 	Why     string `json:"why"`
 	Mutable bool   `json:"mutable"`
 	Target  string `json:"target,omitempty"` // of a symlink
@@ -97,6 +97,12 @@ type PathExplain struct {
 	// Launcher is set where a launcher is served: to the context that it runs
 	// the file in.
 	Launcher string `json:"launcher,omitempty"`
+
+	// Of a directory: mode and owner as they are served, such as "0755 0:0", and the
+	// packages that have it otherwise, with how: no package decides alone about a
+	// directory that others count on.
+	Attributes string   `json:"attributes,omitempty"`
+	Otherwise  []string `json:"otherwise,omitempty"`
 
 	Also  []string     `json:"also,omitempty"` // of a directory: other packages that contribute, name=version
 	Hides []PathHidden `json:"hides"`

@@ -25,18 +25,62 @@ type Oracle struct {
 }
 
 // Tree is the tree of package files in the order of a view: directories merge,
-// and of two files at one path the first one's counts.
+// and of two files at one path the first one's counts. The mode
+// of a directory is not one package's to decide, which dpkg leaves to it: see agree.
 func (o *Oracle) Tree(files []string) (Manifest, error) {
 	tree := Manifest{}
+	var all []Manifest
 	for _, file := range files {
 		m, err := o.Package(file)
 		if err != nil {
 			return nil, err
 		}
 		Merge(tree, m)
+		all = append(all, m)
 	}
+	agree(tree, all)
 	relink(tree)
 	return tree, nil
+}
+
+// agree gives directories the modes that they have however one package has them: those
+// of every system theirs, and those of several packages 0755, or less if most of
+// these say so.
+func agree(tree Manifest, all []Manifest) {
+	for name, e := range tree {
+		if e.Kind != Dir {
+			continue
+		}
+		votes, has := map[uint32]int{}, 0
+		for _, m := range all {
+			if d, ok := m[name]; ok && d.Kind == Dir {
+				votes[d.Mode&0o755]++
+				has++
+			}
+		}
+		own, standard := standardDirs[name]
+		if has < 2 && !standard {
+			continue
+		}
+		e.Mode, e.UID, e.GID = 0o755, 0, 0
+		for mode, n := range votes {
+			if 2*n > has && n > 1 {
+				e.Mode = mode
+			}
+		}
+		if own != 0 {
+			e.Mode = own
+		}
+		tree[name] = e
+	}
+}
+
+// standardDirs are directories of every system that packages of tests have, with their
+// modes; 0 is 0755 or less.
+var standardDirs = map[string]uint32{
+	"": 0, "etc": 0, "opt": 0, "home": 0, "srv": 0, "usr": 0, "usr/bin": 0, "usr/sbin": 0, "usr/lib": 0, "usr/lib64": 0, "usr/share": 0,
+	"usr/share/doc": 0, "usr/share/man": 0, "usr/libexec": 0, "usr/include": 0, "var": 0, "var/lib": 0, "var/cache": 0, "var/log": 0,
+	"tmp": 0o1777, "var/tmp": 0o1777, "root": 0o700,
 }
 
 // Package is the tree of one package file, /usr merge applied.

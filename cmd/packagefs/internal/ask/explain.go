@@ -88,6 +88,12 @@ func PrintPathExplain(env *cli.Env, x *api.PathExplain) error {
 	if x.Launcher != "" {
 		t.Row("  served as", "a launcher, which runs it in "+x.Launcher)
 	}
+	if x.Attributes != "" {
+		t.Row("  attributes", x.Attributes)
+	}
+	for i, o := range x.Otherwise {
+		t.Row([]string{"  but", ""}[min(i, 1)], o)
+	}
 	if len(x.Also) > 0 {
 		t.Row("  also in", strings.Join(x.Also, ", "))
 	}
