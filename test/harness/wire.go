@@ -164,7 +164,7 @@ func (w *wireWalk) dir(f p9.File, name string) error {
 		}
 	}
 	if !seen["."] || !seen[".."] {
-		return fmt.Errorf("readdir %q: no . and ..", name)
+		return fmt.Errorf("readdir %q: one of . and .. is missing", name)
 	}
 	return nil
 }
