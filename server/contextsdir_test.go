@@ -29,7 +29,8 @@ func TestContextsDirectory(t *testing.T) {
 		"alice":     "all group:dev group:open user:alice ctl",
 		"bob":       "group:open user:bob ctl",
 		"192.0.2.1": "group:open ctl",
-		"10.1.2.3":  "all group:dev group:open user:alice user:bob ctl",
+		"10.1.2.3":  "all group:open user:nobody ctl", // its root is nobody here
+		"10.3.2.3":  "all group:dev group:open user:alice user:bob ctl",
 	} {
 		dir := p.attach(who, "contexts")
 		if got := list(dir); got != want {
