@@ -20,8 +20,8 @@ type Snapshot struct {
 }
 
 // Confines says whether some context is kept from packages.
-func (s *Snapshot) Confines() bool {
-	for _, e := range s.files {
+func (n *Snapshot) Confines() bool {
+	for _, e := range n.files {
 		if e.File != nil && (e.File.Allow != nil || len(e.File.Deny) > 0) {
 			return true
 		}
