@@ -21,6 +21,7 @@ type MountCmd struct {
 	Kernel     bool `xor:"kind" help:"Use the kernel's own 9P client, or fail."`
 	FUSE       bool `name:"fuse" xor:"kind" help:"Use FUSE, or fail."`
 	ReadOnly   bool `short:"r" help:"Change nothing through this mount. Without it changes go to the context's mutable layer, where it has one."`
+	SetUID     bool `name:"setuid" help:"Programs that are setuid or setgid, or have file capabilities, get their rights on this mount. Root only."`
 	Foreground bool `short:"f" help:"Stay in the foreground, and unmount when interrupted."`
 
 	Union bool   `group:"union" help:"Stack the tree on what is there: at each DIR the tree's directory of that path lies over this machine's. Root only."`
@@ -106,6 +107,8 @@ func (c *MountCmd) check() error {
 		return cli.Usagef("one mount point; give --union to stack the tree on several directories")
 	case !c.Union && (c.Upper != "" || c.Root != "/"):
 		return cli.Usagef("--upper and --root go with --union")
+	case c.Union && c.SetUID:
+		return cli.Usagef("--setuid goes without --union: a union lets programs have the rights that the machine's have there")
 	case c.Union && c.ReadOnly && c.Upper != "":
 		return cli.Usagef("--read-only and --upper exclude each other")
 	}
@@ -137,7 +140,7 @@ func (c *MountCmd) options(env *cli.Env) (mount.Options, error) {
 	}
 	o := mount.Options{
 		Server: addr, Context: env.Aname, UID: uint32(os.Getuid()),
-		MessageSize: uint32(c.Msize), Cache: c.Cache, Access: c.Access, ReadOnly: c.ReadOnly,
+		MessageSize: uint32(c.Msize), Cache: c.Cache, Access: c.Access, ReadOnly: c.ReadOnly, SetUID: c.SetUID,
 	}
 	return o, o.Check()
 }
@@ -230,7 +233,7 @@ func (c *MountCmd) start(env *cli.Env, o mount.Options, kernel bool) error {
 	defer r.Close()
 	args := []string{os.Args[0], "mount", "--ready-fd=3", "--server=" + o.Server.String(),
 		"--context=" + o.Context, fmt.Sprintf("--msize=%d", o.MessageSize),
-		fmt.Sprintf("--read-only=%t", o.ReadOnly), fmt.Sprintf("--kernel=%t", kernel), "--cache=" + o.Cache, "--access=" + o.Access}
+		fmt.Sprintf("--read-only=%t", o.ReadOnly), fmt.Sprintf("--setuid=%t", o.SetUID), fmt.Sprintf("--kernel=%t", kernel), "--cache=" + o.Cache, "--access=" + o.Access}
 	if c.Union {
 		args = append(args, "--union", "--root="+c.Root)
 		if c.Upper != "" {

@@ -33,6 +33,9 @@ func OpenKernel(ctx context.Context, o Options) (fd int, err error) {
 		return fail(explain(err, contextLog(fs)))
 	}
 	attributes := unix.MOUNT_ATTR_NODEV
+	if !o.SetUID {
+		attributes |= unix.MOUNT_ATTR_NOSUID
+	}
 	if o.ReadOnly {
 		attributes |= unix.MOUNT_ATTR_RDONLY
 	}

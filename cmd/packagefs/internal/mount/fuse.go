@@ -31,6 +31,7 @@ type Options struct {
 	MessageSize uint32 // in bytes; 0 leaves it to the kind of mount
 
 	ReadOnly bool
+	SetUID   bool // programs get the rights that their setuid and setgid bits say
 	Direct   bool // FUSE without fusermount3: this process may mount in its namespace
 
 	Cache  string // of the kernel's client: none, mmap, loose, …; empty is mmap
@@ -117,6 +118,9 @@ func (o *Options) fuse() *fuse.MountOptions {
 		MaxBackground:        background,
 		EnableSymlinkCaching: true,
 		DisableSplice:        true,
+	}
+	if !o.SetUID {
+		f.DirectMountFlags |= syscall.MS_NOSUID // fusermount3 always does
 	}
 	if o.ReadOnly {
 		f.DirectMountFlags |= syscall.MS_RDONLY

@@ -80,6 +80,9 @@ func MountKernel(ctx context.Context, point string, o Options) error {
 		return err
 	}
 	flags := uintptr(unix.MS_NODEV)
+	if !o.SetUID {
+		flags |= unix.MS_NOSUID
+	}
 	if o.ReadOnly {
 		flags |= unix.MS_RDONLY
 	}
