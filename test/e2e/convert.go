@@ -66,7 +66,7 @@ func testConvert(t *testing.T) {
 	_, err := harness.Command(s.Binary, args...)
 	harness.Must(t, err)
 	s.StartIndexed(t)
-	checkAllInstalled(t, s, len(debs))
+	harness.CheckAllInstalled(t, s, len(debs))
 	t.Run("trees", func(t *testing.T) { checkConverted(t, s, debs) })
 	list := filepath.Join(t.TempDir(), "Packages")
 	t.Run("check", func(t *testing.T) {

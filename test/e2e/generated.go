@@ -38,7 +38,6 @@ func found(t *testing.T, cache string) map[string][]string {
 // The cache of a tree of Debian's packages says what ldconfig says of the same
 // files.
 func testLinkerCache(t *testing.T) {
-	corpus := harness.FetchCorpus(t)
 	s := harness.ServerDir(t, harness.Program(t), t.TempDir())
 	s.Generated = true
 	root := t.TempDir()
@@ -46,8 +45,8 @@ func testLinkerCache(t *testing.T) {
 		harness.Must(t, os.MkdirAll(filepath.Join(root, to), 0o755))
 		harness.Must(t, os.Symlink(to, filepath.Join(root, from)))
 	}
-	for _, d := range corpus.Debs {
-		harness.Must(t, os.Symlink(d.File, filepath.Join(s.Packages, filepath.Base(d.File))))
+	for _, d := range harness.FetchCorpus(t).Debs {
+		harness.Must(t, corpus.Get(t).Lend(s, d.File))
 		_, err := harness.Command("sh", "-c", `dpkg-deb --fsys-tarfile "$1" | tar -x --keep-directory-symlink -C "$2"`, "sh", d.File, root)
 		harness.Must(t, err)
 	}
@@ -124,15 +123,14 @@ func makeOdd(t *testing.T, s *harness.Server) {
 // ld.so.conf.d leads to, by the tree's cache alone: that of the tree's own C
 // library in the tree, and that of this machine where the tree is stacked on it.
 func testFUSELoader(t *testing.T) {
-	corpus := harness.FetchCorpus(t)
-	libc, err := corpus.Find("libc6")
+	libc, err := harness.FetchCorpus(t).Find("libc6")
 	harness.Must(t, err)
 	for _, generated := range []bool{true, false} {
 		for _, own := range []bool{true, false} {
 			s := harness.ServerDir(t, harness.Program(t), t.TempDir())
 			s.Generated = generated
 			if own {
-				harness.Must(t, os.Symlink(libc.File, filepath.Join(s.Packages, filepath.Base(libc.File))))
+				harness.Must(t, corpus.Get(t).Lend(s, libc.File))
 			}
 			makeOdd(t, s)
 			s.StartIndexed(t)

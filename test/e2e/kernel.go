@@ -4,7 +4,9 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strconv"
+	"sync"
 	"testing"
 	"time"
 
@@ -28,9 +30,9 @@ func testKernelControl(t *testing.T) {
 // package guest. A choice of them runs on a newer kernel, too.
 func testKernelGuests(t *testing.T) {
 	g := newGuest(t)
-	runGuests(t, g, guest.Groups...)
-	g.Kernel = harness.FetchKernel(t, newerSuite)
-	runGuests(t, g, guest.Chosen)
+	newer := g
+	newer.Kernel = harness.FetchKernel(t, newerSuite)
+	runGuests(t, append(runsOf(newer, guest.Chosen), runsOf(g, guest.Groups...)...))
 }
 
 // newGuest prepares what the guest's tests want.
@@ -43,20 +45,43 @@ func newGuest(t *testing.T) harness.Guest {
 	return g
 }
 
-// runGuests runs each group in a guest, at the same time as others.
-func runGuests(t *testing.T, g harness.Guest, groups ...harness.Group) {
-	machine := "User Mode Linux"
-	if g.Kernel != nil {
-		machine = "Linux " + g.Kernel.Release
-	}
+// A guestRun is a group of tests for a guest.
+type guestRun struct {
+	guest harness.Guest
+	group harness.Group
+}
+
+func runsOf(g harness.Guest, groups ...harness.Group) (runs []guestRun) {
 	for _, group := range groups {
-		t.Run(group.Name, func(t *testing.T) {
-			t.Parallel()
-			start := time.Now()
-			g.Run(t, group)
-			fmt.Printf("%s, in %s: %.0f s\n", t.Name(), machine, time.Since(start).Seconds())
+		runs = append(runs, guestRun{g, group})
+	}
+	return runs
+}
+
+// runGuests boots a guest for each group. A guest keeps a processor busy, so that there
+// are no more of them at once; other tests, which wait more, run beside them.
+func runGuests(t *testing.T, runs []guestRun) {
+	next := make(chan guestRun)
+	var guests sync.WaitGroup
+	for range runtime.NumCPU() {
+		guests.Go(func() {
+			for r := range next {
+				t.Run(r.group.Name, func(t *testing.T) {
+					machine, start := "User Mode Linux", time.Now()
+					if r.guest.Kernel != nil {
+						machine = "Linux " + r.guest.Kernel.Release
+					}
+					r.guest.Run(t, r.group)
+					fmt.Printf("%s, in %s: %.0f s\n", t.Name(), machine, time.Since(start).Seconds())
+				})
+			}
 		})
 	}
+	for _, r := range runs {
+		next <- r
+	}
+	close(next)
+	guests.Wait()
 }
 
 // prepareGuestData serves the package files here, to learn the order of each
@@ -64,9 +89,9 @@ func runGuests(t *testing.T, g harness.Guest, groups ...harness.Group) {
 func prepareGuestData(t *testing.T, dir string) {
 	t.Helper()
 	s := corpusServer(t)
-	data := harness.GuestData{Program: s.Binary, Contexts: map[string]harness.GuestContext{}, Live: livePackages(t, dir),
+	data := harness.GuestData{Program: s.Binary, Corpus: corpus.Get(t), Contexts: map[string]harness.GuestContext{}, Live: livePackages(t, dir),
 		Source: filepath.Join(dir, "hello"), Pythons: filepath.Join(dir, "pythons")}
-	harness.Must(t, pythonServer(t, data.Pythons).Stop())
+	layPythons(t, data.Pythons)
 	harness.UnpackSource(t, data.Source)
 	harness.Must(t, harness.RunIn(data.Source, harness.ConfigureHello...))
 	for i, context := range mountContexts {

@@ -21,7 +21,7 @@ func Kernels(t *testing.T) {
 		t.Run(suite, func(t *testing.T) {
 			g := g
 			g.Kernel = harness.FetchKernel(t, suite)
-			runGuests(t, g, append(guest.Groups, guest.Control)...)
+			runGuests(t, runsOf(g, append(guest.Groups, guest.Control)...))
 		})
 	}
 }

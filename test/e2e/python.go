@@ -13,10 +13,9 @@ func pythonSelection(p harness.PythonRelease) harness.Selection {
 	return harness.Selection{Dir: "python-" + p.Suite, Suite: p.Suite, Sets: [][]string{{p.Name}}}
 }
 
-// fetchPythons returns the package files of all Pythons and what they need, and of
-// the scripts that want them.
-func fetchPythons(t *testing.T, dir string) (files []string) {
-	t.Helper()
+// pythons is all Pythons with what they need, and the scripts that want them.
+var pythons = harness.Shared[harness.Stock]{Make: func(t testing.TB) harness.Stock {
+	var files []string
 	seen := map[string]bool{}
 	for _, p := range harness.PythonReleases {
 		c, err := pythonSelection(p).Fetch()
@@ -31,16 +30,18 @@ func fetchPythons(t *testing.T, dir string) (files []string) {
 		}
 	}
 	for name, depends := range map[string]string{"old-script": "python (<< 3)", "new-script": "python (>= 3)"} {
-		files = append(files, harness.MakeDeb(t, dir, harness.DebSpec{
+		files = append(files, harness.MakeDeb(t, t.TempDir(), harness.DebSpec{
 			Name: name, Control: "Depends: " + depends + "\n",
 			Fill: func(tree string) {
 				harness.WriteFiles(t, tree, harness.ScriptFiles(name))
-				harness.Must(t, os.Chmod(filepath.Join(tree, "usr/bin", name), 0o755))
+				if err := os.Chmod(filepath.Join(tree, "usr/bin", name), 0o755); err != nil {
+					t.Fatal(err)
+				}
 			},
 		}))
 	}
-	return files
-}
+	return harness.NewStock(t, "pythons", files...)
+}}
 
 // openDir makes a directory that every user can come to.
 func openDir(t *testing.T) string {
@@ -52,12 +53,20 @@ func openDir(t *testing.T) string {
 	return dir
 }
 
-// pythonServer serves the Pythons from package files that were fetched.
-func pythonServer(t *testing.T, dir string) *harness.Server {
+// layPythons makes the directories of a server of the Pythons below dir.
+func layPythons(t *testing.T, dir string) *harness.Server {
 	t.Helper()
 	s := harness.ServerDir(t, harness.Program(t), dir)
-	harness.Must(t, harness.CopyFiles(s.Packages, fetchPythons(t, t.TempDir())...))
+	files, err := pythons.Get(t).Files()
+	harness.Must(t, err)
+	harness.Must(t, pythons.Get(t).Lend(s, files...))
 	harness.PythonSetting(t, s)
+	return s
+}
+
+func pythonServer(t *testing.T, dir string) *harness.Server {
+	t.Helper()
+	s := layPythons(t, dir)
 	s.StartIndexed(t)
 	return s
 }

@@ -29,10 +29,12 @@ var stories = []story{
 	{"You own a node of a cluster", "root", true, []string{"Hello, world!\nHello, world!\n"}},
 }
 
-// storyScript makes a machine for a story, in a mount namespace: the directories
-// that it changes are copies, and there are two users in a group.
+// storyScript makes a machine for a story, in namespaces: the directories that it
+// changes are copies, there are two users in a group, no process outlives it, and it
+// has ports and names of sockets to itself.
 const storyScript = `
 set -eu
+ip link set lo up
 source=$1 work=$2 user=$3 story=$4 packagefs=$5
 mount -t tmpfs tmpfs "$work"
 copy() { # of a directory, at another
@@ -86,9 +88,10 @@ func testFUSEReadme(t *testing.T) {
 	harness.OpenFUSE(t)
 	text, err := os.ReadFile("../../README.md")
 	harness.Must(t, err)
-	source, err := filepath.Abs("..")
+	source, err := filepath.Abs("../..")
 	harness.Must(t, err)
-	files := fetchPythons(t, t.TempDir())
+	files, err := pythons.Get(t).Files()
+	harness.Must(t, err)
 	hello, err := harness.FetchCorpus(t).Find("hello")
 	harness.Must(t, err)
 	for _, st := range stories {
@@ -153,9 +156,10 @@ func tellStory(t *testing.T, st story, commands, source, dir string) string {
 	if st.has {
 		there = harness.Program(t)
 	}
-	cmd := exec.CommandContext(ctx, "unshare", "--mount", "--propagation", "private", "bash", "-c", storyScript, "story",
+	cmd := exec.CommandContext(ctx, "unshare", "--mount", "--propagation", "private", "--net",
+		"--pid", "--kill-child", "--mount-proc", "bash", "-c", storyScript, "story",
 		source, work, st.user, file, there)
-	cmd.Env = append(os.Environ(), "PACKAGEFS_SERVER=", "TMPDIR=/var/tmp", "GOFLAGS=-buildvcs=false")
+	cmd.Env = append(os.Environ(), "PACKAGEFS_SERVER=", "TMPDIR=/var/tmp", "GOFLAGS=-buildvcs=false -trimpath")
 	cmd.WaitDelay = 5 * time.Second
 	out, err := cmd.CombinedOutput()
 	if err != nil {

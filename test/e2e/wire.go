@@ -10,44 +10,25 @@ import (
 	"github.com/packagefs/packagefs/test/harness"
 )
 
-// corpusServer serves the corpus and the package kinds until the test ends, on
-// a unix socket and on TCP. Servers of several tests, one after another, share
-// their directories, so that the corpus is indexed once.
+// corpus is the package files that most tests use, and the package kinds.
+var corpus = harness.Shared[harness.Stock]{Make: func(t testing.TB) harness.Stock {
+	files := []string{harness.KindsDeb(t, t.TempDir())}
+	for _, d := range harness.FetchCorpus(t).Debs {
+		files = append(files, d.File)
+	}
+	return harness.NewStock(t, "corpus", files...)
+}}
+
+// corpusServer serves the corpus until the test ends, on a unix socket and on TCP.
 func corpusServer(t *testing.T) *harness.Server {
 	t.Helper()
-	corpus := harness.FetchCorpus(t)
-	s := harness.ServerDir(t, harness.Program(t), filepath.Join(harness.Scratch(), "corpus"))
+	s := harness.ServerDir(t, harness.Program(t), t.TempDir())
 	s.Listen = append(s.Listen, freeTCP(t))
-	for _, d := range corpus.Debs {
-		if exists(filepath.Join(s.Packages, filepath.Base(d.File))) {
-			continue
-		}
-		if err := harness.CopyFiles(s.Packages, d.File); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if !exists(filepath.Join(s.Packages, harness.KindsFile)) {
-		harness.KindsDeb(t, s.Packages)
-	}
+	files, err := corpus.Get(t).Files()
+	harness.Must(t, err)
+	harness.Must(t, corpus.Get(t).Lend(s, files...))
 	s.StartIndexed(t)
-	checkAllInstalled(t, s, len(corpus.Debs)+1)
 	return s
-}
-
-func checkAllInstalled(t *testing.T, s *harness.Server, n int) {
-	t.Helper()
-	listed, err := s.List()
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, p := range listed {
-		if p.State != "installed" {
-			t.Errorf("%s was set aside: %s", p.File, p.Reason)
-		}
-	}
-	if len(listed) != n {
-		t.Errorf("%d package files are listed, want %d", len(listed), n)
-	}
 }
 
 // freeTCP is an address where nobody listens now.
@@ -68,9 +49,9 @@ func wantTree(t *testing.T, s *harness.Server, context string) harness.Manifest 
 	if err != nil {
 		t.Fatal(err)
 	}
-	corpus := harness.FetchCorpus(t)
+	debs := harness.FetchCorpus(t).Dir
 	for i, file := range files { // the oracle keeps what it extracted, by file
-		if cached := filepath.Join(corpus.Dir, filepath.Base(file)); exists(cached) {
+		if cached := filepath.Join(debs, filepath.Base(file)); exists(cached) {
 			files[i] = cached
 		}
 	}

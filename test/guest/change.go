@@ -125,10 +125,15 @@ func checkUser(t *testing.T, user, at string, want harness.Manifest) {
 
 // Packages come and go under a mount.
 func testLive(t *testing.T) {
+	data := guestData(t)
 	for _, options := range []string{"cache=none", "cache=mmap"} {
 		t.Run(options, func(t *testing.T) {
-			s := guestServer(t, "package:kinds")
-			harness.CheckLive(t, s, mountUnix(t, s, "all", options), mountUnix(t, s, "all", options), guestData(t).Live)
+			s := harness.ServerDir(t, data.Program, runDir(t))
+			if err := harness.CopyFiles(s.Packages, data.Contexts["package:kinds"].Files...); err != nil {
+				t.Fatal(err)
+			}
+			s.StartIndexed(t)
+			harness.CheckLive(t, s, mountUnix(t, s, "all", options), mountUnix(t, s, "all", options), data.Live)
 		})
 	}
 }

@@ -1,8 +1,12 @@
 package guest
 
 import (
+	"errors"
 	"fmt"
+	"maps"
 	"os"
+	"path/filepath"
+	"slices"
 	"testing"
 
 	"github.com/packagefs/packagefs/test/harness"
@@ -22,20 +26,30 @@ func guestData(t testing.TB) *harness.GuestData {
 	return d
 }
 
-// guestServer serves the package files of the given contexts until the test
-// ends, all of it in memory.
+// guestServer serves the package files of the given contexts until the test ends.
+// The files and what was made of them lie on the disk of the machine outside, whose
+// directories tell nobody that they change, and all else in memory.
 func guestServer(t testing.TB, contexts ...string) *harness.Server {
 	t.Helper()
 	d := guestData(t)
 	s := harness.ServerDir(t, d.Program, runDir(t))
 	s.Listen = append(s.Listen, "tcp:127.0.0.1:"+tcpPort)
+	outside, err := os.MkdirTemp(os.Getenv(harness.GuestDataEnv), "server-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.Packages, s.State = filepath.Join(outside, "packages"), filepath.Join(outside, "state")
+	files := map[string]bool{}
 	for _, c := range contexts {
 		if len(d.Contexts[c].Files) == 0 {
 			t.Fatalf("the outer test prepared no context %s", c)
 		}
-		if err := harness.CopyFiles(s.Packages, d.Contexts[c].Files...); err != nil {
-			t.Fatal(err)
+		for _, file := range d.Contexts[c].Files {
+			files[file] = true
 		}
+	}
+	if err := errors.Join(os.Mkdir(s.Packages, 0o755), d.Corpus.Lend(s, slices.Collect(maps.Keys(files))...)); err != nil {
+		t.Fatal(err)
 	}
 	s.StartIndexed(t)
 	return s

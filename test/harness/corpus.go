@@ -10,7 +10,6 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
 )
 
@@ -63,10 +62,16 @@ func cacheDir() (string, error) {
 // FetchCorpus returns the packages that most tests use.
 func FetchCorpus(t testing.TB) *Corpus {
 	t.Helper()
-	return get(t, fetchCorpus)
+	return corpus.Get(t)
 }
 
-var fetchCorpus = sync.OnceValues(CorpusSelection.Fetch)
+var corpus = Shared[*Corpus]{Make: func(t testing.TB) *Corpus {
+	c, err := CorpusSelection.Fetch()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}}
 
 // Fetch returns the packages. They come from the cache if they are whole there, and
 // from the machine's Debian mirror otherwise.

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net"
 	"os"
 	"os/exec"
@@ -73,22 +74,25 @@ func PublicServer(t testing.TB, toplevel string, fill func(dir string)) *Server 
 	return s
 }
 
-// OpenFUSE lets everybody use FUSE, as udev does.
+// OpenFUSE lets everybody use FUSE until all tests have ended, as udev does.
 func OpenFUSE(t testing.TB) {
 	t.Helper()
-	info, err := os.Stat("/dev/fuse")
+	openFUSE.Get(t)
+}
+
+var openFUSE = Shared[fs.FileMode]{Make: func(t testing.TB) fs.FileMode {
+	const device = "/dev/fuse"
+	info, err := os.Stat(device)
 	if err != nil {
 		t.Fatalf("%v: the tests of contexts need it; in a container give it with --device /dev/fuse --cap-add SYS_ADMIN", err)
 	}
-	if err := os.Chmod("/dev/fuse", 0o666); err != nil {
+	if err := os.Chmod(device, 0o666); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() {
-		if err := os.Chmod("/dev/fuse", info.Mode().Perm()); err != nil {
-			t.Error(err)
-		}
-	})
-}
+	was := info.Mode().Perm()
+	AtEnd(func() error { return os.Chmod(device, was) })
+	return was
+}}
 
 // Command is a command as the visitor, without any capability but for root.
 func (v *Visitor) Command(argv ...string) *exec.Cmd {

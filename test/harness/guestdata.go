@@ -10,6 +10,7 @@ import (
 // test, package files, and what their trees must be.
 type GuestData struct {
 	Program  string
+	Corpus   Stock // of the contexts' package files
 	Contexts map[string]GuestContext
 	Live     LivePackages
 	Source   string // the source of GNU hello, configured

@@ -21,7 +21,14 @@ var aliases = map[string]string{
 // of each package file. It keeps what it found.
 type Oracle struct {
 	mu   sync.Mutex // guards seen
-	seen map[string]Manifest
+	seen map[string]func() (Readings, error)
+}
+
+// Readings are what there is in one package file.
+type Readings struct {
+	Extracted Manifest // by dpkg-deb -x
+	Archive   Manifest // by dpkg-deb --fsys-tarfile
+	merged    Manifest // for Package
 }
 
 // Tree is the tree of package files in the order of a view: directories merge,
@@ -85,38 +92,48 @@ var standardDirs = map[string]uint32{
 
 // Package is the tree of one package file, /usr merge applied.
 func (o *Oracle) Package(file string) (Manifest, error) {
+	r, err := o.Read(file)
+	return r.merged, err
+}
+
+// Read reads a package file in both ways.
+func (o *Oracle) Read(file string) (Readings, error) {
 	o.mu.Lock()
-	defer o.mu.Unlock()
-	if m, ok := o.seen[file]; ok {
-		return m, nil
+	read := o.seen[file]
+	if read == nil {
+		if o.seen == nil {
+			o.seen = map[string]func() (Readings, error){}
+		}
+		read = sync.OnceValues(func() (Readings, error) { return readDeb(file) })
+		o.seen[file] = read
 	}
-	m, err := Extract(file)
-	if err != nil {
-		return nil, err
+	o.mu.Unlock()
+	return read()
+}
+
+func readDeb(file string) (r Readings, err error) {
+	if r.Extracted, err = extract(file); err != nil {
+		return r, err
 	}
-	archive, err := ReadDebTar(file)
-	if err != nil {
-		return nil, err
+	if r.Archive, err = readDebTar(file); err != nil {
+		return r, err
 	}
 	// The tar below dpkg-deb -x makes some symlinks last of all, which
 	// changes their directory's time. What the package says is in the
 	// archive.
+	m := maps.Clone(r.Extracted)
 	for name, e := range m {
 		if e.Kind == Dir {
-			e.Sec, e.Nsec = archive[name].Sec, archive[name].Nsec
+			e.Sec, e.Nsec = r.Archive[name].Sec, r.Archive[name].Nsec
 			m[name] = e
 		}
 	}
-	m = UsrMerge(m)
-	if o.seen == nil {
-		o.seen = map[string]Manifest{}
-	}
-	o.seen[file] = m
-	return m, nil
+	r.merged = UsrMerge(m)
+	return r, nil
 }
 
-// Extract is the manifest of what dpkg-deb -x makes of a package file.
-func Extract(file string) (Manifest, error) {
+// extract is the manifest of what dpkg-deb -x makes of a package file.
+func extract(file string) (Manifest, error) {
 	dir, err := os.MkdirTemp("", "packagefs-oracle-")
 	if err != nil {
 		return nil, err
@@ -128,8 +145,8 @@ func Extract(file string) (Manifest, error) {
 	return WalkDir(dir)
 }
 
-// ReadDebTar is the manifest of the archive inside a package file.
-func ReadDebTar(file string) (Manifest, error) {
+// readDebTar is the manifest of the archive inside a package file.
+func readDebTar(file string) (Manifest, error) {
 	cmd := exec.Command("dpkg-deb", "--fsys-tarfile", file)
 	out, err := cmd.StdoutPipe()
 	if err != nil {

@@ -1,11 +1,11 @@
 package harness
 
 import (
-	"errors"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"sync"
 	"testing"
 )
@@ -26,53 +26,63 @@ func Main(m *testing.M) int {
 		return 1
 	}
 	scratch = dir
-	return m.Run()
+	status := m.Run()
+	for _, f := range atEnd.all {
+		if err := f(); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			status = 1
+		}
+	}
+	return status
 }
 
 // Scratch is a directory that goes when all tests have ended.
 func Scratch() string { return scratch }
 
+// AtEnd has f run when all tests have ended.
+func AtEnd(f func() error) {
+	atEnd.mu.Lock()
+	defer atEnd.mu.Unlock()
+	atEnd.all = append(atEnd.all, f)
+}
+
+var atEnd struct {
+	mu  sync.Mutex // guards all
+	all []func() error
+}
+
 // Program is the packagefs program, built static so that it runs everywhere.
 func Program(t testing.TB) string {
 	t.Helper()
-	return get(t, buildProgram)
+	return program.Get(t)
 }
 
-var buildProgram = sync.OnceValues(func() (string, error) {
+var program = Shared[string]{Make: func(t testing.TB) string {
 	if os.Getuid() != 0 {
-		return "", errors.New("the tests of the program mount, and compare files of many owners: run them as root")
+		t.Fatal("the tests of the program mount, and compare files of many owners: run them as root")
 	}
-	return build("packagefs", "build", "github.com/packagefs/packagefs/cmd/packagefs")
-})
+	return build(t, "packagefs", "build", "github.com/packagefs/packagefs/cmd/packagefs")
+}}
 
 // GuestProgram is the guest's tests as a program.
 func GuestProgram(t testing.TB) string {
 	t.Helper()
-	return get(t, buildGuest)
+	return guestProgram.Get(t)
 }
 
-var buildGuest = sync.OnceValues(func() (string, error) {
-	return build("guest", "test", "-c", "-tags", "e2e", "github.com/packagefs/packagefs/test/guest")
-})
+var guestProgram = Shared[string]{Make: func(t testing.TB) string {
+	return build(t, "guest", "test", "-c", "-tags", "e2e", "github.com/packagefs/packagefs/test/guest")
+}}
 
 // build runs go with what to build as the last argument.
-func build(name string, args ...string) (string, error) {
+func build(t testing.TB, name string, args ...string) string {
+	t.Helper()
 	file := filepath.Join(scratch, name)
 	last := len(args) - 1
-	cmd := exec.Command("go", append(append(append([]string{}, args[:last]...), "-o", file), args[last])...)
+	cmd := exec.Command("go", slices.Concat(args[:last], []string{"-o", file}, args[last:])...)
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := cmd.CombinedOutput(); err != nil {
-		return "", fmt.Errorf("build %s: %w\n%s", name, err, out)
+		t.Fatalf("build %s: %v\n%s", name, err, out)
 	}
-	return file, nil
-}
-
-// get calls f and ends the test on its error.
-func get[T any](t testing.TB, f func() (T, error)) T {
-	t.Helper()
-	v, err := f()
-	if err != nil {
-		t.Fatal(err)
-	}
-	return v
+	return file
 }
