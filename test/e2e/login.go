@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -11,11 +12,11 @@ import (
 	"github.com/packagefs/packagefs/test/harness"
 )
 
-// loginScript runs in a mount namespace with a copy of /etc that can be changed: it
-// installs the recipe, and logs users in by su -l.
+// loginScript runs in namespaces, with a copy of /etc that can be changed: it
+// installs the recipe, and logs users in by su -l. No process outlives it.
 const loginScript = `
 set -eu
-packagefs=$1 server=$2 etc=$3 alice=$4 bob=$5 cid=$6 pid=$7 later=$8 packages=$9
+packagefs=$1 server=$2 etc=$3 alice=$4 bob=$5 cid=$6 later=$7 packages=$8
 mount -t tmpfs tmpfs "$etc"
 mkdir "$etc/upper" "$etc/work"
 mount -t overlay overlay -o "lowerdir=/etc,upperdir=$etc/upper,workdir=$etc/work" /etc
@@ -45,15 +46,16 @@ wait $!
 cat "$etc/bob" "$etc/cid"
 
 echo "== a package comes"
-su -l pfs-alice -c "! later 2>/dev/null; touch /tmp/$$; for i in \$(seq 50); do later 2>/dev/null && break; sleep 0.2; done" &
-while ! test -e /tmp/$$; do sleep 0.1; done
-rm /tmp/$$
+mark=$(mktemp -u /tmp/pfs-XXXXXX)
+su -l pfs-alice -c "! later 2>/dev/null; touch $mark; for i in \$(seq 50); do later 2>/dev/null && break; sleep 0.2; done" &
+while ! test -e "$mark"; do sleep 0.1; done
+rm "$mark"
 cp "$later" "$packages"
 wait $!
 
 echo "== without a server"
-kill "$pid"
-while kill -0 "$pid" 2>/dev/null; do sleep 0.1; done
+echo >&3 # the test ends the server
+read -r _ <&4 || true
 su -l pfs-alice -c 'echo here' 2>&1
 
 echo "== removed"
@@ -71,20 +73,30 @@ func testFUSELogin(t *testing.T) {
 	s := pythonServer(t, dir)
 	etc := filepath.Join(dir, "etc")
 	harness.Must(t, os.Mkdir(etc, 0o755))
-	pid := s.PID()
 	later := harness.MakeDeb(t, t.TempDir(), harness.DebSpec{Name: "later", Fill: func(tree string) {
 		harness.WriteFiles(t, tree, map[string]string{"usr/bin/later": "#!/bin/sh\necho it is there\n"})
 		harness.Must(t, os.Chmod(filepath.Join(tree, "usr/bin/later"), 0o755))
 	}})
-	cmd := exec.Command("unshare", "--mount", "--propagation", "private", "bash", "-c", loginScript, "login",
-		s.Binary, s.Listen[0], etc, fmt.Sprint(harness.AliceUID), fmt.Sprint(harness.BobUID), fmt.Sprint(harness.CidUID), fmt.Sprint(pid), later, s.Packages)
-	waited := make(chan error, 1)
-	go func() { waited <- s.Wait() }() // the script ends it
+	cmd := exec.Command("unshare", "--mount", "--propagation", "private", "--pid", "--kill-child", "--mount-proc", "bash", "-c", loginScript, "login",
+		s.Binary, s.Listen[0], etc, fmt.Sprint(harness.AliceUID), fmt.Sprint(harness.BobUID), fmt.Sprint(harness.CidUID), later, s.Packages)
+	asked, ask, err := os.Pipe()
+	harness.Must(t, err)
+	told, tell, err := os.Pipe()
+	harness.Must(t, err)
+	defer asked.Close()
+	defer told.Close()
+	cmd.ExtraFiles = []*os.File{ask, told}
+	stopped := make(chan error, 1)
+	go func() {
+		_, err := asked.Read(make([]byte, 1))
+		stopped <- errors.Join(err, s.Stop())
+		tell.Close()
+	}()
 	text, err := cmd.CombinedOutput()
-	if err != nil {
+	ask.Close() // it may have ended before it asked
+	if err := errors.Join(err, <-stopped); err != nil {
 		t.Fatalf("%v:\n%s", err, text)
 	}
-	harness.Must(t, <-waited)
 	_, out, _ := strings.Cut(string(text), "== sessions\n")
 	want := fmt.Sprintf(`old-script runs in Python 2.7
 new-script runs in Python 3.13

@@ -142,14 +142,8 @@ func (s *Server) Stop() error {
 func (s *Server) Kill(t *testing.T) {
 	t.Helper()
 	Must(t, s.cmd.Process.Signal(syscall.SIGKILL))
-	_ = s.Wait() // it was killed
-}
-
-// Wait waits for somebody else to end the server.
-func (s *Server) Wait() error {
-	err := s.cmd.Wait()
+	_ = s.cmd.Wait() // it was killed
 	s.cmd = nil
-	return err
 }
 
 // PID is the running server's process.
