@@ -3,8 +3,10 @@
 // the Linux kernel's own 9P client is compared with what the tools of the package
 // formats make of the same files.
 //
-// The tests are listed in suite.go, in the parts that test/run runs: EndToEnd, FUSE
-// and Kernel. They are ordinary functions in ordinary files, so that an editor, go
+// The tests are listed in suite.go, in the parts that test/run runs: Quiet and
+// EndToEnd, FUSE, Kernel. All but Quiet run side by side, in one process that builds
+// the program and indexes package files once (harness.Stock), so that a test has its
+// own directories, server, names and ports. They are ordinary functions in ordinary files, so that an editor, go
 // build and go vet see them as they see all code. Only what hands them to go test
 // stands behind the build tag e2e, in main_test.go: a plain "go test ./..." needs
 // nothing but Go, and these need root, FUSE, and what test/run installs. Run one with

@@ -14,7 +14,11 @@ import (
 
 func TestMain(m *testing.M) { os.Exit(harness.Main(m)) }
 
-func TestEndToEnd(t *testing.T) { EndToEnd.Run(t) }
-func TestFUSE(t *testing.T)     { FUSE.Run(t) }
-func TestKernel(t *testing.T)   { Kernel.Run(t) }
-func TestKernels(t *testing.T)  { Kernels(t) }
+func TestQuiet(t *testing.T) { Quiet.Run(t) }
+
+// The suites run side by side, and the one that takes longest begins.
+func TestKernel(t *testing.T)   { Kernel.RunParallel(t) }
+func TestFUSE(t *testing.T)     { FUSE.RunParallel(t) }
+func TestEndToEnd(t *testing.T) { EndToEnd.RunParallel(t) }
+
+func TestKernels(t *testing.T) { Kernels(t) }

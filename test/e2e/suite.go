@@ -37,11 +37,16 @@ var EndToEnd = harness.Tests{
 	"RunLaunchers":       testRunLaunchers,
 	"RunLauncherMounted": testRunLauncherMounted,
 	"RunAllowed":         testRunAllowed,
-	"RunWarm":            testRunWarm,
 	"RunWarmLive":        testRunWarmLive,
 	"Minisign":           testMinisign,
 	"WireTrees":          testWireTrees,
 	"ClosureIsApts":      testClosureIsApts,
+}
+
+// Quiet are those that count what is asked of a server, which is more on a machine
+// that has much else to do.
+var Quiet = harness.Tests{
+	"RunWarm": testRunWarm,
 }
 
 // FUSE are the tests of mounts and other things that need FUSE on this machine.

@@ -6,10 +6,16 @@ import (
 	"github.com/packagefs/packagefs/test/harness"
 )
 
-// Groups are the guest's tests. Each group has a guest of its own.
+// Groups are the guest's tests. Each group has a guest of its own; those that take
+// longest come first.
 var Groups = []harness.Group{
-	{Name: "unix", Tests: harness.Tests{"TreesUnix": testTreesUnix}},
 	{Name: "tcp", Tests: harness.Tests{"TreesTCP": testTreesTCP}},
+	{Name: "unix", Tests: harness.Tests{"TreesUnix": testTreesUnix}},
+	{Name: "changes", Tests: harness.Tests{
+		"Users":   testUsers,
+		"Live":    testLive,
+		"Restart": testRestart,
+	}},
 	{Name: "use", Tests: harness.Tests{
 		"Programs":     testPrograms,
 		"Calls":        testCalls,
@@ -22,25 +28,20 @@ var Groups = []harness.Group{
 		"Run":          testRun,
 		"Union":        testUnion,
 	}},
-	{Name: "changes", Tests: harness.Tests{
-		"Users":   testUsers,
-		"Live":    testLive,
-		"Restart": testRestart,
-	}},
-	{Name: "posix", Tests: harness.Tests{"Posix": testPosix}},
-	{Name: "pythons", Tests: harness.Tests{
-		"Pythons":     testPythons,
-		"SharedMount": testSharedMount,
+	{Name: "commands", Tests: harness.Tests{
+		"Commands": testCommands,
+		"Contexts": testContexts,
 	}},
 	{Name: "work", Tests: harness.Tests{
 		"Dbench": testDbench,
 		"Random": testRandom,
 		"Build":  testBuild,
 	}},
-	{Name: "commands", Tests: harness.Tests{
-		"Commands": testCommands,
-		"Contexts": testContexts,
+	{Name: "pythons", Tests: harness.Tests{
+		"Pythons":     testPythons,
+		"SharedMount": testSharedMount,
 	}},
+	{Name: "posix", Tests: harness.Tests{"Posix": testPosix}},
 }
 
 // Chosen are tests for a kernel that is newer than the one on which Groups run each

@@ -3,7 +3,8 @@
 //
 // Package files come from three places. A Selection is real ones, fetched from the
 // machine's Debian mirror once and kept in test/.cache; MakeDeb has dpkg-deb make
-// others; RawDeb makes those that dpkg-deb would refuse to make.
+// others; RawDeb makes those that dpkg-deb would refuse to make. A Stock is package
+// files that were indexed once, for many servers.
 //
 // A Manifest says what a tree holds. The Oracle makes one with dpkg-deb from the
 // package files of a view; WalkDir, ReadTar and WalkWire make one from a directory, a

@@ -26,7 +26,11 @@ type Kernel struct {
 // one is there, of whatever version, and from the machine's Debian mirror otherwise.
 func FetchKernel(t testing.TB, suite string) *Kernel {
 	t.Helper()
-	return get(t, func() (*Kernel, error) { return fetchKernel(suite) })
+	k, err := fetchKernel(suite)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return k
 }
 
 func fetchKernel(suite string) (*Kernel, error) {

@@ -12,10 +12,22 @@ import (
 // which every tool sees; what runs them is one file with the build tag e2e.
 type Tests map[string]func(*testing.T)
 
-// Run runs each test as a subtest of t, in the order of names.
+// Run runs each test as a subtest of t, one after another in the order of names.
 func (tests Tests) Run(t *testing.T) {
 	for _, name := range slices.Sorted(maps.Keys(tests)) {
 		t.Run(name, tests[name])
+	}
+}
+
+// RunParallel runs them side by side, and beside those of other suites: much of what
+// they do is to wait.
+func (tests Tests) RunParallel(t *testing.T) {
+	t.Parallel()
+	for _, name := range slices.Sorted(maps.Keys(tests)) {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			tests[name](t)
+		})
 	}
 }
 
