@@ -22,7 +22,7 @@ func testRun(t *testing.T) {
 	if err != nil || !strings.HasPrefix(out, "1") {
 		t.Errorf("in the context of kinds: %q, %v", out, err)
 	}
-	if !strings.Contains(out, " /usr/libexec/packagefs/contexts ro,nodev,relatime - 9p ") {
+	if !strings.Contains(out, " /usr/libexec/packagefs/contexts ro,nosuid,nodev,relatime - 9p ") {
 		t.Errorf("the directory of contexts is not mounted with the kernel's client:\n%s", out)
 	}
 	// From one context into another one, at which the first is seen no more.

@@ -100,7 +100,7 @@ func testMountOwn(t *testing.T) {
 		checkMounted(t, s, c.point, c.magic)
 	}
 	out, err := s.Run("run", "-p", "kinds", "--", "cat", "/opt/kinds/one", "/proc/self/mountinfo")
-	if err != nil || !strings.HasPrefix(out, "1") || !strings.Contains(out, "/contexts ro,nodev,relatime - 9p ") {
+	if err != nil || !strings.HasPrefix(out, "1") || !strings.Contains(out, "/contexts ro,nosuid,nodev,relatime - 9p ") {
 		t.Errorf("in a context, of the kernel's client: %v: %s", err, out)
 	}
 }
