@@ -97,7 +97,7 @@ func receiveMount(c *net.UnixConn) (*os.File, error) {
 	_ = c.SetReadDeadline(time.Now().Add(keeperPatience))
 	buf, rights := make([]byte, keeperMost), make([]byte, unix.CmsgSpace(4))
 	n, rn, _, _, err := c.ReadMsgUnix(buf, rights)
-	text := string(buf[:n])
+	text := string(buf[:max(n, 0)]) // n is -1 if the keeper was killed
 	switch {
 	case errors.Is(err, os.ErrDeadlineExceeded):
 		return nil, fmt.Errorf("the process that keeps the mount does not answer for %v", keeperPatience)
