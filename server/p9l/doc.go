@@ -2,17 +2,19 @@
 // kernel's 9p client. It knows nothing of what the files are: an Attacher makes the
 // root of a tree for each attach, and the engine drives the p9.File that it returns.
 //
+// What is on the wire is in package wire, and client is the other end; neither needs
+// the engine.
+//
 // A Server accepts connections on unix and TCP sockets, or takes any net.Conn. It
-// differs from p9.Server in that an attach gets the
-// peer, uname, n_uname and aname, that it keeps nothing for names that were
-// walked, and that files which implement PartWalker, NowReader and Ready are
-// served without a change of goroutine.
+// differs from p9.Server in that an attach gets the peer, uname, n_uname and aname,
+// that it keeps nothing for names that were walked, and that files which implement
+// PartWalker, NowReader and Ready are served without a change of goroutine.
 //
 // Every message that the Linux client sends is served. Advisory locks are the
-// engine's own (see lock.go), and Tremove needs a Remover. The engine adds "." and ".." to
-// directories. It never opens a fifo, a socket or a device, follows no symlink,
-// and hands ".." to PartWalkers only: a file that walks name by name cannot be
-// made to leave its tree. What files may rely on, and what they have to keep, is
+// engine's own (see lock.go), and Tremove needs a Remover. The engine adds "." and
+// ".." to directories. It never opens a fifo, a socket or a device, follows no
+// symlink, and hands ".." to PartWalkers only: a file that walks name by name cannot
+// be made to leave its tree. What files may rely on, and what they have to keep, is
 // written at the methods of File.
 //
 // Tgetattr has a bit of its own for stamps, which tell clients in one message
