@@ -63,6 +63,11 @@ type fixture struct {
 }
 
 func newFixture(t *testing.T, files map[string]string) *fixture {
+	return newFixtureOf(t, fakeUsers{}, files)
+}
+
+// newFixtureOf is newFixture with other users.
+func newFixtureOf(t *testing.T, users context.Directory, files map[string]string) *fixture {
 	p := &fixture{T: t, packages: t.TempDir(), state: t.TempDir()}
 	p.install(mkpkg.Spec{Name: "app", Version: "1", Depends: []string{"lib (>= 2)"}, Files: []mkpkg.File{
 		{Path: "usr/bin/app", Body: "app"}, {Path: "usr/share/doc/notes", Body: "notes of app"}}})
@@ -84,7 +89,7 @@ func newFixture(t *testing.T, files map[string]string) *fixture {
 		t.Fatal(err)
 	}
 	p.FS = fs
-	fs.contexts.Directory = fakeUsers{}
+	fs.contexts.Directory = users
 	ctx, cancel := stdcontext.WithCancel(stdcontext.Background())
 	ended := make(chan error)
 	go func() { ended <- fs.Serve(ctx) }()

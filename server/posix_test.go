@@ -37,8 +37,7 @@ func (posixUsers) Groups(u context.User) ([]context.Group, error) {
 // TestPosixDirect runs the POSIX cases over 9P with no kernel in between, most of
 // them as an ordinary user: the server is the only one that checks anything.
 func TestPosixDirect(t *testing.T) {
-	p := newFixture(t, map[string]string{"group:posix": "mutable = \"own\"\n"})
-	p.contexts.Directory = posixUsers{}
+	p := newFixtureOf(t, posixUsers{}, map[string]string{"group:posix": "mutable = \"own\"\n"})
 	s := direct.New(posix.Users()[0])
 	for _, mount := range []string{"one", "two"} {
 		conn, err := client.Dial(t.Context(), client.Addr{Network: "unix", Address: p.listen[0].Addr().String()}, client.Options{MessageSize: 8 << 10})
