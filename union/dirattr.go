@@ -23,7 +23,7 @@ var standardDirs = map[string]bool{
 	"usr/local/lib": true, "usr/local/lib64": true, "usr/local/libexec": true, "usr/local/sbin": true, "usr/local/share": true, "usr/local/src": true,
 	"usr/share/applications": true, "usr/share/dict": true, "usr/share/doc": true, "usr/share/info": true, "usr/share/locale": true,
 	"usr/share/man": true, "usr/share/misc": true,
-	"var": true, "var/cache": true, "var/games": true, "var/lib": true, "var/local": true, "var/log": true, "var/mail": true,
+	"var": true, "var/cache": true, "var/games": true, "var/lib": true, "var/log": true, "var/mail": true,
 	"var/opt": true, "var/spool": true,
 }
 
@@ -52,10 +52,11 @@ func (d *dir) decide() fileAttr {
 	}
 	standard := standardDirs[d.path]
 	if !standard && !several(from) {
-		if d.attrs < 0 {
+		at := best(from)
+		if at < 0 {
 			return fileAttr{mode: 0o755}
 		}
-		i := d.from[d.attrs].layer.Inode(d.from[d.attrs].ino)
+		i := from[at].layer.Inode(from[at].ino)
 		if added {
 			return fileAttr{mode: i.Mode & 0o755}
 		}

@@ -50,7 +50,7 @@ func pathIno(path string) uint64 {
 
 // newDir returns a directory that is not yet merged.
 func newDir(path string, from []contributor, prev *dir) *dir {
-	d := &dir{path: path, from: from, prev: prev, attrs: -1}
+	d := &dir{path: path, from: from, prev: prev}
 	d.qid = p9.QID{Type: p9.TypeDir, Path: pathIno(path)}
 	h := fnv.New64a()
 	var b [13]byte
@@ -62,31 +62,36 @@ func newDir(path string, from []contributor, prev *dir) *dir {
 			b[12] = 1
 		}
 		h.Write(b[:])
-		if d.attrs < 0 || c.rank() > from[d.attrs].rank() {
-			d.attrs = i
-		}
 	}
+	d.attrs = best(from)
 	d.attr = d.decide()
 	sum := h.Sum64()
 	d.qid.Version = max(uint32(sum)^uint32(sum>>32), 1) // 0 stands for a file that changes
 	return d
 }
 
-// rank says whose attributes a merged directory has, as far as one package decides:
-// what a package file has itself comes before what only had to be there for something
-// below it, and that before what had to be there for something generated; what the
-// attach name adds comes last.
-func (c *contributor) rank() (rank int) {
+// best returns whose attributes come first, -1 for nobody's.
+func best(from []contributor) int {
+	at := -1
+	for i := range from {
+		if at < 0 || from[i].rank() > from[at].rank() {
+			at = i
+		}
+	}
+	return at
+}
+
+// rank says whose attributes a merged directory has, beside owner and mode: what a
+// package file has itself comes before what only had to be there for something below
+// it, and that before what had to be there for something generated.
+func (c *contributor) rank() int {
 	switch {
 	case !c.layer.Inode(c.ino).Implicit:
-		rank = 2
+		return 2
 	case !c.layer.Package.Synthetic():
-		rank = 1
+		return 1
 	}
-	if c.added {
-		rank -= 3
-	}
-	return rank
+	return 0
 }
 
 // merged returns d if it was merged, else the merged directory of an earlier
