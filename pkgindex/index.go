@@ -59,6 +59,15 @@ type origin struct {
 	digest signature.Digest // of the whole file; zero for a native one that was read in place
 }
 
+// same says whether the bytes were the same: where both digests are known they tell,
+// and otherwise the time does.
+func (o origin) same(other origin) bool {
+	if none := (signature.Digest{}); o.digest != none && other.digest != none {
+		return o.digest == other.digest
+	}
+	return o.change == other.change
+}
+
 func (h *head) bodySize() int64 {
 	return int64(h.dirs)*dirSize + int64(h.entries)*entrySize + int64(h.inodes)*inodeSize + int64(h.strings)
 }

@@ -159,7 +159,9 @@ func (inv *inventory) finish(r *result) {
 	if r.err == nil {
 		f.change = r.head.change // it may have got other attributes since it was looked at
 	}
-	if f.imported != nil && r.indexed && r.err == nil { // only whether it is the same, or its signature, was in question
+	if f.imported != nil && r.indexed && r.err == nil && f.imported.head.origin.same(r.head.origin) {
+		// Only whether it is the same, or its signature, was in question. The index that was
+		// there may be another, which a job that came too late has made.
 		inv.touched[f.imported.identity()] = true
 		if f.remake {
 			f.remake = false

@@ -99,13 +99,11 @@ func (s *Store) reuse(r *result, from origin) bool {
 	if err != nil {
 		return false
 	}
-	none := signature.Digest{}
 	have := imp.head.origin
-	same := have == from || have.digest == from.digest && from.digest != none
-	if !same && (have.change != from.change || have.digest != none && from.digest != none) {
+	if !have.same(from) {
 		return false
 	}
-	if from.digest == none {
+	if from.digest == (signature.Digest{}) {
 		from.digest = have.digest
 	}
 	r.meta, r.head = imp.meta, imp.head

@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"path"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 )
@@ -34,52 +35,82 @@ type Readings struct {
 // Tree is the tree of package files in the order of a view: directories merge,
 // and of two files at one path the first one's counts. The mode
 // of a directory is not one package's to decide, which dpkg leaves to it: see agree.
-func (o *Oracle) Tree(files []string) (Manifest, error) {
+// base are those of files that the attach name does not add.
+func (o *Oracle) Tree(files, base []string) (Manifest, error) {
 	tree := Manifest{}
-	var all []Manifest
+	var own, added []Manifest
 	for _, file := range files {
 		m, err := o.Package(file)
 		if err != nil {
 			return nil, err
 		}
 		Merge(tree, m)
-		all = append(all, m)
+		if slices.Contains(base, file) {
+			own = append(own, m)
+		} else {
+			added = append(added, m)
+		}
 	}
-	agree(tree, all)
+	agree(tree, own, added)
 	relink(tree)
 	return tree, nil
 }
 
 // agree gives directories the modes that they have however one package has them: those
 // of every system theirs, and those of several packages 0755, or less if most of
-// these say so.
-func agree(tree Manifest, all []Manifest) {
+// these say so. What an attach name adds counts where nothing else has the
+// directory, and lets nobody write.
+func agree(tree Manifest, own, added []Manifest) {
 	for name, e := range tree {
 		if e.Kind != Dir {
 			continue
 		}
-		votes, has := map[uint32]int{}, 0
-		for _, m := range all {
-			if d, ok := m[name]; ok && d.Kind == Dir {
-				votes[d.Mode&0o755]++
-				has++
+		has := modesOf(own, name)
+		bound := len(has) == 0
+		if bound {
+			has = modesOf(added, name)
+		}
+		mode, standard := standardDirs[name]
+		switch {
+		case mode != 0:
+			e = rootDir(e, mode)
+		case len(has) > 1 || standard:
+			e = rootDir(e, 0o755)
+			votes := map[uint32]int{}
+			for _, m := range has {
+				votes[m&0o755]++
 			}
-		}
-		own, standard := standardDirs[name]
-		if has < 2 && !standard {
-			continue
-		}
-		e.Mode, e.UID, e.GID = 0o755, 0, 0
-		for mode, n := range votes {
-			if 2*n > has && n > 1 {
-				e.Mode = mode
+			for m, n := range votes {
+				if 2*n > len(has) && n > 1 {
+					e.Mode = m
+				}
 			}
-		}
-		if own != 0 {
-			e.Mode = own
+		case bound:
+			e = rootDir(e, has[0]&0o755)
+		default:
+			for _, m := range own {
+				if d, ok := m[name]; ok && d.Kind == Dir {
+					e.Mode, e.UID, e.GID = d.Mode, d.UID, d.GID
+				}
+			}
 		}
 		tree[name] = e
 	}
+}
+
+func rootDir(e Entry, mode uint32) Entry {
+	e.Mode, e.UID, e.GID = mode, 0, 0
+	return e
+}
+
+// modesOf are the modes that the packages say the directory name has.
+func modesOf(packages []Manifest, name string) (modes []uint32) {
+	for _, m := range packages {
+		if d, ok := m[name]; ok && d.Kind == Dir {
+			modes = append(modes, d.Mode)
+		}
+	}
+	return modes
 }
 
 // standardDirs are directories of every system that packages of tests have, with their
