@@ -234,7 +234,7 @@ func (r *request) remove(id uint32, f *fid) (*xattr, bool) {
 	delete(r.s.fids, id)
 	if f.events > 0 {
 		for _, q := range r.s.tags {
-			if q.fid == f && q.cancel != nil {
+			if q.fid == f {
 				q.cancel()
 			}
 		}

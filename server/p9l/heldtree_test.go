@@ -9,8 +9,9 @@ import (
 	"github.com/hugelgupf/p9/p9"
 )
 
-// A heldTree is a tree whose calls can be held up: reads of "slow", every Mkdir and
-// every write announce themselves in started and go on when pass lets them.
+// A heldTree is a tree whose calls can be held up: reads of "slow", walks to "far",
+// every Mkdir and every write announce themselves in started and go on when pass lets
+// them. The close of "sticky" does, too, whose methods must not be called by the reader.
 // Reads of "events" wait for an event or for their context. Reads and writes of
 // "long" announce themselves and end with their context. "panic" panics when it is
 // read. Files can be opened for writing and swallow what is written.
@@ -30,7 +31,7 @@ type heldTree struct {
 
 func newHeldTree() *heldTree {
 	return &heldTree{
-		memTree: newMemTree(false, "slow=slow data", "fast=fast data", "events=", "long=", "panic=", "dir/"),
+		memTree: newMemTree(false, "slow=slow data", "fast=fast data", "events=", "long=", "panic=", "far/", "sticky=", "dir/"),
 		started: make(chan string, 1000),
 		pass:    make(chan struct{}),
 		events:  make(chan string),
@@ -50,6 +51,8 @@ func (g *heldTree) wrap(f *memFile) p9.File {
 		return &eventFile{heldFile{f, g}}
 	case "long":
 		return &longFile{heldFile{f, g}}
+	case "sticky":
+		return &stickyFile{heldFile{f, g}}
 	}
 	return &heldFile{f, g}
 }
@@ -68,6 +71,9 @@ func (f *heldFile) Walk(names []string) ([]p9.QID, p9.File, error) {
 	qids, file, err := f.memFile.Walk(names)
 	if err != nil {
 		return nil, nil, err
+	}
+	if len(names) > 0 && names[0] == "far" {
+		f.g.hold("walk")
 	}
 	return qids, f.g.wrap(file.(*memFile)), nil
 }
@@ -138,6 +144,15 @@ func (g *heldTree) attribute(name string) (string, bool) {
 	defer g.mu.Unlock()
 	v, ok := g.set[name]
 	return v, ok
+}
+
+type stickyFile struct{ heldFile }
+
+func (f *stickyFile) Ready() bool { return false }
+
+func (f *stickyFile) Close() error {
+	f.g.hold("close")
+	return f.heldFile.Close()
 }
 
 type eventFile struct{ heldFile }
