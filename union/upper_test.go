@@ -301,3 +301,34 @@ func TestRenameIntoItself(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// TestRenameByFile renames what a handle stands for, wherever that is by now.
+func TestRenameByFile(t *testing.T) {
+	l := newLayered(t, app)
+	dir := l.at("etc/app")
+	l.write("etc/app/new", "text")
+	f, gone := l.at("etc/app/new"), l.at("etc/app/new")
+	if err := f.Rename(dir, strings.Repeat("n", 256)); err != syscall.ENAMETOOLONG {
+		t.Errorf("a name of 256 bytes: %v", err)
+	}
+	if err := f.Rename(l.at("etc"), strings.Repeat("n", 255)); err != nil {
+		t.Errorf("a name of 255 bytes: %v", err)
+	}
+	if err := f.Rename(dir, "moved"); err != nil {
+		t.Error(err)
+	}
+	l.wants("etc/app/moved", "text")
+	if err := dir.UnlinkAt("moved", 0); err != nil {
+		t.Fatal(err)
+	}
+	if err := gone.Rename(dir, "back"); !notThere(err) {
+		t.Errorf("what was removed: %v", err)
+	}
+	if err := l.root.Rename(dir, "root"); err != syscall.EBUSY {
+		t.Errorf("the root: %v", err)
+	}
+	if err := l.at("usr/bin/app").Rename(dir, "app"); err == nil {
+		t.Error("the program of a package got another name")
+	}
+	l.wants("usr/bin/app", "program")
+}
