@@ -250,9 +250,20 @@ func (c *conn) close(graceful bool) {
 	c.room.Broadcast()
 	c.mu.Unlock()
 	for _, f := range c.endSession() {
-		f.file.Close()
+		c.closeFile(f.file)
 	}
 	c.wg.Wait()
 	c.count()
 	putChunk(c.in)
+}
+
+// closeFile closes a file that no fid uses any more. A panic in it is nobody's but the
+// file's.
+func (c *conn) closeFile(f File) {
+	defer func() {
+		if p := recover(); p != nil {
+			c.log.Error().Interface("panic", p).Bytes("stack", debug.Stack()).Msg("close of a file panicked")
+		}
+	}()
+	f.Close()
 }

@@ -53,7 +53,7 @@
 // be, bodies that do not decode, replies sent as requests, tags in use. What is
 // 9P2000.L and not known is answered with EOPNOTSUPP. A panic in a file ends the
 // request in EIO, or where the reader called the file its connection; the
-// others go on.
+// others go on. One in Close ends nothing.
 //
 // # Locks
 //

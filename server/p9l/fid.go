@@ -130,14 +130,10 @@ func (r *request) drop(f *fid) {
 // that may block to a goroutine.
 func (r *request) closeFile(file File) {
 	if r.mayCall(file) {
-		file.Close()
+		r.c.closeFile(file)
 		return
 	}
-	r.c.wg.Add(1)
-	go func() {
-		defer r.c.wg.Done()
-		file.Close()
-	}()
+	r.c.wg.Go(func() { r.c.closeFile(file) })
 }
 
 // open marks a fid as being opened, so that its file is opened once. The

@@ -110,3 +110,21 @@ func TestTwoClunks(t *testing.T) {
 		t.Error("the second takes it away again")
 	}
 }
+
+// TestCloseThatPanics closes a file whose close panics: by a clunk, by a new session
+// and by the end of the connection. Nobody else is the worse for it.
+func TestCloseThatPanics(t *testing.T) {
+	g := newHeldTree()
+	dial := p9ltest.Serve(t, &Server{Attacher: g})
+	c, other := dial(), dial()
+	other.Start(0)
+	c.Start(0)
+	c.Walk(0, 1, "unclosable")
+	c.Clunk(1)
+	c.Walk(0, 1, "unclosable")
+	c.Start(0)
+	c.Walk(0, 1, "unclosable")
+	c.Conn.Close()
+	p9ltest.Eventually(t, "all but the other's root are closed", func() bool { return g.handles.Load() == 1 })
+	other.Walk(0, 1, "fast")
+}

@@ -14,7 +14,7 @@ import (
 // them. The close of "sticky" does, too, whose methods must not be called by the reader.
 // Reads of "events" wait for an event or for their context. Reads and writes of
 // "long" announce themselves and end with their context. "panic" panics when it is
-// read. Files can be opened for writing and swallow what is written.
+// read, and "unclosable" when it is closed. Files can be opened for writing and swallow what is written.
 type heldTree struct {
 	*memTree
 	started  chan string
@@ -31,7 +31,7 @@ type heldTree struct {
 
 func newHeldTree() *heldTree {
 	return &heldTree{
-		memTree: newMemTree(false, "slow=slow data", "fast=fast data", "events=", "long=", "panic=", "far/", "sticky=", "dir/"),
+		memTree: newMemTree(false, "slow=slow data", "fast=fast data", "events=", "long=", "panic=", "far/", "unclosable=", "sticky=", "dir/"),
 		started: make(chan string, 1000),
 		pass:    make(chan struct{}),
 		events:  make(chan string),
@@ -144,6 +144,14 @@ func (g *heldTree) attribute(name string) (string, bool) {
 	defer g.mu.Unlock()
 	v, ok := g.set[name]
 	return v, ok
+}
+
+func (f *heldFile) Close() error {
+	err := f.memFile.Close()
+	if f.n.name == "unclosable" {
+		panic("close of the file that panics")
+	}
+	return err
 }
 
 type stickyFile struct{ heldFile }
