@@ -216,9 +216,8 @@ func (b *binding) refresh() (*union.Stack, error) {
 	}
 	if err == nil {
 		if turn := b.at.turns.of(b.name, b.as, next.stack); turn != next.stack.Turn {
-			s := *next.stack
-			s.Turn = turn
-			next.stack = &s
+			s := next.stack
+			next.stack = &union.Stack{Tree: s.Tree, Layers: s.Layers, Own: s.Own, Turn: turn}
 		}
 	} else {
 		b.at.turns.of(b.name, b.as, nil)

@@ -4,6 +4,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/hugelgupf/p9/p9"
 	"golang.org/x/sys/unix"
@@ -27,19 +28,26 @@ func (p *mergedDir) read() (*direntList, error) {
 		}
 		// Beside being the answer in many cases, this decides about launchers, and
 		// makes what is made when somebody looks.
-		if pure := len(p.ups) == 0 && !p.stack.Own; pure || packages.lazy || p.stack.Tree.mayLaunch(packages) {
+		if pure := len(p.ups) == 0 && (!p.stack.Own || !packages.anyMutable(p.path)); pure || packages.lazy || p.stack.Tree.mayLaunch(packages) {
 			r, err := p.stack.Tree.direntList(packages)
 			if err != nil || pure {
 				return r, err
 			}
 		}
 	}
-	var all []dirent
-	seen := make(map[string]bool)
+	from := listedFrom{packages: packages}
 	for _, u := range p.ups {
 		if u.dir.stale() {
 			return nil, p.stale(u)
 		}
+		from.ups = append(from.ups, upVersion{u.dir, u.dir.version})
+	}
+	if r := p.stack.large.find(&from); r != nil {
+		return r, nil
+	}
+	var all []dirent
+	seen := make(map[string]bool)
+	for _, u := range p.ups {
 		for name, e := range u.dir.entries {
 			if seen[name] {
 				continue
@@ -68,7 +76,70 @@ func (p *mergedDir) read() (*direntList, error) {
 			all = append(all, d)
 		}
 	}
-	return newDirentList(all), nil
+	r := newDirentList(all)
+	if packages == nil || !packages.lazy {
+		p.stack.large.keep(&from, r)
+	}
+	return r, nil
+}
+
+// listings keeps the last large directories that were listed: a client may read one
+// from its beginning as often as it likes, and that costs what it is sent.
+type listings struct {
+	mu   sync.Mutex
+	kept []listing // the last used one first
+}
+
+const (
+	largeDir     = 1000 // entries
+	keptListings = 4
+)
+
+type listing struct {
+	from listedFrom
+	list *direntList
+}
+
+// listedFrom is what a list of entries was made of.
+type listedFrom struct {
+	packages *entryList
+	ups      []upVersion
+}
+
+type upVersion struct {
+	dir     *upDir
+	version uint32
+}
+
+func (l *listings) find(from *listedFrom) *direntList {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	i := l.index(from)
+	if i < 0 {
+		return nil
+	}
+	found := l.kept[i]
+	copy(l.kept[1:i+1], l.kept[:i])
+	l.kept[0] = found
+	return found.list
+}
+
+func (l *listings) index(from *listedFrom) int {
+	return slices.IndexFunc(l.kept, func(k listing) bool {
+		return k.from.packages == from.packages && slices.Equal(k.from.ups, from.ups)
+	})
+}
+
+func (l *listings) keep(from *listedFrom, r *direntList) {
+	if len(r.all) < largeDir {
+		return
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.index(from) < 0 {
+		l.kept = slices.Insert(l.kept, 0, listing{*from, r})
+		l.kept = slices.Delete(l.kept, min(len(l.kept), keptListings), len(l.kept))
+	}
 }
 
 // readAll returns the names that the layer that takes changes has, in order.

@@ -111,6 +111,20 @@ type entryList struct {
 	programs bool    // there are some among them, or some that are not for users
 	lazy     bool    // there are some among them whose content is made when somebody looks
 	all      atomic.Pointer[direntList]
+	mutable  atomic.Int32 // whether users may change one of its files: 1 if so, -1 if not, 0 until somebody asks
+}
+
+// anyMutable says whether users may change one of the files in dir.
+func (l *entryList) anyMutable(dir string) bool {
+	known := l.mutable.Load()
+	if known == 0 {
+		known = -1
+		if slices.ContainsFunc(l.entries, func(e entry) bool { return e.dir == nil && e.mutable(dir, e.name) }) {
+			known = 1
+		}
+		l.mutable.Store(known)
+	}
+	return known > 0
 }
 
 // entry is one name, as the contributor has it that wins.

@@ -11,8 +11,8 @@ import (
 	"github.com/packagefs/packagefs/pkgindex"
 )
 
-// A Stack is what an attach shows: mutable layers over the tree of packages. It
-// is immutable; what the layers hold is not.
+// A Stack is what an attach shows: mutable layers over the tree of packages. What is
+// exported of it does not change; what the layers hold does.
 type Stack struct {
 	Tree   *Tree
 	Layers []*Mutable // the upper ones first
@@ -21,6 +21,8 @@ type Stack struct {
 	// Turn is another number after each change of what is above, also of one back to
 	// what was: see Stamp. Whose Stack never changes back may leave it 0.
 	Turn uint64
+
+	large listings
 }
 
 // own returns the layer that takes changes, nil for none.

@@ -3,6 +3,7 @@ package union
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -331,4 +332,53 @@ func TestRenameByFile(t *testing.T) {
 		t.Error("the program of a package got another name")
 	}
 	l.wants("usr/bin/app", "program")
+}
+
+// TestRewind: as mallory, read a large directory from its beginning again and again. It
+// is listed once, and again after it changed, in a directory that a layer has and in
+// one with a file that may be edited.
+func TestRewind(t *testing.T) {
+	spec := mkpkg.Spec{Name: "many", Version: "1", Files: []mkpkg.File{{Path: "etc/many/conf", Conffile: true}}}
+	for i := range largeDir {
+		for _, dir := range []string{"etc/many", "usr/plain"} {
+			spec.Files = append(spec.Files, mkpkg.File{Path: fmt.Sprintf("%s/%04d", dir, i)})
+		}
+	}
+	l := newLayered(t, spec)
+	list := func(path string) p9.Dirents {
+		t.Helper()
+		d := l.at(path)
+		defer d.Close()
+		if _, _, err := d.Open(p9.ReadOnly); err != nil {
+			t.Fatal(err)
+		}
+		all, err := d.Readdir(0, 1<<20)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return all
+	}
+	again := func(path string, want int) {
+		t.Helper()
+		a, b := list(path), list(path)
+		if len(a) != want || &a[0] != &b[0] {
+			t.Errorf("%s has %d entries, want %d; listed once: %v", path, len(a), want, &a[0] == &b[0])
+		}
+	}
+	again("usr/plain", largeDir)
+	again("etc/many", largeDir+1)
+	l.write("etc/many/conf", "edited")
+	again("etc/many", largeDir+1)
+	l.write("etc/many/new", "text")
+	again("etc/many", largeDir+2)
+	if err := l.at("etc/many").UnlinkAt("new", 0); err != nil {
+		t.Fatal(err)
+	}
+	again("etc/many", largeDir+1)
+	for i := range keptListings + 1 {
+		l.stacker.last.large.keep(&listedFrom{ups: []upVersion{{nil, uint32(i)}}}, &direntList{all: make(p9.Dirents, largeDir)})
+	}
+	if n := len(l.stacker.last.large.kept); n != keptListings {
+		t.Errorf("%d lists are kept", n)
+	}
 }

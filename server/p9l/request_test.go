@@ -53,3 +53,20 @@ func TestTagInUse(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// TestInterest asks, for requests that nobody waits for already, who waits.
+func TestInterest(t *testing.T) {
+	for what, c := range map[string]struct {
+		r     request
+		ended bool
+	}{
+		"waited for":                {request{}, false},
+		"its session ended":         {request{silent: true}, true},
+		"a flush waits for its end": {request{flushes: []uint16{1}}, true},
+	} {
+		c.r.c = new(conn)
+		if ended := c.r.interest().Err() != nil; ended != c.ended {
+			t.Errorf("%s: given up %v, want %v", what, ended, c.ended)
+		}
+	}
+}
