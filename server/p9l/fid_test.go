@@ -128,3 +128,21 @@ func TestCloseThatPanics(t *testing.T) {
 	p9ltest.Eventually(t, "all but the other's root are closed", func() bool { return g.handles.Load() == 1 })
 	other.Walk(0, 1, "fast")
 }
+
+// TestVersionUnderRead ends a session under a read: the file stays until the read is done.
+func TestVersionUnderRead(t *testing.T) {
+	g := newHeldTree()
+	c := dialHeld(t, g, Limits{})
+	c.Open(0, 1, "slow")
+	c.Send(wire.Tread, 5, readBody(1))
+	<-g.started
+	c.Must(wire.Tversion, wire.NoTag, p9ltest.Body(uint32(8192), wire.Dialect))
+	if n := g.handles.Load(); n != 1 {
+		t.Errorf("%d handles while the read runs, want that of the file", n)
+	}
+	g.pass <- struct{}{}
+	p9ltest.Eventually(t, "the file is closed", func() bool { return g.handles.Load() == 0 })
+	if g.wrong.Load() != 0 {
+		t.Error("the file was closed under the read")
+	}
+}

@@ -14,7 +14,8 @@ import (
 // them. The close of "sticky" does, too, whose methods must not be called by the reader.
 // Reads of "events" wait for an event or for their context. Reads and writes of
 // "long" announce themselves and end with their context. "panic" panics when it is
-// read, and "unclosable" when it is closed. Files can be opened for writing and swallow what is written.
+// read, and "unclosable" when it is closed. Attributes whose names are errnos fail with
+// these, as does the list of a file of such a name. Files can be opened for writing and swallow what is written.
 type heldTree struct {
 	*memTree
 	started  chan string
@@ -31,7 +32,7 @@ type heldTree struct {
 
 func newHeldTree() *heldTree {
 	return &heldTree{
-		memTree: newMemTree(false, "slow=slow data", "fast=fast data", "events=", "long=", "panic=", "far/", "unclosable=", "sticky=", "dir/"),
+		memTree: newMemTree(false, "slow=slow data", "fast=fast data", "events=", "long=", "panic=", "far/", "unclosable=", "ENODATA=", "EIO=", "sticky=", "dir/"),
 		started: make(chan string, 1000),
 		pass:    make(chan struct{}),
 		events:  make(chan string),
@@ -116,6 +117,9 @@ func (f *heldFile) SetXattr(name string, value []byte, flags p9.XattrFlags) erro
 	if name == "user.refused" {
 		return linux.EPERM
 	}
+	if errno := namedErrnos[name]; errno != 0 {
+		return errno
+	}
 	f.g.mu.Lock()
 	defer f.g.mu.Unlock()
 	f.g.set[name] = string(value)
@@ -129,7 +133,24 @@ func (f *heldFile) RemoveXattr(name string) error {
 	return nil
 }
 
+var namedErrnos = map[string]linux.Errno{
+	"ENODATA": linux.ENODATA, "EIO": linux.EIO, "ENOSYS": linux.ENOSYS, "EOPNOTSUPP": linux.EOPNOTSUPP,
+}
+
+func (f *heldFile) ListXattrs() ([]string, error) {
+	if errno := namedErrnos[f.n.name]; errno != 0 {
+		return nil, errno
+	}
+	return f.memFile.ListXattrs()
+}
+
 func (f *heldFile) GetXattr(name string) ([]byte, error) {
+	if errno := namedErrnos[name]; errno != 0 {
+		return nil, errno
+	}
+	if name == "user.held" {
+		f.g.hold("getxattr")
+	}
 	f.g.mu.Lock()
 	defer f.g.mu.Unlock()
 	if v, ok := f.g.set[name]; ok {

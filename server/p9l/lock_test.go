@@ -3,7 +3,10 @@ package p9l
 import (
 	"math"
 	"math/rand"
+	"strings"
 	"testing"
+
+	"github.com/hugelgupf/p9/linux"
 
 	"github.com/packagefs/packagefs/server/p9l/p9ltest"
 	"github.com/packagefs/packagefs/server/p9l/wire"
@@ -112,4 +115,50 @@ func TestLocksAcrossConnections(t *testing.T) {
 	}
 	a.Conn.Close()
 	p9ltest.Eventually(t, "the end of a connection ends its locks", func() bool { return lock(b, wire.LockRead) == wire.LockSuccess })
+}
+
+// TestLockRefusals sends what no lock can be, and what just can.
+func TestLockRefusals(t *testing.T) {
+	tree := sampleTree(true)
+	c := dialTree(t, tree)
+	c.Open(0, 1, "etc/motd")
+	c.Walk(0, 2, "etc/motd")
+	longest := strings.Repeat("h", maxClientID)
+	for _, step := range []struct {
+		fid           uint32
+		typ           uint8
+		start, length uint64
+		client        string
+		errno         linux.Errno
+	}{
+		{1, wire.LockRead, 0, 0, longest, 0},
+		{1, wire.LockRead, 0, 0, longest + "h", linux.EINVAL},
+		{1, wire.LockUnlock + 1, 0, 0, "host", linux.EINVAL},
+		{1, wire.LockRead, 10, math.MaxUint64 - 9, "host", 0},
+		{1, wire.LockRead, 10, math.MaxUint64 - 8, "host", linux.EOVERFLOW},
+		{2, wire.LockRead, 0, 0, "host", linux.EBADF},
+		{3, wire.LockRead, 0, 0, "host", linux.EBADF},
+	} {
+		_, set := c.Call(wire.Tlock, 1, p9ltest.Body(step.fid, step.typ, uint32(0), step.start, step.length, uint32(1), step.client))
+		_, get := c.Call(wire.Tgetlock, 1, p9ltest.Body(step.fid, step.typ, step.start, step.length, uint32(1), step.client))
+		if set != step.errno || get != step.errno {
+			t.Errorf("%+.40v: set %v, get %v", step, set, get)
+		}
+	}
+	c.Clunk(1)
+	c.Clunk(2)
+	p9ltest.Eventually(t, "nothing but the root is open", func() bool { return tree.handles.Load() == 1 })
+}
+
+// TestFirstConflict asks which lock is in the way where more are: the first one.
+func TestFirstConflict(t *testing.T) {
+	c := dialTree(t, sampleTree(true))
+	c.Open(0, 1, "etc/motd")
+	for _, start := range []uint64{20, 10, 30} {
+		c.Must(wire.Tlock, 1, p9ltest.Body(uint32(1), uint8(wire.LockWrite), uint32(0), start, uint64(5), uint32(1), "host"))
+	}
+	r := c.Must(wire.Tgetlock, 1, p9ltest.Body(uint32(1), uint8(wire.LockWrite), uint64(0), uint64(0), uint32(2), "host"))
+	if start := le.Uint64(r[1:]); start != 10 {
+		t.Errorf("in the way is what begins at %d", start)
+	}
 }

@@ -1,6 +1,7 @@
 package p9l
 
 import (
+	"slices"
 	"testing"
 
 	"github.com/hugelgupf/p9/linux"
@@ -69,4 +70,50 @@ func TestInterest(t *testing.T) {
 			t.Errorf("%s: given up %v, want %v", what, ended, c.ended)
 		}
 	}
+}
+
+// TestWrongLength sends each message with a byte too many, and one with a byte too
+// few: both end the connection.
+func TestWrongLength(t *testing.T) {
+	dial := p9ltest.Serve(t, &Server{Attacher: sampleTree(true)})
+	for typ, body := range map[byte][]byte{
+		wire.Tversion:     p9ltest.Body(uint32(8192), wire.Dialect),
+		wire.Tauth:        p9ltest.Body(wire.NoFid, "root", "", uint32(0)),
+		wire.Tattach:      p9ltest.Body(uint32(9), wire.NoFid, "root", "", uint32(0)),
+		wire.Tflush:       p9ltest.Body(uint16(7)),
+		wire.Twalk:        p9ltest.Body(uint32(0), uint32(9), []string{"usr"}),
+		wire.Tlopen:       p9ltest.Body(uint32(0), uint32(0)),
+		wire.Tread:        readBody(1),
+		wire.Treaddir:     readBody(1),
+		wire.Twrite:       p9ltest.Body(uint32(1), uint64(0), uint32(1), []byte("x")),
+		wire.Tclunk:       p9ltest.Body(uint32(0)),
+		wire.Tremove:      p9ltest.Body(uint32(0)),
+		wire.Tstatfs:      p9ltest.Body(uint32(0)),
+		wire.Tgetattr:     p9ltest.Body(uint32(0), uint64(wire.BasicMask)),
+		wire.Tfsync:       p9ltest.Body(uint32(0), uint32(0)),
+		wire.Tlock:        p9ltest.Body(uint32(1), uint8(0), uint32(0), uint64(0), uint64(0), uint32(1), "host"),
+		wire.Tgetlock:     p9ltest.Body(uint32(1), uint8(0), uint64(0), uint64(0), uint32(1), "host"),
+		wire.Txattrwalk:   p9ltest.Body(uint32(0), uint32(9), "user.a"),
+		wire.Txattrcreate: p9ltest.Body(uint32(0), "user.a", uint64(1), uint32(0)),
+		wire.Tmkdir:       mkdirBody,
+		wire.Tunlinkat:    p9ltest.Body(uint32(0), "x", uint32(0)),
+		wire.Trename:      p9ltest.Body(uint32(0), uint32(0), "x"),
+		wire.Trenameat:    p9ltest.Body(uint32(0), "x", uint32(0), "y"),
+	} {
+		for _, wrong := range [][]byte{append(slices.Clone(body), 0), body[:len(body)-1]} {
+			c := dial()
+			c.Start(0)
+			c.Send(typ, 5, wrong)
+			if err := c.Closed(); err != nil {
+				t.Errorf("%s of %d bytes, want %d: %v", wire.Name(typ), len(wrong), len(body), err)
+			}
+		}
+	}
+}
+
+// TestNoAttacher attaches to a server that has nothing.
+func TestNoAttacher(t *testing.T) {
+	c := p9ltest.Serve(t, new(Server))()
+	c.Must(wire.Tversion, wire.NoTag, p9ltest.Body(uint32(8192), wire.Dialect))
+	c.Fails(linux.ENOENT, wire.Tattach, p9ltest.Body(uint32(0), wire.NoFid, "root", "", uint32(0)))
 }

@@ -22,4 +22,7 @@ var survivors = map[string]string{
 	"server/p9l/request.go checkHeader: without c.tagged.Load() == 0 in c.tagged.Load() == 0 || r.typ == wire.Tversion": shortcut,
 	"server/p9l/request.go later: or equal in len(frame) > smallChunk/2":                                                "it decides only where the bytes are kept",
 	"server/p9l/request.go waitEvent: without q.cancel()":                                                               "a context without a deadline holds nothing once nobody has it",
+	"server/p9l/lock.go conflict: or equal in h.start < first.start":                                                    "of two that begin at one byte either is the answer",
+	"server/p9l/lock.go tlock: without had in had && typ != wire.LockUnlock":                                            shortcut,
+	"server/p9l/lock.go tlock: without typ != wire.LockUnlock in had && typ != wire.LockUnlock":                         shortcut,
 }
