@@ -57,6 +57,9 @@ type Config struct {
 	// unpacked; 0 means 256 MiB.
 	ChunkCache int64
 
+	// Descriptors is how many the process may have open; 0 is what the system says.
+	Descriptors int
+
 	NoGenerate []string // names of generated files that are not wanted; see generate.Names
 
 	Limits        p9l.Limits
@@ -92,6 +95,13 @@ func New(config Config) (*FS, error) {
 	}
 	if config.Contexts == "" {
 		config.Contexts = filepath.Join(config.State, "contexts")
+	}
+	if config.Descriptors == 0 {
+		n, err := descriptors()
+		if err != nil {
+			return nil, err
+		}
+		config.Descriptors = n
 	}
 	fs := &FS{}
 	var level *logLevel

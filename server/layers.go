@@ -22,6 +22,7 @@ const systemLayer = "system"
 type layers struct {
 	dir   string // that has a directory for each
 	quota union.Quota
+	files *union.OpenFiles
 	log   zerolog.Logger
 
 	mu   sync.Mutex                // guards open
@@ -32,8 +33,16 @@ func newLayers(config *Config) *layers {
 	return &layers{
 		dir:   filepath.Join(config.State, "mutable"),
 		quota: union.Quota{Bytes: config.LayerBytes, Files: config.LayerFiles},
+		files: openFiles(config.Descriptors),
 		log:   config.Log, open: make(map[string]*union.Mutable),
 	}
+}
+
+// openFiles shares n descriptors out. A quarter is for connections, package files and
+// directories, another is root's, and what is left lasts for four users who take all
+// they may.
+func openFiles(n int) *union.OpenFiles {
+	return &union.OpenFiles{PerUser: max(n/8, 1), Users: max(n/2, 1), All: max(n/4*3, 1)}
 }
 
 // get returns the mutable layer of a context, by the base name of the context's
@@ -44,7 +53,7 @@ func (ls *layers) get(name string) (*union.Mutable, error) {
 	if m := ls.open[name]; m != nil {
 		return m, nil
 	}
-	m, err := union.OpenMutable(filepath.Join(ls.dir, name), func() union.Quota { return ls.quota }, ls.log)
+	m, err := union.OpenMutable(filepath.Join(ls.dir, name), func() union.Quota { return ls.quota }, ls.files, ls.log)
 	if err != nil {
 		return nil, err
 	}

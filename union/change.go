@@ -266,9 +266,16 @@ func (f *dirFile) openExisting(name string, flags p9.OpenFlags) (p9.File, error)
 // create makes a new file and opens it.
 func (f *dirFile) create(name string, flags p9.OpenFlags, mode p9.FileMode, uid p9.UID, gid p9.GID) (file p9.File, err error) {
 	fd := -1
+	var counted *Mutable // among whose open files it has a place already
 	osFlags := int(flags)&(unix.O_ACCMODE|passedFlags) | unix.O_CREAT | unix.O_EXCL
 	a := &adding{f: f, name: name}
-	a.make = func(_ *Mutable, dir int, name string, group uint32, inherit bool) error {
+	a.make = func(m *Mutable, dir int, name string, group uint32, inherit bool) error {
+		if counted == nil {
+			if err := m.files.take(f.who); err != nil {
+				return err
+			}
+			counted = m
+		}
 		u, g := f.who.owner(uid, gid, group, inherit)
 		if fd >= 0 {
 			unix.Close(fd) // of an attempt before
@@ -292,13 +299,17 @@ func (f *dirFile) create(name string, flags p9.OpenFlags, mode p9.FileMode, uid 
 			return err
 		}
 		u := f.fileAt(at, &lookupResult{layer: 0, up: at.own(), ent: e}, name).(*upFile)
-		u.open, err = u.node.layer.opened(fd, a.made, e.ino, osFlags, f.who)
-		fd = -1
+		o, err := u.node.layer.opened(fd, a.made, e.ino, osFlags, f.who)
+		u.open.Store(o)
+		fd, counted = -1, nil
 		file = u
 		return err
 	})
 	if fd >= 0 {
 		unix.Close(fd)
+	}
+	if counted != nil {
+		counted.files.give(f.who)
 	}
 	if err != nil && file != nil {
 		file.Close()

@@ -17,7 +17,7 @@ func (f *upFile) SetAttr(valid p9.SetAttrMask, attr p9.SetAttr) error {
 	if err != nil {
 		return err
 	}
-	if err := f.who.maySet(have, valid, attr, f.open != nil && f.open.size != nil); err != nil {
+	if err := f.who.maySet(have, valid, attr, f.open.Load().writes()); err != nil {
 		return err
 	}
 	return f.withCopy(func(fd int) error {
@@ -35,8 +35,8 @@ func (f *upFile) SetAttr(valid p9.SetAttrMask, attr p9.SetAttr) error {
 
 // withCopy calls do with a descriptor of the layer's own copy of the file.
 func (f *upFile) withCopy(do func(fd int) error) error {
-	if f.open != nil && f.open.layer == f.node.layer {
-		return do(f.open.fd)
+	if o := f.open.Load(); o != nil && o.layer == f.node.layer {
+		return do(o.fd)
 	}
 	if err := f.copyUp(); err != nil {
 		return err
@@ -58,8 +58,8 @@ func (f *upFile) withCopy(do func(fd int) error) error {
 
 // setSize truncates or extends the layer's copy. The permissions were checked.
 func (f *upFile) setSize(size uint64) error {
-	if f.open != nil && f.open.size != nil {
-		return f.open.truncate(size)
+	if o := f.open.Load(); o.writes() {
+		return o.truncate(size)
 	}
 	return f.look(func(s *layerFile) error {
 		if s == nil {

@@ -1,6 +1,7 @@
 package union
 
 import (
+	"sync/atomic"
 	"syscall"
 
 	"github.com/hugelgupf/p9/p9"
@@ -20,7 +21,7 @@ type upFile struct {
 	lower *node // in a layer below, nil for none
 	leaf  *leaf // of a package, nil for none
 
-	open *openFile // once open in a layer; leaf is what is open else
+	open atomic.Pointer[openFile] // once open in a layer; leaf is what is open else
 }
 
 // fileAt returns a handle of what is no directory. It runs with the layers
@@ -91,8 +92,8 @@ func (f *upFile) Close() error {
 	if f.leaf != nil {
 		f.leaf.Close()
 	}
-	if f.open != nil {
-		f.open.close()
+	if o := f.open.Load(); o != nil {
+		o.close()
 	}
 	return nil
 }
@@ -172,8 +173,8 @@ func (n *node) layerFile(ino uint64) (*layerFile, error) {
 
 // stat describes the file as a layer has it; with nil if none has.
 func (f *upFile) stat() (st *unix.Statx_t, err error) {
-	if f.open != nil {
-		got, err := statFD(f.open.fd)
+	if o := f.open.Load(); o != nil {
+		got, err := statFD(o.fd)
 		return &got, err
 	}
 	err = f.look(func(s *layerFile) error {

@@ -12,17 +12,22 @@ import (
 // gone.
 type openFile struct {
 	layer   *Mutable
+	who     *Cred // in whose name it counts
 	fd      int
 	size    *openSize // nil if it was opened for reading only
 	append  bool
 	dropIDs bool // the first write takes setuid and setgid away
 }
 
+// writes says whether the file is open for writing. o may be nil.
+func (o *openFile) writes() bool { return o != nil && o.size != nil }
+
 func (o *openFile) close() {
 	if o.size != nil {
 		o.layer.closeSize(o.size)
 	}
 	unix.Close(o.fd)
+	o.layer.files.give(o.who)
 }
 
 // passedFlags are those of Tlopen and Tlcreate that the layer's file system is to
@@ -58,14 +63,23 @@ func (f *upFile) Open(mode p9.OpenFlags) (p9.QID, uint32, error) {
 			f.qid.Version = q.Version
 			return err
 		}
-		f.open, err = s.open(f.qid.Path, int(mode), f.who)
-		f.qid.Version = 0
-		return err
+		o, err := s.open(f.qid.Path, int(mode), f.who)
+		if err != nil {
+			return err
+		}
+		if !f.open.CompareAndSwap(nil, o) { // a read beside this one has opened the copy
+			o.close()
+		}
+		return nil
 	})
 	if err == nil && mode&unix.O_TRUNC != 0 {
-		err = f.open.truncate(0)
+		err = f.open.Load().truncate(0)
 	}
-	return f.qid, 0, err
+	q := f.qid
+	if f.open.Load() != nil {
+		q.Version = 0
+	}
+	return q, 0, err
 }
 
 // open opens a file of a layer. The permissions were checked.
@@ -74,26 +88,32 @@ func (s *layerFile) open(ino uint64, mode int, who *Cred) (*openFile, error) {
 	if mode&unix.O_TRUNC != 0 && mode&unix.O_ACCMODE == unix.O_RDONLY {
 		flags |= unix.O_RDWR
 	}
+	if err := s.layer.files.take(who); err != nil {
+		return nil, err
+	}
 	fd, err := openName(s.dir, s.name, flags, 0)
 	if err != nil {
+		s.layer.files.give(who)
 		return nil, err
 	}
 	st, err := statFD(fd)
 	if err != nil {
 		unix.Close(fd)
+		s.layer.files.give(who)
 		return nil, err
 	}
 	return s.layer.opened(fd, &st, ino, flags, who)
 }
 
-// opened makes an openFile of a descriptor, which it takes over, to the file that
-// st describes.
+// opened makes an openFile of a descriptor to the file that st describes. It takes over
+// the descriptor, and the place among open files that was taken for it.
 func (m *Mutable) opened(fd int, st *unix.Statx_t, ino uint64, flags int, who *Cred) (*openFile, error) {
 	if st.Mode&unix.S_IFMT != unix.S_IFREG {
 		unix.Close(fd)
+		m.files.give(who)
 		return nil, syscall.ENXIO
 	}
-	o := &openFile{layer: m, fd: fd, append: flags&unix.O_APPEND != 0}
+	o := &openFile{layer: m, who: who, fd: fd, append: flags&unix.O_APPEND != 0}
 	if flags&unix.O_ACCMODE != unix.O_RDONLY {
 		o.size = m.openSize(ino, st.Size)
 		o.dropIDs = !who.root() && st.Mode&(unix.S_ISUID|unix.S_ISGID) != 0
@@ -114,12 +134,13 @@ func (o *openFile) truncate(size uint64) error {
 // ReadAt implements p9.File. Who has a file of a package open reads the copy as
 // soon as there is one.
 func (f *upFile) ReadAt(p []byte, off int64) (int, error) {
-	if f.open == nil && f.node != nil && f.node.copied.Load() {
+	if f.open.Load() == nil && f.node != nil && f.node.copied.Load() {
 		if _, _, err := f.Open(p9.ReadOnly); err != nil {
 			return 0, err
 		}
 	}
-	if f.open == nil {
+	o := f.open.Load()
+	if o == nil {
 		if f.leaf == nil {
 			return 0, syscall.EBADF
 		}
@@ -127,7 +148,7 @@ func (f *upFile) ReadAt(p []byte, off int64) (int, error) {
 	}
 	n := 0
 	for n < len(p) {
-		got, err := unix.Pread(f.open.fd, p[n:], off+int64(n))
+		got, err := unix.Pread(o.fd, p[n:], off+int64(n))
 		switch {
 		case err == unix.EINTR:
 			continue
@@ -143,7 +164,7 @@ func (f *upFile) ReadAt(p []byte, off int64) (int, error) {
 
 // ReadNow leaves all but files of packages to a worker; see p9l.NowReader.
 func (f *upFile) ReadNow(p []byte, off int64) (int, error) {
-	if f.open != nil || f.leaf == nil || f.node != nil && f.node.copied.Load() {
+	if f.open.Load() != nil || f.leaf == nil || f.node != nil && f.node.copied.Load() {
 		return 0, errWait
 	}
 	return f.leaf.ReadNow(p, off)
@@ -152,7 +173,7 @@ func (f *upFile) ReadNow(p []byte, off int64) (int, error) {
 // WriteAt implements p9.File. A file that is open for appending grows at its
 // end, whatever the offset says.
 func (f *upFile) WriteAt(p []byte, off int64) (n int, err error) {
-	o := f.open
+	o := f.open.Load()
 	if o == nil || o.size == nil {
 		return 0, syscall.EBADF
 	}
@@ -207,8 +228,9 @@ func dropIDs(fd int) error {
 
 // FSync implements p9.File. What the file is called is on disk then, too.
 func (f *upFile) FSync() error {
-	if f.open == nil {
+	o := f.open.Load()
+	if o == nil {
 		return nil
 	}
-	return retry(func() error { return unix.Fsync(f.open.fd) })
+	return retry(func() error { return unix.Fsync(o.fd) })
 }

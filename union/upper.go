@@ -31,6 +31,7 @@ type Mutable struct {
 	born  time.Time
 	salt  uint64 // makes the inode numbers of what it copied up its own
 	limit func() Quota
+	files *OpenFiles // nil for no limits
 	log   zerolog.Logger
 
 	// mu is held for reading by who looks at the layer, for writing by who
@@ -56,10 +57,11 @@ type Mutable struct {
 
 // OpenMutable returns the layer in the directory at path, which need not be
 // there yet. What a server that was killed left in work is removed. The caller
-// Closes the layer when no handle is left. limit may be nil.
-func OpenMutable(path string, limit func() Quota, log zerolog.Logger) (*Mutable, error) {
+// Closes the layer when no handle is left. limit may be nil, and so may files, which
+// layers share.
+func OpenMutable(path string, limit func() Quota, files *OpenFiles, log zerolog.Logger) (*Mutable, error) {
 	m := &Mutable{
-		path: path, id: rand.Uint64(), born: time.Now(), salt: pathIno(filepath.Base(path)), limit: limit, work: -1, root: -1,
+		path: path, id: rand.Uint64(), born: time.Now(), salt: pathIno(filepath.Base(path)), limit: limit, files: files, work: -1, root: -1,
 		log: log.With().Str("layer", filepath.Base(path)).Logger(),
 	}
 	m.top = &node{layer: m, refs: 1}

@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -30,6 +32,7 @@ type layered struct {
 	*site
 	dir     string
 	layer   *Mutable
+	files   *OpenFiles
 	stacker *live
 	root    p9.File
 }
@@ -48,7 +51,7 @@ func (l *layered) reopen() {
 		l.layer.Close()
 	}
 	var err error
-	if l.layer, err = OpenMutable(l.dir, nil, zerolog.Nop()); err != nil {
+	if l.layer, err = OpenMutable(l.dir, nil, l.files, zerolog.Nop()); err != nil {
 		l.t.Fatal(err)
 	}
 	l.t.Cleanup(l.layer.Close)
@@ -380,5 +383,98 @@ func TestRewind(t *testing.T) {
 	}
 	if n := len(l.stacker.last.large.kept); n != keptListings {
 		t.Errorf("%d lists are kept", n)
+	}
+}
+
+// TestOpenFilesLimit: as mallory, open edited files until the server has no descriptor
+// left. There is a limit for each user, one for all, and more for root; what is closed
+// counts no more.
+func TestOpenFilesLimit(t *testing.T) {
+	spec := app
+	spec.Files = append(slices.Clone(app.Files), mkpkg.File{Path: "etc/app/open.conf", Mode: 0o666, Conffile: true})
+	l := newLayered(t, spec)
+	l.write("etc/app/open.conf", "edited")
+	l.files = &OpenFiles{PerUser: 3, Users: 5, All: 7}
+	l.reopen()
+	var opened []p9.File
+	open := func(uid uint32, want error) {
+		t.Helper()
+		root, err := Attach(l.stacker, &Cred{UID: uid})
+		if err != nil {
+			t.Fatal(err)
+		}
+		f := walk(t, root, "etc/app/open.conf")
+		if _, _, err := f.Open(p9.ReadWrite); err != want {
+			t.Errorf("user %d: %v, want %v", uid, err, want)
+		}
+		opened = append(opened, f)
+	}
+	closeAll := func() {
+		for _, f := range opened {
+			f.Close()
+		}
+		opened = nil
+	}
+	for range 2 {
+		for range 3 {
+			open(5, nil)
+		}
+		open(5, syscall.EMFILE)
+		open(6, nil)
+		open(6, nil)
+		open(6, syscall.ENFILE)
+		open(7, syscall.ENFILE)
+		open(0, nil)
+		open(0, nil)
+		open(0, syscall.ENFILE)
+		_, d, err := l.at("etc/app").Walk(nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, _, _, err := d.Create("new", p9.WriteOnly, 0o644, p9.NoUID, p9.NoGID); err != syscall.ENFILE {
+			t.Errorf("a new file: %v", err)
+		}
+		l.gone("etc/app/new")
+		closeAll()
+	}
+	if o := l.files; len(o.open) != 0 || o.sum != 0 || o.root != 0 {
+		t.Errorf("left are %v, %d, %d of root", o.open, o.sum, o.root)
+	}
+	l.write("etc/app/new", "text")
+}
+
+// TestReadsOfNewCopy reads a file that somebody else has just copied up, at once by
+// many: it is opened once.
+func TestReadsOfNewCopy(t *testing.T) {
+	l := newLayered(t, app)
+	l.files = &OpenFiles{PerUser: 1, Users: 1, All: 100}
+	l.reopen()
+	for i := range 50 {
+		f := l.at("etc/app/app.conf")
+		if _, _, err := f.Open(p9.ReadOnly); err != nil {
+			t.Fatal(err)
+		}
+		want := fmt.Sprint("edited ", i)
+		l.write("etc/app/app.conf", want)
+		var reads sync.WaitGroup
+		for range 4 {
+			reads.Go(func() {
+				p := make([]byte, 100)
+				if n, err := f.ReadAt(p, 0); err != nil && err != io.EOF || string(p[:n]) != want {
+					t.Errorf("%q, %v, want %q", p[:n], err, want)
+				}
+			})
+		}
+		reads.Wait()
+		f.Close()
+		if n := l.files.root; n != 0 {
+			t.Fatalf("%d files stay open", n)
+		}
+		if err := l.at("etc/app").UnlinkAt("app.conf", 0); err != nil {
+			t.Fatal(err)
+		}
+		if err := (&Stack{Tree: l.stacker.tree, Layers: l.stacker.layers, Own: true}).ResetEdit("/etc/app/app.conf"); err != nil {
+			t.Fatal(err)
+		}
 	}
 }
