@@ -62,6 +62,7 @@ type control struct {
 	engine      *p9l.Server
 	users       func() context.Directory // of the system
 	installs    installs
+	inquirers   *inquirers
 	level       *logLevel
 	started     time.Time
 	addrs       []string // where the server listens
@@ -70,7 +71,7 @@ type control struct {
 func newControl(fs *FS, level *logLevel, started time.Time) *control {
 	return &control{
 		config: &fs.config, packages: fs.packages, files: fs.files, contexts: fs.contexts,
-		attachments: fs.attachments, trees: fs.attachments.trees, changes: fs.changes, events: fs.changes.events,
+		inquirers: newInquirers(), attachments: fs.attachments, trees: fs.attachments.trees, changes: fs.changes, events: fs.changes.events,
 		engine: fs.engine, level: level, started: started, addrs: fs.Addrs(),
 		users: sync.OnceValue(func() context.Directory {
 			if fs.contexts.Directory != nil {
@@ -248,10 +249,29 @@ type queryFile struct {
 	mu       sync.Mutex // guards what follows
 	question []byte
 	answer   []byte // nil until first read
+	held     int    // bytes that the one who asks pays for
 }
 
 func newQueryFile(m ctlMeta) p9.File {
 	return &queryFile{ctlFile: ctlFile{ctlMeta: m, clone: newQueryFile}}
+}
+
+// hold counts what question and answer hold. It runs with mu locked, and fails only
+// where less is not there already.
+func (f *queryFile) hold(n int, there bool) error {
+	err := f.control.inquirers.hold(&f.as, n-f.held, there)
+	if err == nil {
+		f.held = n
+	}
+	return err
+}
+
+// Close gives back what the file holds.
+func (f *queryFile) Close() error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.question, f.answer = nil, nil
+	return f.hold(0, true)
 }
 
 func (f *queryFile) SetAttr(valid p9.SetAttrMask, _ p9.SetAttr) error { return truncate(valid) }
@@ -273,6 +293,9 @@ func (f *queryFile) WriteAt(p []byte, _ int64) (int, error) {
 	if len(f.question)+len(p) > most {
 		return 0, syscall.EMSGSIZE
 	}
+	if err := f.hold(len(f.question)+len(p), false); err != nil {
+		return 0, err
+	}
 	f.question = append(f.question, p...)
 	return len(p), nil
 }
@@ -286,13 +309,25 @@ func (f *queryFile) ReadLong(ctx stdcontext.Context, p []byte, off int64) (int, 
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.answer == nil {
-		answer, err := f.control.answer(ctx, f.as, f.question)
-		if err != nil {
+		if err := f.ask(ctx); err != nil {
 			return 0, err
 		}
-		f.answer = answer
+		if err := f.hold(len(f.question)+len(f.answer), true); err != nil {
+			return 0, err
+		}
 	}
 	return readText(f.answer, p, off)
+}
+
+// ask runs the query when it is its turn.
+func (f *queryFile) ask(ctx stdcontext.Context) error {
+	end, err := f.control.inquirers.begin(ctx, &f.as)
+	if err != nil {
+		return err
+	}
+	defer end()
+	f.answer, err = f.control.answer(ctx, f.as, f.question)
+	return err
 }
 
 // answer runs one query. It fails only with ctx's error, where the query did.

@@ -212,6 +212,9 @@ func (ctl *control) queryFiles(q *inquiry) (any, error) {
 	for _, i := range at {
 		p := v.Packages[i]
 		layers, err := p.Layers()
+		if err == nil {
+			err = q.ctx.Err()
+		}
 		if err != nil {
 			return nil, err
 		}

@@ -43,8 +43,9 @@
 //
 // # Errors
 //
-// A question that is too long fails the write, with EMSGSIZE. All other errors are in
-// the Answer: in words, with the Linux error number that they go with. EINVAL is a
+// A question that is too long fails the write, with EMSGSIZE. Write and read fail with
+// ENOMEM where the user has too many questions and answers open that are not closed;
+// of one user a question is worked on at a time. All other errors are in the Answer: in words, with the Linux error number that they go with. EINVAL is a
 // question that makes no sense, EACCES one that the caller may not ask, ENOENT and
 // ENOPKG are about what is not there. The number decides, never the words.
 //
