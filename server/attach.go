@@ -61,7 +61,7 @@ func (at *attachments) stack(set *pkgindex.Set, name attachname.Name, as caller)
 // noteRefused notes an attach that failed.
 func (at *attachments) noteRefused(req p9l.AttachRequest, err error) {
 	at.refused.Add(1)
-	reason := err.Error()
+	reason := p9l.Brief(err.Error())
 	if why := reasonOf(err); why != "" {
 		reason += ": " + why
 	}
@@ -70,9 +70,9 @@ func (at *attachments) noteRefused(req p9l.AttachRequest, err error) {
 	case req.UID != p9l.NoUID:
 		by += " as " + strconv.FormatUint(uint64(req.UID), 10)
 	case req.Uname != "":
-		by += " as " + req.Uname
+		by += " as " + p9l.Brief(req.Uname)
 	}
-	at.events.addRefused(api.Event{Event: api.EventAttachRefused, Context: req.Aname, By: by, Reason: reason})
+	at.events.addRefused(api.Event{Event: api.EventAttachRefused, Context: p9l.Brief(req.Aname), By: by, Reason: reason})
 }
 
 // credOf returns whom modes and owners are to be checked against: nobody for

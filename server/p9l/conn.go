@@ -106,7 +106,8 @@ func (c *conn) serve() {
 	e := c.log.Debug()
 	switch {
 	case errors.Is(err, errMalformed), errors.Is(err, errSlow), errors.Is(err, errPanic):
-		e = c.log.Warn()
+		e = c.complain(zerolog.WarnLevel)
+		err = errors.New(Brief(err.Error()))
 	case graceful || errors.Is(err, io.EOF) || errors.Is(err, net.ErrClosed):
 		err = nil
 	}
@@ -122,7 +123,7 @@ var (
 func (c *conn) read() (err error) {
 	defer func() {
 		if p := recover(); p != nil {
-			c.log.Error().Interface("panic", p).Bytes("stack", debug.Stack()).Msg("request handler panicked")
+			c.complain(zerolog.ErrorLevel).Interface("panic", p).Bytes("stack", debug.Stack()).Msg("request handler panicked")
 			err = errPanic
 		}
 	}()

@@ -8,6 +8,7 @@ import (
 	"slices"
 
 	"github.com/hugelgupf/p9/linux"
+	"github.com/rs/zerolog"
 
 	"github.com/packagefs/packagefs/server/p9l/wire"
 )
@@ -76,7 +77,7 @@ func (r *request) reply(err error) {
 	} else {
 		errno, known := ErrnoOf(err, r.c.srv.Errno)
 		if !known {
-			r.c.log.Warn().Err(err).Str("request", wire.Name(r.typ)).Msg("error has no errno, answered with EIO")
+			r.c.complain(zerolog.WarnLevel).Str("error", Brief(err.Error())).Str("request", wire.Name(r.typ)).Msg("error has no errno, answered with EIO")
 		}
 		r.c.srv.stats.errors.Add(1)
 		r.out = wire.AppendError(r.out[:r.at], r.tag, uint32(errno))
@@ -236,7 +237,7 @@ func (c *conn) waitEvent(q *request) {
 func (r *request) run() {
 	defer func() {
 		if p := recover(); p != nil {
-			r.c.log.Error().Interface("panic", p).Bytes("stack", debug.Stack()).
+			r.c.complain(zerolog.ErrorLevel).Interface("panic", p).Bytes("stack", debug.Stack()).
 				Str("request", wire.Name(r.typ)).Msg("request handler panicked, answered with EIO")
 			r.reply(linux.EIO)
 		}

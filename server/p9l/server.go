@@ -50,6 +50,7 @@ type Server struct {
 	limit Limits // Limits with the defaults filled in
 	locks lockTable
 	stats counters
+	noise noise
 
 	mu        sync.Mutex // guards what follows
 	closing   bool
@@ -178,7 +179,7 @@ func (s *Server) ServeConn(nc net.Conn, peer Peer) {
 	c := newConn(s, nc, peer)
 	entered := s.enter(c)
 	if c.refuse != 0 {
-		c.log.Warn().Err(c.refuse).Msg("connection refused: over the limit of connections")
+		c.complain(zerolog.WarnLevel).Err(c.refuse).Msg("connection refused: over the limit of connections")
 	}
 	if !entered {
 		nc.Close()

@@ -6,6 +6,7 @@ import (
 
 	"github.com/hugelgupf/p9/linux"
 	"github.com/hugelgupf/p9/p9"
+	"github.com/rs/zerolog"
 
 	"github.com/packagefs/packagefs/server/p9l/wire"
 )
@@ -132,7 +133,8 @@ func tattach(r *request) error {
 	}
 	file, err := c.srv.Attacher.Attach(AttachRequest{Peer: c.peer, Uname: uname, Aname: aname, UID: uid})
 	if err != nil {
-		c.log.Info().Err(err).Str("uname", uname).Str("aname", aname).Uint32("uid", uid).Msg("attach failed")
+		c.complain(zerolog.InfoLevel).Str("error", Brief(err.Error())).
+			Str("uname", Brief(uname)).Str("aname", Brief(aname)).Uint32("uid", uid).Msg("attach failed")
 		return err
 	}
 	qid, _, _, err := file.GetAttr(p9.AttrMask{Mode: true})
