@@ -46,12 +46,14 @@ type conn struct {
 	r, w     int     // in[r:w] is read and not handled
 	inline   request // the request at hand; its out gathers replies
 	full     [][]byte
-	attached bool // an attach was sent, so messages may be large
+	attached bool      // an attach was sent, so messages may be large
+	limit    time.Time // until when there is to be an attach
 	scratch  scratch
 	requests uint64 // not yet added to the server's counters
 	received uint64
 
 	draining atomic.Bool
+	welcome  atomic.Bool    // an attach succeeded
 	tagged   atomic.Int32   // len(sess.tags)
 	wg       sync.WaitGroup // workers and drain
 
@@ -115,7 +117,7 @@ func (c *conn) serve() {
 }
 
 var (
-	errSlow  = errors.New("no Tversion in time")
+	errSlow  = errors.New("no attach in time")
 	errPanic = errors.New("internal error while a request was handled")
 )
 
@@ -127,10 +129,8 @@ func (c *conn) read() (err error) {
 			err = errPanic
 		}
 	}()
-	c.nc.SetReadDeadline(time.Now().Add(c.srv.limit.FirstMessage))
-	if c.draining.Load() {
-		c.drainSoon()
-	}
+	c.limit = time.Now().Add(c.srv.limit.FirstMessage)
+	c.expect(c.limit)
 	for {
 		if err := c.handleAll(); err != nil {
 			c.flush()
@@ -152,7 +152,7 @@ func (c *conn) read() (err error) {
 }
 
 func (c *conn) readError(err error) error {
-	if c.sess.msize == 0 && !c.draining.Load() && errors.Is(err, os.ErrDeadlineExceeded) {
+	if !c.welcome.Load() && !c.draining.Load() && errors.Is(err, os.ErrDeadlineExceeded) {
 		return fmt.Errorf("%w: waited %v", errSlow, c.srv.limit.FirstMessage)
 	}
 	if err == io.EOF && c.w > c.r {

@@ -94,13 +94,14 @@ func TestSlowFirstMessage(t *testing.T) {
 	s := &Server{Attacher: sampleTree(true), Limits: Limits{FirstMessage: time.Second}}
 	dial := p9ltest.Serve(t, s)
 	served := dial()
-	served.Must(wire.Tversion, wire.NoTag, p9ltest.Body(uint32(8192), wire.Dialect))
+	served.Start(0)
 	var slow []*p9ltest.Client
-	for _, sent := range [][]byte{nil, {19, 0, 0}, p9ltest.Frame(wire.Tversion, wire.NoTag, p9ltest.Body(uint32(8192), "9P2000"))} {
+	for _, sent := range [][]byte{nil, {19, 0, 0}, p9ltest.Frame(wire.Tversion, wire.NoTag, p9ltest.Body(uint32(8192), "9P2000")),
+		p9ltest.Frame(wire.Tversion, wire.NoTag, p9ltest.Body(uint32(8192), wire.Dialect))} {
 		c := dial()
 		c.Raw(sent)
 		if len(sent) > 4 {
-			c.Next("Rversion tag 65535 msize 8192 unknown")
+			c.Next("Rversion tag 65535 msize 8192 ...")
 		}
 		slow = append(slow, c)
 	}
@@ -109,7 +110,74 @@ func TestSlowFirstMessage(t *testing.T) {
 			t.Errorf("connection %d: %v", i, err)
 		}
 	}
-	served.Must(wire.Tattach, 1, p9ltest.Body(uint32(0), wire.NoFid, "", "", uint32(0)))
+	served.Walk(0, 1, "usr")
+}
+
+// TestFailedAttaches: as mallory, keep a place by attaches to nothing: one that failed
+// does not begin the time anew.
+func TestFailedAttaches(t *testing.T) {
+	s := &Server{Attacher: refuser{}, Limits: Limits{FirstMessage: time.Second}}
+	c := p9ltest.Serve(t, s)()
+	c.Must(wire.Tversion, wire.NoTag, p9ltest.Body(uint32(8192), wire.Dialect))
+	c.Fails(linux.EACCES, wire.Tattach, p9ltest.Body(uint32(0), wire.NoFid, "", "", uint32(0)))
+	if err := c.Closed(); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestPlaces: as mallory and three friends, take all connections that are to be had:
+// there is a place for who has none, and one for root.
+func TestPlaces(t *testing.T) {
+	s := &Server{Limits: Limits{Conns: 32, ConnsPerPeer: 8}}
+	s.init()
+	enter := func(p Peer) (*conn, linux.Errno) {
+		c := &conn{srv: s, peer: p}
+		s.enter(c)
+		return c, c.refuse
+	}
+	fill := func(peers ...Peer) (all []*conn) {
+		for _, p := range peers {
+			for {
+				c, errno := enter(p)
+				all = append(all, c)
+				if errno != 0 {
+					break
+				}
+			}
+		}
+		return all
+	}
+	user := func(uid uint32) Peer { return Peer{HasCred: true, UID: uid} }
+	at := func(addr string) Peer { return Peer{Network: "tcp", Address: addr} }
+	held := fill(user(1001), user(1002), user(1003), user(1004), user(1005))
+	if s.served != 29 { // 8, 8, 8, 4 of 28 for those who have some, and one of who had none
+		t.Errorf("%d connections, want 29", s.served)
+	}
+	for _, step := range []struct {
+		peer  Peer
+		errno linux.Errno
+	}{{user(1006), 0}, {user(1006), errTooManyConns}, {user(1007), errTooManyConns}, {user(0), 0}, {user(0), 0}, {user(0), errTooManyConns}} {
+		c, errno := enter(step.peer)
+		if held = append(held, c); errno != step.errno {
+			t.Errorf("%v: %v, want %v", step.peer, errno, step.errno)
+		}
+	}
+	for _, c := range held {
+		s.leave(c)
+	}
+	held = fill(at("10.0.0.1:999"), at("10.0.0.2:999"), at("[2001:db8::1]:999"), at("[2001:db8::ffff]:999"), at("[2001:db8:0:1::1]:999"))
+	if s.served != 24 || s.anonymous != 24 || s.perPeer["2001:db8::/64"] != 8 {
+		t.Errorf("%d connections, %d without a user, %v", s.served, s.anonymous, s.perPeer)
+	}
+	if _, errno := enter(user(1001)); errno != 0 {
+		t.Errorf("a user beside them: %v", errno)
+	}
+	for _, c := range held {
+		s.leave(c)
+	}
+	if s.anonymous != 0 {
+		t.Errorf("%d left", s.anonymous)
+	}
 }
 
 // TestUnreadReplies has a client that sends without reading. The server stops

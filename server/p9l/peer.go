@@ -44,13 +44,24 @@ func (p Peer) String() string {
 	return p.Network
 }
 
-// key names whom the limit of connections per peer counts.
+// root says that the peer is who can always be asked to help: root, or who runs the
+// server.
+func (p Peer) root() bool { return p.HasCred && (p.UID == 0 || p.UID == uint32(os.Geteuid())) }
+
+// key names whom the limit of connections per peer counts: a user, an address, or of
+// IPv6 a network of 64 bits, which one host has all addresses of.
 func (p Peer) key() string {
 	if p.HasCred {
 		return "uid " + strconv.FormatUint(uint64(p.UID), 10)
 	}
-	if host, _, err := net.SplitHostPort(p.Address); err == nil {
-		return host
+	if at, err := netip.ParseAddrPort(p.Address); err == nil {
+		addr := at.Addr().Unmap()
+		if addr.Is6() {
+			if network, err := addr.WithZone("").Prefix(64); err == nil {
+				return network.String()
+			}
+		}
+		return addr.String()
 	}
 	return p.Address
 }

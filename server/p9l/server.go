@@ -58,6 +58,7 @@ type Server struct {
 	conns     map[*conn]struct{}
 	perPeer   map[string]int
 	served    int           // connections in conns that are not refused
+	anonymous int           // those of them whose user is not known
 	idle      chan struct{} // closed when closing and conns is empty
 }
 
@@ -74,7 +75,7 @@ type Limits struct {
 	XattrBytes   int           // extended attribute values held for one connection; default 8 MiB
 	Locks        int           // advisory locks of one connection; default 4096
 	MaxMsize     uint32        // largest message; default 1 MiB, never under 4096
-	FirstMessage time.Duration // from accept to a valid Tversion; default 10 s
+	FirstMessage time.Duration // from accept to the first attach that succeeds; default 10 s
 }
 
 func orDefault[T int | uint32 | time.Duration](v *T, d T) {
@@ -193,6 +194,20 @@ func (s *Server) ServeConn(nc net.Conn, peer Peer) {
 // told so; further ones are closed at once.
 const refusing = 64
 
+// places is how many connections there may be before one more of a peer who has some: a
+// sixteenth is for root, and another for users and addresses who have none, so that
+// those who take all that they may lock nobody out.
+func (s *Server) places(p Peer, has int) int {
+	reserve := s.limit.Conns / 16
+	switch {
+	case p.root():
+		return s.limit.Conns
+	case has == 0:
+		return s.limit.Conns - reserve
+	}
+	return s.limit.Conns - 2*reserve
+}
+
 // enter registers c, and decides whether it is served, refused with an errno
 // at its attach, or not talked to at all.
 func (s *Server) enter(c *conn) bool {
@@ -202,13 +217,18 @@ func (s *Server) enter(c *conn) bool {
 	switch {
 	case s.closing:
 		return false
-	case s.served >= s.limit.Conns:
+	case s.served >= s.places(c.peer, s.perPeer[key]):
+		c.refuse = errTooManyConns
+	case !c.peer.HasCred && s.anonymous >= s.limit.Conns-s.limit.Conns/4:
 		c.refuse = errTooManyConns
 	case s.perPeer[key] >= s.limit.ConnsPerPeer:
 		c.refuse = errTooManyOfPeer
 	default:
 		s.perPeer[key]++
 		s.served++
+		if !c.peer.HasCred {
+			s.anonymous++
+		}
 	}
 	if c.refuse != 0 {
 		s.stats.refused.Add(1)
@@ -227,6 +247,9 @@ func (s *Server) leave(c *conn) {
 	delete(s.conns, c)
 	if c.refuse == 0 {
 		s.served--
+		if !c.peer.HasCred {
+			s.anonymous--
+		}
 		key := c.peer.key()
 		if s.perPeer[key]--; s.perPeer[key] == 0 {
 			delete(s.perPeer, key)

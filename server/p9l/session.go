@@ -51,19 +51,31 @@ func tversion(r *request) error {
 	c.sess = fresh
 	c.mu.Unlock()
 	r.s = fresh
-	if fresh.msize != 0 {
-		c.versioned()
-	}
 	r.begin(4 + 2 + len(answer))
 	r.out = wire.AppendStr(le.AppendUint32(r.out, msize), answer)
 	return nil
 }
 
-// versioned lifts the time limit for the first message.
-func (c *conn) versioned() {
-	c.nc.SetReadDeadline(time.Time{})
+// expect sets how long the reader waits; the zero time is for ever.
+func (c *conn) expect(until time.Time) {
+	c.nc.SetReadDeadline(until)
 	if c.draining.Load() {
 		c.drainSoon()
+	}
+}
+
+// another is how long a peer may take after an attach that failed, at least.
+const another = time.Second
+
+// attachEnds lifts the time limit for good after an attach that succeeded. After one
+// that failed it goes on.
+func (c *conn) attachEnds(err error) {
+	switch {
+	case err == nil:
+		c.welcome.Store(true)
+		c.expect(time.Time{})
+	case !c.welcome.Load():
+		c.expect(time.Unix(0, max(c.limit.UnixNano(), time.Now().Add(another).UnixNano())))
 	}
 }
 
@@ -129,8 +141,17 @@ func tattach(r *request) error {
 	}
 	if !r.wait {
 		c.attached = true
+		c.expect(time.Time{})
 		return errLater
 	}
+	err := r.attach(id, uname, aname, uid)
+	c.attachEnds(err)
+	return err
+}
+
+// attach makes the fid of an attach, and the reply.
+func (r *request) attach(id uint32, uname, aname string, uid uint32) error {
+	c := r.c
 	file, err := c.srv.Attacher.Attach(AttachRequest{Peer: c.peer, Uname: uname, Aname: aname, UID: uid})
 	if err != nil {
 		c.complain(zerolog.InfoLevel).Str("error", Brief(err.Error())).

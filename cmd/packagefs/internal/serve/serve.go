@@ -48,7 +48,7 @@ type Cmd struct {
 	MaxRequests           int           `placeholder:"N" group:"limits" help:"Requests of one connection that run at once (64)."`
 	MaxMsize              cli.ByteSize  `placeholder:"BYTES" group:"limits" help:"Largest message (1M)."`
 	MaxUnread             cli.ByteSize  `placeholder:"BYTES" group:"limits" help:"Replies that a client has not read, before it must read them (8M)."`
-	FirstMessageTimeout   time.Duration `placeholder:"TIME" group:"limits" help:"How long a new connection may be silent (10s)."`
+	FirstMessageTimeout   time.Duration `placeholder:"TIME" group:"limits" help:"How long a new connection may be without an attach that succeeds (10s)."`
 
 	ChunkCache cli.DiskSize `placeholder:"BYTES" group:"limits" help:"Memory for unpacked contents of native packages (256M)."`
 
