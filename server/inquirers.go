@@ -3,15 +3,22 @@ package server
 import (
 	stdcontext "context"
 	"runtime"
+	"runtime/debug"
 	"strconv"
 	"sync"
 	"syscall"
+	"time"
 )
 
 const (
 	// maxHeld is how many bytes of questions and answers are held for one user at
 	// once. One answer more may be, however long it is.
 	maxHeld = 32 << 20
+
+	// muchHeld is after how many bytes that were held and are not any more the memory
+	// goes back to the system, once nobody has asked for a while.
+	muchHeld = 8 << 20
+	restTime = 10 * time.Second
 
 	// minAnswering is how many queries run at once where there are few processors.
 	minAnswering = 2
@@ -26,6 +33,8 @@ type inquirers struct {
 	mu   sync.Mutex // guards by, and the fields of each inquirer
 	by   map[string]*inquirer
 	most int // maxHeld, but in tests
+	gone int // bytes that are not held any more
+	rest *time.Timer
 }
 
 // An inquirer is a user, or all of whom nothing is known.
@@ -122,5 +131,12 @@ func (iq *inquirers) hold(v *visitor, n int, there bool) error {
 		return syscall.ENOMEM
 	}
 	i.held += n
+	if iq.gone -= min(n, 0); iq.gone > muchHeld {
+		iq.gone = 0
+		if iq.rest == nil {
+			iq.rest = time.AfterFunc(restTime, debug.FreeOSMemory)
+		}
+		iq.rest.Reset(restTime)
+	}
 	return nil
 }

@@ -12,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/KimMachineGun/automemlimit/memlimit"
 	"github.com/rs/zerolog"
 
 	"github.com/packagefs/packagefs/cmd/packagefs/internal/cli"
@@ -101,6 +102,10 @@ func (c *Cmd) Run(env *cli.Env) error {
 		return err
 	}
 	log := config.Log
+	// What is free goes back before the service manager's limit is reached.
+	if _, err := memlimit.Set(memlimit.WithMin(64 << 20)); err != nil {
+		log.Warn().Err(err).Msg("the limit of memory of the control group is not known")
+	}
 	log.Info().Strs("packages", config.Packages).Str("state", config.State).
 		Strs("listen", fsys.Addrs()).Msg("serving")
 	if addr := fsys.MetricsAddr(); addr != "" {
