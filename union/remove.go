@@ -103,7 +103,7 @@ func (p *mergedDir) removable() error {
 		return err
 	case len(r.all) > 0:
 		return syscall.ENOTEMPTY
-	case p.mutable() || p.dir == nil:
+	case p.mutable():
 		return nil
 	}
 	l, err := p.dir.merge(true)

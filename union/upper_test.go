@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math/rand"
 	"os"
 	"path/filepath"
 	"slices"
@@ -478,3 +479,138 @@ func TestReadsOfNewCopy(t *testing.T) {
 		}
 	}
 }
+
+// TestUsageGivenBack changes names at random, with a limit in the way of some, and
+// compares what the layer counts with what is on disk.
+func TestUsageGivenBack(t *testing.T) {
+	l := newLayered(t, app)
+	quota := Quota{Files: 12, Bytes: 100}
+	l.layer.limit = func() Quota { return quota }
+	rng := rand.New(rand.NewSource(7))
+	dirs := []string{"etc/app", "etc/app/sub", "etc"}
+	names := []string{"app.conf", "a", "b", "sub", "deep"}
+	dir := func() p9.File {
+		_, f, err := l.root.Walk(strings.Split(dirs[rng.Intn(len(dirs))], "/"))
+		if err != nil {
+			return l.at("etc/app")
+		}
+		return f
+	}
+	done := map[string]int{}
+	for range 3000 {
+		d, name := dir(), names[rng.Intn(len(names))]
+		var what string
+		var err error
+		switch rng.Intn(7) {
+		case 0, 1:
+			what = "create"
+			_, c, _ := d.Walk(nil)
+			var f p9.File
+			if f, _, _, err = c.Create(name, p9.WriteOnly|unix.O_TRUNC, 0o644, p9.NoUID, p9.NoGID); err == nil {
+				f.WriteAt(make([]byte, rng.Intn(40)), 0)
+				f.Close()
+			}
+			c.Close()
+		case 2:
+			what = "mkdir"
+			_, err = d.Mkdir(name, 0o755, p9.NoUID, p9.NoGID)
+		case 3:
+			what, err = "unlink", d.UnlinkAt(name, 0)
+		case 4:
+			what, err = "rmdir", d.UnlinkAt(name, unix.AT_REMOVEDIR)
+		case 5:
+			what = "rename"
+			to := dir()
+			err = d.RenameAt(name, to, names[rng.Intn(len(names))])
+			to.Close()
+		case 6:
+			what = "link"
+			if _, f, missing := d.Walk([]string{name}); missing == nil {
+				err = d.Link(f, names[rng.Intn(len(names))])
+				f.Close()
+			}
+		}
+		if d.Close(); err != nil {
+			what += " in vain"
+		}
+		if err == unix.EDQUOT {
+			what = "over the limit"
+		}
+		done[what]++
+		have, _, err := l.layer.Usage()
+		if err != nil {
+			t.Fatal(err)
+		}
+		fresh, err := OpenMutable(l.dir, nil, nil, zerolog.Nop())
+		if err != nil {
+			t.Fatal(err)
+		}
+		want, _, err := fresh.Usage()
+		fresh.Close()
+		if err != nil || have != want {
+			t.Fatalf("after %s of %s the layer counts %+v, on disk is %+v, %v", what, name, have, want, err)
+		}
+	}
+	for _, what := range []string{"create", "mkdir", "unlink", "rmdir", "rename", "link", "over the limit"} {
+		if done[what] < 10 {
+			t.Errorf("%d times %s proves nothing: %v", done[what], what, done)
+		}
+	}
+}
+
+// TestStickyOfPackages removes what is in a sticky directory of a package: only who
+// owns it, or the directory, may.
+func TestStickyOfPackages(t *testing.T) {
+	l := newLayered(t, mkpkg.Spec{Name: "drop", Version: "1", Files: []mkpkg.File{
+		{Path: "srv/drop/", Mode: 0o1777}, {Path: "srv/drop/theirs", UID: 7, Conffile: true},
+		{Path: "srv/drop/sub/", UID: 7, Mode: 0o755}, {Path: "srv/drop/sub/file"},
+	}})
+	as := func(uid uint32) p9.File {
+		root, err := Attach(l.stacker, &Cred{UID: uid})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return walk(t, root, "srv/drop")
+	}
+	for _, step := range []struct {
+		uid   uint32
+		name  string
+		flags uint32
+		want  error
+	}{
+		{5, "theirs", 0, syscall.EPERM},
+		{5, "sub", unix.AT_REMOVEDIR, syscall.EPERM},
+		{7, "sub", unix.AT_REMOVEDIR, syscall.ENOTEMPTY},
+		{7, "theirs", 0, nil},
+	} {
+		if err := as(step.uid).UnlinkAt(step.name, step.flags); err != step.want {
+			t.Errorf("user %d removes %s: %v, want %v", step.uid, step.name, err, step.want)
+		}
+	}
+}
+
+// TestReadOnlyByFile removes and renames what a handle stands for where no layer takes
+// changes, and the root.
+func TestReadOnlyByFile(t *testing.T) {
+	l := newLayered(t, app)
+	l.write("etc/app/new", "text")
+	if err := l.root.(interface{ Remove() error }).Remove(); err != syscall.EBUSY {
+		t.Errorf("the root is removed: %v", err)
+	}
+	root, err := Attach(unchanging{&Stack{Tree: l.stacker.tree, Layers: l.stacker.layers}}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	f := walk(t, root, "etc/app/new")
+	if err := f.(interface{ Remove() error }).Remove(); err != syscall.EROFS {
+		t.Errorf("remove: %v", err)
+	}
+	if err := f.Rename(walk(t, root, "etc"), "new"); err != syscall.EROFS {
+		t.Errorf("rename: %v", err)
+	}
+	l.wants("etc/app/new", "text")
+}
+
+type unchanging struct{ s *Stack }
+
+func (f unchanging) Stack(bool) (*Stack, error) { return f.s, nil }
