@@ -61,6 +61,9 @@ func (d *contextsDir) step(name string) (p9.QID, p9.File, error) {
 		return p9.QID{}, nil, syscall.ENOENT
 	}
 	if parsed.Kind == attachname.KindControl {
+		if d.control.admits(d.as.caller) != nil {
+			return p9.QID{}, nil, syscall.ENOENT
+		}
 		top := d.control.dir(d.as, d.here)
 		return top.qid, top, nil
 	}
@@ -101,6 +104,9 @@ func (d *contextsDir) Readdir(offset uint64, count uint32) (p9.Dirents, error) {
 				continue
 			}
 			all = addDirent(all, l.Context, p9.QID{Type: p9.TypeDir, Path: d.salt(l.Context)})
+		}
+		if d.control.admits(d.as.caller) != nil {
+			return all, nil
 		}
 		return addDirent(all, "ctl", ctlQID("", p9.TypeDir)), nil
 	})

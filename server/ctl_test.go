@@ -89,7 +89,7 @@ func (p *fixture) order(who, text string) (results, errno string) {
 
 // TestWhoCommands tells who sees what of the control directory.
 func TestWhoCommands(t *testing.T) {
-	p := newFixture(t, map[string]string{"group:wheel": `members = ["bob"]`})
+	p := newFixture(t, map[string]string{"group:wheel": `members = ["bob"]`, "group:open": "public = true"})
 	const all, little = "conflicts contexts ctl events metrics packages query rejected status", "query"
 	for _, c := range []struct {
 		admins []string
@@ -135,6 +135,24 @@ func TestWhoCommands(t *testing.T) {
 				t.Errorf("%s, administrators %q: walks to %s: %v", c.who, c.admins, name, err)
 			}
 		}
+	}
+}
+
+// TestNothingPublic: as mallory, whom nobody knows, look for the control directory of a
+// server that shows nothing to everybody: there is none, until something is public.
+func TestNothingPublic(t *testing.T) {
+	p := newFixture(t, nil)
+	if got := p.attachText(asking("192.0.2.1", "ctl")); got != "EACCES" {
+		t.Errorf("ctl: %s", got)
+	}
+	dir := p.attach("192.0.2.1", "contexts")
+	if _, err := walk(dir, "ctl"); list(dir) != "" || errnoOf(err) != linux.ENOENT {
+		t.Errorf("contexts has %q; its ctl: %v", list(dir), err)
+	}
+	p.context("group:open", "public = true")
+	p.until("a context is public", func() bool { return list(p.attach("192.0.2.1", "contexts")) == "group:open ctl" })
+	if got := list(p.attach("192.0.2.1", "ctl")); got != "query" {
+		t.Errorf("ctl has %q", got)
 	}
 }
 

@@ -159,6 +159,19 @@ var ctlEntries = []struct {
 // ctlDir is the control directory as one visitor sees it.
 type ctlDir struct{ listedDir }
 
+// admits fails for callers whom nobody knows where nothing is public: they have nothing
+// to ask about.
+func (ctl *control) admits(as caller) error {
+	if as.Trusted || as.User != nil {
+		return nil
+	}
+	list, err := ctl.contexts.List(ctl.packages.Set(), as)
+	if err == nil && len(list) == 0 {
+		err = &attachname.Error{Class: context.ErrDenied, Reason: "nobody vouches for the caller, and nothing here is public"}
+	}
+	return err
+}
+
 // dir returns the control directory. up returns the directory above; it
 // is nil where there is none.
 func (ctl *control) dir(as visitor, up func() (p9.QID, p9.File)) *ctlDir {

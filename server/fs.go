@@ -299,6 +299,9 @@ func (fs *FS) attach(req p9l.AttachRequest) (p9.File, error) {
 	}
 	switch name.Kind {
 	case attachname.KindControl:
+		if err := fs.control.admits(as); err != nil {
+			return nil, err
+		}
 		return fs.control.dir(fs.control.visitor(req, as), nil), nil
 	case attachname.KindContexts:
 		return fs.control.contextsDir(fs.control.visitor(req, as)), nil

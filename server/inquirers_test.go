@@ -20,7 +20,7 @@ import (
 // limited, bob is answered meanwhile, and clunks and the end of the connection give
 // all of it back.
 func TestHeldQuestions(t *testing.T) {
-	p := newFixture(t, nil)
+	p := newFixture(t, map[string]string{"group:open": "public = true"})
 	p.control.inquirers.most = 200 << 10
 	dial := func(who string) *p9ltest.Client {
 		c := p9ltest.Serve(t, &p9l.Server{Attacher: attachAs{p.FS, asking(who, "ctl")}, Errno: meaning})()
