@@ -1,8 +1,6 @@
 package server
 
 import (
-	stdcontext "context"
-
 	"github.com/packagefs/packagefs/context"
 	"github.com/packagefs/packagefs/server/api"
 )
@@ -11,7 +9,7 @@ import (
 // until packages or context files change, and several callers wait for one check:
 // however often it is asked, it costs the same.
 func (ctl *control) queryCheck(q *inquiry) (any, error) {
-	verdicts, err := ctl.contexts.Check(stdcontext.Background(), q.set, q.as, nil)
+	verdicts, err := ctl.contexts.Check(q.ctx, q.set, q.as, nil)
 	if err != nil {
 		return nil, err
 	}

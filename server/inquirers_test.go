@@ -128,3 +128,20 @@ func TestTurnsOfQueries(t *testing.T) {
 		t.Errorf("too much: %v", err)
 	}
 }
+
+// TestQueriesEndWithTheirClient asks what takes long when nobody waits for the answer:
+// nothing is worked off, and who asks afterwards is answered.
+func TestQueriesEndWithTheirClient(t *testing.T) {
+	p := newFixture(t, nil)
+	as := visitor{caller: caller{Trusted: true}, admin: true}
+	ended, cancel := stdcontext.WithCancel(t.Context())
+	cancel()
+	for _, question := range []string{`{"op":"check"}`, `{"op":"verify","package":"app"}`, `{"op":"files","package":"app"}`} {
+		if _, err := p.control.answer(ended, as, []byte(question)); err != ended.Err() {
+			t.Errorf("%s when nobody waits: %v", question, err)
+		}
+		if a, err := p.control.answer(t.Context(), as, []byte(question)); err != nil || strings.Contains(string(a), `"error"`) {
+			t.Errorf("%s: %s, %v", question, a, err)
+		}
+	}
+}

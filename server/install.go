@@ -171,11 +171,11 @@ func (ctl *control) queryRemoval(q *inquiry) (any, error) {
 		return nil, fmt.Errorf("no package is named: %w", syscall.EINVAL)
 	}
 	rest := slices.DeleteFunc(slices.Clone(q.set.Packages), func(p *pkgindex.Package) bool { return gone[p] })
-	before, err := ctl.contexts.Check(stdcontext.Background(), q.set, all, nil)
+	before, err := ctl.contexts.Check(q.ctx, q.set, all, nil)
 	if err != nil {
 		return nil, err
 	}
-	after, err := ctl.contexts.Check(stdcontext.Background(), pkgindex.NewSet(0, rest, nil), all, nil)
+	after, err := ctl.contexts.Check(q.ctx, pkgindex.NewSet(0, rest, nil), all, nil)
 	if err != nil {
 		return nil, err
 	}

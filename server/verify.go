@@ -1,7 +1,6 @@
 package server
 
 import (
-	stdcontext "context"
 	"fmt"
 	"syscall"
 
@@ -21,7 +20,7 @@ func (ctl *control) queryVerify(q *inquiry) (any, error) {
 	rows := []api.VerifyRow{}
 	for _, i := range at {
 		p := v.Packages[i]
-		damages, err := p.Verify(stdcontext.Background())
+		damages, err := p.Verify(q.ctx)
 		if err != nil {
 			return nil, err
 		}
