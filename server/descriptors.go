@@ -7,6 +7,12 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+// usualConns is how many connections there may be where descriptors are plenty.
+const usualConns = 1024
+
+// connections is how many of n descriptors connections may have: a quarter at most.
+func connections(n int) int { return min(usualConns, max(n/4, 1)) }
+
 // descriptors raises the limit of open files to what the system allows, and returns it.
 func descriptors() (int, error) {
 	var l unix.Rlimit

@@ -103,6 +103,9 @@ func New(config Config) (*FS, error) {
 		}
 		config.Descriptors = n
 	}
+	if config.Limits.Conns <= 0 {
+		config.Limits.Conns = connections(config.Descriptors)
+	}
 	fs := &FS{}
 	var level *logLevel
 	config.Log, level = leveled(config.Log)

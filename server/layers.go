@@ -33,14 +33,14 @@ func newLayers(config *Config) *layers {
 	return &layers{
 		dir:   filepath.Join(config.State, "mutable"),
 		quota: union.Quota{Bytes: config.LayerBytes, Files: config.LayerFiles},
-		files: openFiles(config.Descriptors),
+		files: openFiles(config.Descriptors - config.Limits.Conns),
 		log:   config.Log, open: make(map[string]*union.Mutable),
 	}
 }
 
-// openFiles shares n descriptors out. A quarter is for connections, package files and
-// directories, another is root's, and what is left lasts for four users who take all
-// they may.
+// openFiles shares n descriptors out, which are not for connections. A quarter is for
+// package files and directories, another is root's, and what is left lasts for four
+// users who take all they may.
 func openFiles(n int) *union.OpenFiles {
 	return &union.OpenFiles{PerUser: max(n/8, 1), Users: max(n/2, 1), All: max(n/4*3, 1)}
 }

@@ -43,7 +43,7 @@ type Cmd struct {
 	Admin   []string `placeholder:"NAME" sep:"none" help:"Let this user, or every member of this group of the system, command the server, beside root and who runs it: NAME, or user:NAME or group:NAME; may be given several times."`
 	Metrics string   `placeholder:"ADDR" help:"Serve metrics in the text form of Prometheus at http://ADDR/metrics: HOST:PORT, or a port that only this machine can reach."`
 
-	MaxConnections        int           `placeholder:"N" group:"limits" help:"Connections at once (1024)."`
+	MaxConnections        int           `placeholder:"N" group:"limits" help:"Connections at once (1024, or a quarter of the open files that the system allows)."`
 	MaxConnectionsPerPeer int           `placeholder:"N" group:"limits" help:"Connections of one user, or of one address (256)."`
 	MaxFids               int           `placeholder:"N" group:"limits" help:"Files that one connection refers to (262144)."`
 	MaxRequests           int           `placeholder:"N" group:"limits" help:"Requests of one connection that run at once (64)."`
